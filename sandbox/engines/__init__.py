@@ -1,0 +1,90 @@
+"""Engines: one protocol, three ways to get a Run from a Scenario (model, live, replay)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any, Protocol, Self, runtime_checkable
+
+from sandbox.faults import At, OnEvent
+from sandbox.run import Event, Run
+from sandbox.scenario import Scenario
+
+VERBS = (
+    "kill_child",
+    "kill_worker",
+    "rate_limit",
+    "skip",
+    "start_worker",
+    "submit",
+    "terminate_worker",
+)
+
+
+class Controls(Protocol):
+    """What a user can do to a running system, by hand or through a fault.
+
+    Each verb acts now, or, with ``when``, at a time or on an event. A wrong name raises
+    ScenarioError, an impossible order (kill a worker that is down) EngineError; both say so
+    in one sentence and change nothing. With ``when`` the same trouble becomes a ``control``
+    event whose detail has an ``error``.
+    """
+
+    def submit(self, task: str, n: int = 1, *, when: At | OnEvent | None = None) -> list[str]:
+        """Publish ``n`` tasks of a type; return their keys (none yet, with ``when``)."""
+
+    def kill_child(self, worker: str, *, when: At | OnEvent | None = None) -> None:
+        """SIGKILL the child that has been busy longest (slot 0's when all are idle)."""
+
+    def kill_worker(self, worker: str, *, when: At | OnEvent | None = None) -> None:
+        """SIGKILL a worker: its main process and its children."""
+
+    def terminate_worker(self, worker: str, *, when: At | OnEvent | None = None) -> None:
+        """SIGTERM a worker's main process: a warm shutdown."""
+
+    def start_worker(self, worker: str, *, when: At | OnEvent | None = None) -> None:
+        """Start a worker that is down."""
+
+    def rate_limit(
+        self, task: str, rate: str | None, *, when: At | OnEvent | None = None
+    ) -> None:
+        """Set a task type's rate limit on every running worker; None lifts it."""
+
+    def skip(self, seconds: float, *, when: At | OnEvent | None = None) -> None:
+        """Age the messages in ``unacked`` by ``seconds`` and have a client sweep."""
+
+
+@runtime_checkable
+class Session(Protocol):
+    """A running system: controls, the events so far, and at the end the Run.
+
+    Leaving the ``with`` block closes it. All times are seconds of the run.
+    """
+
+    scenario: Scenario
+    controls: Controls
+    info: dict[str, Any]
+
+    def events_since(self, n: int) -> Sequence[Event]:
+        """Return the events after the first ``n``, in the order they became known."""
+
+    def wait(self, timeout_s: float | None = None) -> str:
+        """Wait until all is drained, or the deadline, or ``timeout_s``; return which.
+
+        One of ``drained``, ``deadline``, ``timeout``.
+        """
+
+    def wait_for(self, what: OnEvent, timeout_s: float = 30.0) -> Event:
+        """Wait for an event and return it; EngineError when it does not come in time."""
+
+    def close(self) -> Run:
+        """End everything that was started and return the Run; a second call returns it again."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...

@@ -1,0 +1,73 @@
+"""What both engines share about verbs: checks of their arguments, and when they fire."""
+
+from __future__ import annotations
+
+from sandbox.errors import ScenarioError, one_of
+from sandbox.faults import At, OnEvent
+from sandbox.rates import parse_rate
+from sandbox.run import Event
+from sandbox.scenario import Scenario
+
+
+def check(scenario: Scenario, verb: str, arguments: dict[str, object]) -> None:
+    """Raise ScenarioError (one sentence) when an argument of a verb makes no sense."""
+    worker, task = arguments.get("worker"), arguments.get("task")
+    if "worker" in arguments and worker not in scenario.worker_names:
+        allowed = one_of(str(worker), scenario.worker_names)
+        raise ScenarioError(f"{verb}: worker is {worker!r}; allowed: {allowed}")
+    if "task" in arguments and task not in scenario.task_names:
+        allowed = one_of(str(task), scenario.task_names)
+        raise ScenarioError(f"{verb}: task is {task!r}; allowed: {allowed}")
+    if verb == "kill_child":
+        _check_prefork(scenario, str(worker))
+    for name in ("n", "seconds"):
+        value = arguments.get(name, 1)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+            raise ScenarioError(f"{verb}: {name} is {value!r}; allowed: a number above 0")
+    if arguments.get("rate") is not None:
+        try:
+            parse_rate(str(arguments["rate"]))
+        except ValueError as exc:
+            raise ScenarioError(f"{verb}: rate is {arguments['rate']!r}: {exc}") from None
+
+
+def _check_prefork(scenario: Scenario, worker: str) -> None:
+    pool = scenario.pool_of(worker)
+    if pool is not None and pool.pool != "prefork":
+        raise ScenarioError(
+            f"kill_child: worker {worker!r} has a {pool.pool} pool, which has no child processes"
+        )
+
+
+class Trigger:
+    """Tells when a command's moment has come: fed with events, asked for a time.
+
+    >>> trigger = Trigger(OnEvent(event="started", nth=2, after_s=0.5))
+    >>> for t_s in (1.0, 2.0, 3.0):
+    ...     trigger.see(Event(t_s, "started", "hi/0"))
+    >>> trigger.due_s
+    2.5
+    """
+
+    def __init__(self, when: At | OnEvent) -> None:
+        self.when = when
+        self.due_s: float | None = when.at_s if isinstance(when, At) else None
+        self._seen = 0
+
+    def see(self, event: Event) -> None:
+        """Count an event; the nth that matches fixes the time."""
+        when = self.when
+        if self.due_s is not None or isinstance(when, At) or not matches(when, event):
+            return
+        self._seen += 1
+        if self._seen == when.nth:
+            self.due_s = event.t_s + when.after_s
+
+
+def matches(when: OnEvent, event: Event) -> bool:
+    """Return whether an event counts for ``when``."""
+    if event.kind != when.event:
+        return False
+    if when.worker is not None and event.worker != when.worker:
+        return False
+    return when.task is None or (event.task or "").rpartition("/")[0] == when.task

@@ -1,0 +1,166 @@
+"""The Celery app of a scenario: generated from its task types, or the system's own."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import random
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from celery import Celery, Task
+
+from sandbox.draws import draw_s, jitter_seed, uniform
+from sandbox.errors import ScenarioError
+from sandbox.scenario import AutoRetry, Scenario, SelfRetry, TaskType
+
+logging.getLogger("kombu").setLevel(logging.WARNING)
+
+
+class Link(NamedTuple):
+    """Where the broker is and which keys belong to this run ("" when the broker is ours)."""
+
+    url: str
+    prefix: str = ""
+
+
+class WorkFailed(Exception):
+    """The failure that a task type's ``p_failure`` draws; an ordinary exception to Celery."""
+
+
+class _Work:
+    """The drawn work of the scenario that this process runs; set once, before the worker starts."""
+
+    scenario: Scenario | None = None
+
+
+def work(task: Task) -> dict[str, Any]:
+    """Do the work drawn for this task and attempt: wait or burn for its time, perhaps fail.
+
+    A system's own tasks call it where the document leaves the real work out. Raises
+    WorkFailed as often as the type's ``p_failure`` says.
+    """
+    scenario = _Work.scenario
+    if scenario is None:
+        raise RuntimeError("no scenario is loaded: this task runs only in the sandbox")
+    kind, retry, number = scenario.task(task.name), task.request.retries, _number(task.request.id)
+    stream = f"{kind.name}/service"
+    service_s = draw_s(kind.service, scenario.seed, stream, number, retry=retry)
+    fails = uniform(scenario.seed, f"{kind.name}/failure", number, retry=retry) < kind.p_failure
+    # Celery takes the jitter of a retry from the global generator, right after this body.
+    random.seed(jitter_seed(scenario.seed, task.request.id, retry))
+    if kind.work == "cpu":
+        _burn(service_s)
+    else:
+        time.sleep(service_s)
+    if fails:
+        raise WorkFailed(f"attempt {retry + 1} of {task.request.id} was drawn to fail")
+    return {"service_s": service_s}
+
+
+def _number(task_id: str) -> int:
+    """Return the number in a key ``type/number``."""
+    return int(task_id.rpartition("/")[2])
+
+
+def _burn(seconds: float) -> None:
+    """Use the processor for ``seconds`` of processor time of this thread."""
+    end = time.thread_time() + seconds
+    while time.thread_time() < end:
+        pass
+
+
+def build(scenario: Scenario, link: Link) -> Celery:
+    """Return the app that client and workers of this run share, with its broker set.
+
+    Raises ScenarioError when ``scenario.app`` cannot be imported.
+    """
+    app = _own_app(scenario.app) if scenario.app else _generated_app(scenario)
+    broker = scenario.broker
+    options: dict[str, Any] = {
+        "visibility_timeout": broker.visibility_timeout_s,
+        "unacked_restore_interval": broker.unacked_restore_interval_s,
+        "unacked_restore_throttle": broker.unacked_restore_throttle,
+        "priority_steps": list(broker.priority_steps),
+        "queue_order_strategy": broker.queue_order_strategy,
+        "global_keyprefix": link.prefix,
+    }
+    app.conf.update(
+        broker_url=link.url,
+        result_backend=link.url,
+        broker_transport_options=options,
+        result_backend_transport_options={"global_keyprefix": link.prefix},
+        broker_connection_retry_on_startup=True,
+        task_serializer="json",
+        result_serializer="json",
+        accept_content=["json"],
+        worker_hijack_root_logger=True,
+    )
+    found = app.connection_for_write().as_uri(include_password=True)
+    if not found.startswith(link.url.rstrip("/")):
+        raise ScenarioError("app has a broker of its own that overrides the sandbox's")
+    _Work.scenario = scenario
+    return app
+
+
+def _own_app(path: str) -> Celery:
+    module, _, name = path.partition(":")
+    try:
+        app = getattr(importlib.import_module(module), name or "app")
+    except (ImportError, AttributeError) as exc:
+        raise ScenarioError(f"app is {path!r}, which cannot be imported: {exc}") from None
+    if not isinstance(app, Celery):
+        raise ScenarioError(f"app is {path!r}, which is no Celery app")
+    return app
+
+
+def _generated_app(scenario: Scenario) -> Celery:
+    app = Celery(scenario.name, set_as_current=False)
+    app.conf.task_routes = {kind.name: {"queue": kind.queue} for kind in scenario.tasks}
+    app.conf.task_default_queue = scenario.queues[0]
+    for kind in scenario.tasks:
+        _register(app, kind)
+    return app
+
+
+def _register(app: Celery, kind: TaskType) -> None:
+    """Register a task with the options that its type states, as a decorator would."""
+    own = next((policy for policy in kind.retries if isinstance(policy, SelfRetry)), None)
+
+    def body(self: Task) -> dict[str, Any]:
+        if own is None:
+            return work(self)
+        try:
+            return work(self)
+        except Exception as exc:
+            raise self.retry(exc=exc, countdown=own.countdown(self.request.retries)) from exc
+
+    app.task(body, bind=True, name=kind.name, **_options(kind, own))
+
+
+def _options(kind: TaskType, own: SelfRetry | None) -> dict[str, Any]:
+    options: dict[str, Any] = {
+        "acks_late": kind.acks_late,
+        "reject_on_worker_lost": kind.reject_on_worker_lost,
+        "rate_limit": kind.rate_limit,
+        "soft_time_limit": kind.soft_time_limit_s,
+        "time_limit": kind.time_limit_s,
+        "ignore_result": kind.ignore_result,
+        "max_retries": own.max_retries if own else 0,
+    }
+    auto = next((policy for policy in kind.retries if isinstance(policy, AutoRetry)), None)
+    if auto is not None:
+        options |= {
+            "autoretry_for": (Exception,),
+            "retry_kwargs": {"max_retries": auto.max_retries, "countdown": auto.countdown_s},
+            "retry_backoff": auto.backoff_s or False,
+            "retry_backoff_max": auto.backoff_max_s,
+            "retry_jitter": auto.jitter,
+        }
+    return options
+
+
+def scenario_of(folder: Path) -> Scenario:
+    """Read the scenario that a run's folder holds."""
+    return Scenario.from_file(folder / "scenario.json")

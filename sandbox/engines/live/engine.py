@@ -1,0 +1,282 @@
+"""The live engine: real Celery workers on a real or a fake Redis, as a Session."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import platform
+import shutil
+import tempfile
+import threading
+import time
+import weakref
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from sandbox.engines.commands import Trigger
+from sandbox.engines.live import broker as brokers
+from sandbox.engines.live import worker as workers
+from sandbox.engines.live.controls import LiveControls
+from sandbox.engines.live.processes import Processes
+from sandbox.engines.live.record import Record
+from sandbox.engines.live.recorder import Writer, missing_hooks
+from sandbox.errors import EngineError
+from sandbox.faults import OnEvent
+from sandbox.run import Event, Run
+from sandbox.scenario import Scenario
+
+_PUMP_S = 0.01
+_STARTUP_S = 20.0
+_LOG_LINES = 8
+_open: weakref.WeakSet[LiveSession] = weakref.WeakSet()
+
+
+def start(scenario: Scenario, *, broker: str = "auto", runs: str | Path = "runs") -> LiveSession:
+    """Start broker, workers and client; return once all workers are ready, which is t = 0.
+
+    ``broker``: auto, redis, bundled, fake or a redis:// URL. ``runs``: the folder that keeps
+    the record. Raises EngineError (one sentence; nothing keeps running) when something does
+    not come up.
+    """
+    return LiveSession(scenario, brokers.choose(broker), Path(runs))
+
+
+def _run_folder(runs: Path, name: str) -> Path:
+    stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    folder = runs.absolute() / f"{name}-{stamp}-{os.getpid()}-{time.monotonic_ns() % 10**6:06d}"
+    for part in ("raw", "logs"):
+        (folder / part).mkdir(parents=True, mode=0o700)
+    return folder
+
+
+class LiveSession:
+    """A running system of real processes; see ``sandbox.engines.Session``."""
+
+    def __init__(self, scenario: Scenario, choice: brokers.BrokerChoice, runs: Path) -> None:
+        self.scenario = scenario
+        self.folder = _run_folder(runs, scenario.name)
+        self._temp = Path(tempfile.mkdtemp(prefix="celery-sandbox-"))
+        self._run: Run | None = None
+        self._ended = "stopped"
+        self._stopping = threading.Event()
+        self._closing = threading.Lock()
+        (self.folder / "scenario.json").write_text(scenario.to_json(), encoding="utf-8")
+        self._record = Record(self.folder / "raw")
+        self._writer = Writer(self.folder / "raw" / "controls.jsonl")
+        self._processes = Processes(self.folder, self._temp)
+        _open.add(self)
+        try:
+            self._start(choice)
+        except BaseException:
+            self._take_down()
+            raise
+
+    def __repr__(self) -> str:
+        """Name the session by what does not change from one machine to the next."""
+        return f"<live session of {self.scenario.name!r}>"
+
+    # --- start -----------------------------------------------------------------------
+
+    def _start(self, choice: brokers.BrokerChoice) -> None:
+        self._pump_thread = threading.Thread(target=self._pump, name="sandbox-pump", daemon=True)
+        self._processes.wait_ready()
+        self.broker = brokers.start(choice, self._processes)
+        self.controls = LiveControls(
+            self.scenario, self._processes, self._record, self._writer, self._start_worker
+        )
+        self._record.listeners.append(self.controls.see)
+        self.info: dict[str, Any] = self._describe()
+        self._pump_thread.start()
+        link = {"url": self.broker.url, "prefix": self.broker.prefix}
+        for name in self.scenario.worker_names:
+            self._processes.order("worker", name=name, **link)
+        for name in ("client", "operator"):
+            self._processes.order("client", name=name, role=name, **link)
+        self._await_notes("client", "operator")
+        for name in self.scenario.worker_names:
+            self._await_worker(name, since=0)
+        self._go()
+
+    def _go(self) -> None:
+        """Fix t = 0, arm the faults, let the client publish."""
+        with self._record.changed:
+            self._record.t0 = time.monotonic()
+        for fault in self.scenario.faults:
+            for command in fault.commands():
+                self.controls.schedule(command)
+        self._processes.order("tell", name="client", message={"go": self._record.t0})
+
+    def _start_worker(self, name: str) -> None:
+        since = len(self._ready(name))
+        self._processes.exited.pop(name, None)
+        link = {"url": self.broker.url, "prefix": self.broker.prefix}
+        self._processes.order("worker", name=name, **link)
+        self._await_worker(name, since=since)
+
+    def _ready(self, name: str) -> list[dict[str, Any]]:
+        return [x for x in self._record.ready if x.get("worker") == name]
+
+    def _await_worker(self, name: str, *, since: int) -> None:
+        exited = self._processes.exited
+        self._record.wait_until(
+            lambda: len(self._ready(name)) > since or name in exited, _STARTUP_S
+        )
+        if len(self._ready(name)) <= since:
+            raise EngineError(f"{name} did not come up; its log ends with: {self._log_tail(name)}")
+
+    def _await_notes(self, *names: str) -> None:
+        for name in names:
+            note, exited = f"_{name}_ready", self._processes.exited
+            self._record.wait_until(
+                lambda note=note, name=name: self._record.note(note) or name in exited, _STARTUP_S
+            )
+            if self._record.note(note) is None:
+                raise EngineError(
+                    f"the {name} process did not come up; its log ends with: "
+                    f"{self._log_tail(name)}"
+                )
+
+    def _log_tail(self, name: str) -> str:
+        path = self.folder / "logs" / f"{name}.log"
+        text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+        return " | ".join(text.strip().splitlines()[-_LOG_LINES:]) or "(nothing)"
+
+    def _describe(self) -> dict[str, Any]:
+        packages = ("celery", "kombu", "redis", "fakeredis", "simpy")
+        threads = {pool.pool for pool in self.scenario.workers} - {"prefork"}
+        notes = [f"a {pool} pool ignores time limits and cannot lose a child" for pool in threads]
+        missing = missing_hooks()
+        notes += [f"this version cannot record {', '.join(k)}: no {h}" for h, k in missing.items()]
+        return {
+            "engine": "live",
+            "broker": self.broker.label,
+            "broker_why": self.broker.why,
+            "versions": {name: version(name) for name in packages},
+            "machine": {"cores": os.cpu_count(), "system": platform.system()},
+            "python": platform.python_version(),
+            "started": datetime.now(UTC).isoformat(timespec="seconds"),
+            "commands": [
+                workers.command(pool, name, self.scenario.app or self.scenario.name)
+                for pool in self.scenario.workers
+                for name in pool.worker_names
+            ],
+            "notes": notes,
+        }
+
+    # --- while it runs ---------------------------------------------------------------
+
+    def _pump(self) -> None:
+        while not self._stopping.is_set():
+            self._record.pump()
+            if self._record.t0 is not None:
+                self.controls.fire()
+            self._stopping.wait(_PUMP_S)
+
+    def events_since(self, n: int) -> Sequence[Event]:
+        """Return the events after the first ``n``, in the order they became known."""
+        with self._record.changed:
+            return self._record.events[n:]
+
+    @property
+    def now_s(self) -> float:
+        """The run's time, in seconds."""
+        return self._record.now()
+
+    def _is_drained(self) -> bool:
+        """Whether nothing more will happen: all published, all settled, no command to come."""
+        record = self._record
+        if record.note("_client_done") is None or self.controls.pending:
+            return False
+        unseen = self.controls.submitted - record.fold.journeys.keys()
+        quiet = not record.events or record.now() - record.events[-1].t_s >= 0
+        return not unseen and quiet and record.settled and record.fold.drained
+
+    def wait(self, timeout_s: float | None = None) -> str:
+        """Wait until all is drained, or the deadline, or ``timeout_s``; return which."""
+        left = self.scenario.ends_by_s - self._record.now()
+        limit = left if timeout_s is None else min(left, timeout_s)
+        outcome = self._record.wait_until(
+            lambda: "drained" if self._is_drained() else self._trouble(), max(0.0, limit)
+        )
+        if outcome is None:
+            outcome = "deadline" if limit == left else "timeout"
+        if outcome in {"drained", "deadline"}:
+            self._ended = outcome
+        return str(outcome)
+
+    def _trouble(self) -> str | None:
+        """Raise when the run cannot go on: one of our own processes is gone."""
+        if not self._processes.alive and not self._stopping.is_set():
+            raise EngineError("the supervisor process was killed; the session is over")
+        for name in ("client", "operator", "broker"):
+            if name in self._processes.exited:
+                raise EngineError(f"the {name} process ended: {self._log_tail(name)}")
+        return None
+
+    def wait_for(self, what: OnEvent, timeout_s: float = 30.0) -> Event:
+        """Wait for an event, counted from the session's start, and return it."""
+        trigger, seen = Trigger(what.but(after_s=0.0)), 0
+
+        def found() -> Event | None:
+            nonlocal seen
+            for event in self._record.events[seen:]:
+                seen += 1
+                trigger.see(event)
+                if trigger.due_s is not None:
+                    return event
+            self._trouble()
+            return None
+
+        event = self._record.wait_until(found, timeout_s)
+        if event is None:
+            raise EngineError(f"no {what.event} number {what.nth} came within {timeout_s} s")
+        return event  # type: ignore[no-any-return] # wait_until returns what found() returns
+
+    # --- end -------------------------------------------------------------------------
+
+    def close(self) -> Run:
+        """End everything that was started and return the Run; a second call returns it again."""
+        with self._closing:
+            if self._run is None:
+                self._run = self._finish()
+        return self._run
+
+    def _finish(self) -> Run:
+        if self._processes.alive and self._ended != "stopped":
+            self.controls.dump()
+        self._writer.write("ended", detail={"why": self._ended})
+        self._take_down()
+        self._record.pump(settle_s=-1.0)
+        self.info["ended"] = self._ended
+        run = Run(self.scenario, self._record.until_end(), self.info)
+        run.save(self.folder)
+        return run
+
+    def _take_down(self) -> None:
+        self._stopping.set()
+        self._processes.close()
+        if hasattr(self, "broker"):
+            brokers.clean(self.broker)
+        shutil.rmtree(self._temp, ignore_errors=True)
+        _open.discard(self)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+@atexit.register
+def _close_all() -> None:
+    for session in list(_open):
+        session._take_down()  # noqa: SLF001 - this module's own class

@@ -1,0 +1,143 @@
+"""The operator: the process that looks at the broker and does what a person would by hand.
+
+Apart from the client, so that an inspection that takes a second delays no publishing.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import redis
+
+from sandbox.engines.live import app as apps
+from sandbox.engines.live.client import Orders
+from sandbox.engines.live.recorder import Writer, record_sweeps
+from sandbox.scenario import Scenario
+
+_SAMPLE_EVERY_S = 0.2
+_SEPARATOR = "\x06\x16"
+_SWEEP_TRIES = 10
+
+_AGE = """
+for _, tag in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
+  redis.call('ZINCRBY', KEYS[1], -ARGV[1], tag)
+end
+return redis.call('ZCARD', KEYS[1])
+"""
+
+
+class Operator:
+    """Samples, dumps, ages `unacked`, broadcasts; each order is answered in its file."""
+
+    def __init__(self, scenario: Scenario, link: apps.Link, writer: Writer) -> None:
+        self.scenario, self.link, self.writer = scenario, link, writer
+        self.app = apps.build(scenario, link)
+        self.redis = redis.Redis.from_url(link.url, socket_timeout=5)
+
+    def run(self) -> None:
+        """Serve orders until the supervisor is gone, and sample in between."""
+        orders = Orders()
+        self.writer.write("_operator_ready")
+        sample_at = time.monotonic()
+        while True:
+            for order in orders.read(sample_at - time.monotonic()):
+                self.obey(order)
+            if time.monotonic() >= sample_at:
+                self.sample()
+                sample_at = time.monotonic() + _SAMPLE_EVERY_S
+
+    def obey(self, order: dict[str, Any]) -> None:
+        """Carry out one order and answer it under its number."""
+        number, verb = order.pop("number"), order.pop("verb")
+        try:
+            result = getattr(self, f"do_{verb}")(**order)
+        except (redis.RedisError, OSError) as exc:
+            self.writer.write("_answer", detail={"number": number, "error": str(exc)[:300]})
+        else:
+            self.writer.write("_answer", detail={"number": number, "result": result})
+
+    # --- orders ----------------------------------------------------------------------
+
+    def do_skip(self, seconds: float) -> int:
+        """Age `unacked`, then sweep until nothing is left that is older than the timeout.
+
+        The sweep is a client's own: the first one of a new connection is immediate. Returns
+        how many messages were aged.
+        """
+        at = time.monotonic()
+        aged = int(self.redis.eval(_AGE, 1, self._key("unacked_index"), str(seconds)))
+        self.writer.write("skipped", at=at, detail={"seconds": seconds})
+        for _ in range(_SWEEP_TRIES):
+            if not self._overdue():
+                break
+            with self.app.connection_for_write() as connection:
+                inspect = self.app.control.inspect(connection=connection, timeout=0.5, limit=1)
+                inspect.ping()
+        return aged
+
+    def _overdue(self) -> int:
+        oldest = time.time() - self.scenario.broker.visibility_timeout_s
+        return int(self.redis.zcount(self._key("unacked_index"), "-inf", oldest))
+
+    def do_rate_limit(self, task: str, rate: str | None, workers: int) -> int:
+        """Broadcast a rate limit; return how many workers have confirmed it."""
+        replies = self.app.control.broadcast(
+            "rate_limit",
+            arguments={"task_name": task, "rate_limit": rate},
+            reply=True,
+            timeout=3.0,
+            limit=workers,
+        )
+        return sum("ok" in answer for reply in replies or [] for answer in reply.values())
+
+    def do_dump(self) -> None:
+        """Record which tasks the broker holds, list by list."""
+        queues = {
+            queue: [_task_id(raw) for key in self._lists(queue) for raw in self._range(key)]
+            for queue in self.scenario.queues
+        }
+        held = [_task_id(json.loads(raw)[0]) for raw in self.redis.hvals(self._key("unacked"))]
+        self.writer.write("dump", detail={"queues": queues, "unacked": held})
+
+    def sample(self) -> None:
+        """Record the lengths of the broker's lists; a broker that is down gives no sample."""
+        pipe = self.redis.pipeline(transaction=False)
+        keys = {queue: self._lists(queue) for queue in self.scenario.queues}
+        for lists in keys.values():
+            for key in lists:
+                pipe.llen(key)
+        pipe.hlen(self._key("unacked"))
+        at = time.monotonic()
+        try:
+            lengths = iter(pipe.execute())
+        except (redis.RedisError, OSError):
+            return
+        queues = {queue: sum(next(lengths) for _ in lists) for queue, lists in keys.items()}
+        self.writer.write("sample", at=at, detail={"queues": queues, "unacked": next(lengths)})
+
+    # --- keys ------------------------------------------------------------------------
+
+    def _key(self, name: str) -> str:
+        return self.link.prefix + name
+
+    def _lists(self, queue: str) -> list[str]:
+        steps = self.scenario.broker.priority_steps
+        names = [f"{queue}{_SEPARATOR}{step}" if step else queue for step in steps]
+        return [self._key(name) for name in names]
+
+    def _range(self, key: str) -> list[Any]:
+        return [json.loads(raw) for raw in self.redis.lrange(key, 0, -1)]
+
+
+def _task_id(message: dict[str, Any]) -> str:
+    return str(message.get("headers", {}).get("id"))
+
+
+def main(folder: Path, link: apps.Link) -> None:
+    """Operate the broker of the run in ``folder``; ends with its supervisor."""
+    writer = Writer(folder / "raw" / "operator.jsonl")
+    record_sweeps(writer)
+    Operator(apps.scenario_of(folder), link, writer).run()

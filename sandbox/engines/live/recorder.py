@@ -1,0 +1,330 @@
+"""The recorder: one line for each event, one write for each line, into files that survive SIGKILL.
+
+Each process that Celery runs in appends to a file of its own (a worker's children share
+their worker's), stamped with the monotonic clock that all processes of a host share. Celery's
+signals give part of the moments; the rest needs hooks on a few named methods of Celery and
+kombu 5.7, and ``missing_hooks`` says which event kinds another version cannot give.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+HOOKS = {
+    "kombu.transport.redis:QoS.append": ("delivered",),
+    "kombu.transport.redis:QoS.ack": ("acked",),
+    "kombu.transport.redis:QoS.reject": ("rejected",),
+    "kombu.transport.redis:QoS.restore_by_tag": ("restored", "requeued"),
+    "kombu.transport.redis:QoS.restore_visible": ("sweep",),
+    "kombu.transport.redis:Channel._do_restore_message": ("restored", "requeued"),
+    "celery.worker.consumer.consumer:Consumer._limit_task": ("rate_held",),
+    "celery.worker.consumer.consumer:Consumer._limit_move_to_pool": ("rate_released",),
+    "celery.worker.consumer.consumer:Consumer.apply_eta_task": ("eta_released",),
+    "celery.worker.consumer.consumer:Consumer._limit_post_eta": ("eta_released",),
+    "celery.worker.request:Request.on_failure": ("child_lost",),
+}
+"""Every method of Celery or kombu that is hooked, and the event kinds that come from it."""
+
+
+def _resolve(path: str) -> tuple[Any, str]:
+    """Return (class, method name) of a hook; AttributeError or ImportError when it is gone."""
+    module_name, _, dotted = path.partition(":")
+    class_name, _, method = dotted.partition(".")
+    module = __import__(module_name, fromlist=[class_name])
+    owner = getattr(module, class_name)
+    getattr(owner, method)
+    return owner, method
+
+
+def missing_hooks(hooks: dict[str, tuple[str, ...]] | None = None) -> dict[str, tuple[str, ...]]:
+    """Return the hooks that this Celery or kombu does not have, with the kinds it cannot give.
+
+    >>> missing_hooks({"kombu.transport.redis:QoS.gone": ("acked",)})
+    {'kombu.transport.redis:QoS.gone': ('acked',)}
+    """
+    missing = {}
+    for path, kinds in (HOOKS if hooks is None else hooks).items():
+        try:
+            _resolve(path)
+        except (ImportError, AttributeError):
+            missing[path] = kinds
+    return missing
+
+
+class Writer:
+    """Appends events to one file. A line is one ``write`` call, so SIGKILL cannot tear it."""
+
+    def __init__(self, path: Path, worker: str | None = None) -> None:
+        self.worker = worker
+        self._fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+    def write(self, kind: str, *, at: float | None = None, **fields: Any) -> None:
+        """Append one event; ``at`` is a monotonic time (s), now by default."""
+        event: dict[str, Any] = {"t": time.monotonic() if at is None else at, "kind": kind}
+        if self.worker is not None:
+            event["worker"] = self.worker
+        event |= {name: value for name, value in fields.items() if value is not None}
+        os.write(self._fd, (json.dumps(event, separators=(",", ":")) + "\n").encode())
+
+
+def record_publishing(writer: Writer) -> None:
+    """Write ``sent`` before and ``published`` after each publish of this process."""
+    from celery import signals  # noqa: PLC0415 - only processes that run Celery pay for it
+
+    def sent(headers: dict[str, Any] | None = None, **rest: Any) -> None:
+        headers = headers or {}
+        eta = headers.get("eta")
+        writer.write(
+            "sent",
+            task=headers.get("id"),
+            queue=rest.get("routing_key"),
+            retry=headers.get("retries") or 0,
+            detail={"eta": eta} if eta else None,
+        )
+
+    def published(headers: dict[str, Any] | None = None, **_rest: Any) -> None:
+        writer.write("published", task=(headers or {}).get("id"))
+
+    signals.before_task_publish.connect(sent, weak=False)
+    signals.after_task_publish.connect(published, weak=False)
+
+
+def record_worker(writer: Writer) -> None:
+    """Hook everything a worker's main process and its children do; call before it starts."""
+    record_publishing(writer)
+    _Main(writer).connect()
+    _record_executions(writer)
+
+
+def record_sweeps(writer: Writer) -> None:
+    """Hook what a client that only sweeps does to messages: it restores those of others."""
+    _Main(writer).hook("kombu.")
+
+
+def _slot() -> int:
+    """Return which of its worker's processes (or threads) this is, from 0."""
+    from billiard import current_process  # noqa: PLC0415
+
+    index = getattr(current_process(), "index", None)
+    if index is not None:
+        return int(index)
+    _, _, number = threading.current_thread().name.rpartition("_")
+    return int(number) if number.isdigit() else 0
+
+
+def _record_executions(writer: Writer) -> None:
+    """Write what happens to a task's body, in the process (or thread) that runs it."""
+    from celery import signals  # noqa: PLC0415
+
+    def where(task: Any) -> dict[str, Any]:
+        request = task.request
+        tag = (request.properties or {}).get("delivery_tag")
+        return {"task": request.id, "slot": _slot(), "tag": tag, "retry": request.retries}
+
+    def started(task: Any, **_rest: Any) -> None:
+        writer.write("started", **where(task), detail={"pid": os.getpid()})
+
+    def succeeded(sender: Any, **_rest: Any) -> None:
+        writer.write("succeeded", **where(sender))
+
+    def retried(sender: Any, reason: Any = None, **_rest: Any) -> None:
+        writer.write("retried", **where(sender), detail={"error": str(reason)[:200]})
+
+    signals.task_prerun.connect(started, weak=False)
+    signals.task_success.connect(succeeded, weak=False)
+    signals.task_retry.connect(retried, weak=False)
+
+
+class _Main:
+    """The hooks of a worker's main process; its children inherit them and never call them."""
+
+    def __init__(self, writer: Writer) -> None:
+        self.writer = writer
+        self.tags: dict[str, str] = {}
+        self.held: set[str] = set()
+        self.pid = os.getpid()
+
+    def connect(self) -> None:
+        """Connect the signals and replace the methods that this version has."""
+        from celery import signals  # noqa: PLC0415
+
+        self.hook("")
+        signals.worker_ready.connect(self._ready, weak=False)
+        signals.task_received.connect(self._received, weak=False)
+        signals.task_revoked.connect(self._revoked, weak=False)
+        signals.task_failure.connect(self._failed, weak=False)
+
+    def hook(self, package: str) -> None:
+        """Replace the methods of one package ("" for all) that this version has."""
+        for path in HOOKS.keys() - missing_hooks().keys():
+            if not path.startswith(package):
+                continue
+            owner, method = _resolve(path)
+            wrapper = getattr(self, "_wrap_" + method.lstrip("_"))
+            setattr(owner, method, wraps(getattr(owner, method))(wrapper(getattr(owner, method))))
+
+    # --- signals ---------------------------------------------------------------------
+
+    def _ready(self, **_rest: Any) -> None:
+        self.writer.write("worker_ready", detail={"pid": os.getpid()})
+
+    def _received(self, request: Any, **_rest: Any) -> None:
+        tag = request.message.delivery_tag
+        self.tags[request.id] = tag
+        self.writer.write("received", task=request.id, tag=tag)
+        if request.eta:
+            self.writer.write("eta_held", task=request.id, tag=tag)
+
+    def _revoked(self, request: Any, expired: bool = False, **_rest: Any) -> None:
+        tag = request.message.delivery_tag if hasattr(request, "message") else None
+        reason = "expired" if expired else "revoked"
+        self.writer.write("revoked", task=request.id, tag=tag, detail={"reason": reason})
+
+    def _failed(self, sender: Any, task_id: str, exception: BaseException, **_rest: Any) -> None:
+        """Write a task's final failure: by its child, or by main when the child is gone."""
+        request = sender.request
+        here = not isinstance(exception, _lost())
+        self.writer.write(
+            "failed",
+            task=task_id,
+            slot=_slot() if here else None,
+            tag=(request.properties or {}).get("delivery_tag") if here else self.tags.get(task_id),
+            retry=request.retries if here else None,
+            detail={"error": f"{type(exception).__name__}: {exception}"[:200]},
+        )
+
+    # --- kombu: a message's way ------------------------------------------------------
+
+    def _wrap_append(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def append(qos: Any, message: Any, delivery_tag: str) -> Any:
+            task, at = message.headers.get("id"), time.monotonic()
+            result = original(qos, message, delivery_tag)
+            if task is not None:
+                queue = message.delivery_info.get("routing_key")
+                retry = message.headers.get("retries") or 0
+                self.writer.write(
+                    "delivered", at=at, task=task, tag=delivery_tag, queue=queue, retry=retry
+                )
+            return result
+
+        return append
+
+    def _task_of(self, qos: Any, tag: str) -> str | None:
+        message = qos._delivered.get(tag)  # noqa: SLF001 - kombu keeps the message nowhere else
+        return None if message is None else message.headers.get("id")
+
+    def _wrap_ack(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def ack(qos: Any, delivery_tag: str) -> Any:
+            task, at = self._task_of(qos, delivery_tag), time.monotonic()
+            result = original(qos, delivery_tag)
+            if task is not None:
+                self.writer.write("acked", at=at, task=task, tag=delivery_tag)
+            return result
+
+        return ack
+
+    def _wrap_reject(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def reject(qos: Any, delivery_tag: str, requeue: bool = False) -> Any:
+            task, at = self._task_of(qos, delivery_tag), time.monotonic()
+            result = original(qos, delivery_tag, requeue=requeue)
+            if task is not None and not requeue:
+                self.writer.write("rejected", at=at, task=task, tag=delivery_tag)
+            return result
+
+        return reject
+
+    def _wrap_do_restore_message(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        # The transaction around it may be tried again; only the last try counts.
+        def do_restore(channel: Any, payload: Any, *args: Any, **kwargs: Any) -> Any:
+            channel.sandbox_restored = payload
+            return original(channel, payload, *args, **kwargs)
+
+        return do_restore
+
+    def _wrap_restore_by_tag(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def restore_by_tag(qos: Any, tag: Any, client: Any = None, leftmost: bool = False) -> Any:
+            qos.channel.sandbox_restored = None
+            at = time.monotonic()
+            result = original(qos, tag, client=client, leftmost=leftmost)
+            payload = qos.channel.sandbox_restored
+            if payload:
+                name = tag.decode() if isinstance(tag, bytes) else tag
+                kind = "requeued" if leftmost else "restored"
+                self.writer.write(kind, at=at, task=payload["headers"].get("id"), tag=name)
+            return result
+
+        return restore_by_tag
+
+    def _wrap_restore_visible(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def restore_visible(qos: Any, start: int = 0, num: int = 10, interval: int = 10) -> Any:
+            # kombu counts the calls and looks at the broker on every interval-th one.
+            looks = qos._vrestore_count % (interval or 1) == 0  # noqa: SLF001
+            if looks:
+                self.writer.write("sweep")
+            return original(qos, start=start, num=num, interval=interval)
+
+        return restore_visible
+
+    # --- celery: what the consumer holds ---------------------------------------------
+
+    def _wrap_limit_task(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def limit_task(consumer: Any, request: Any, bucket: Any, tokens: Any) -> Any:
+            self._hold(request)
+            return original(consumer, request, bucket, tokens)
+
+        return limit_task
+
+    def _wrap_limit_post_eta(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def limit_post_eta(consumer: Any, request: Any, bucket: Any, tokens: Any) -> Any:
+            self._write_of("eta_released", request)
+            self._hold(request)
+            return original(consumer, request, bucket, tokens)
+
+        return limit_post_eta
+
+    def _wrap_limit_move_to_pool(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def move_to_pool(consumer: Any, request: Any) -> Any:
+            self.held.discard(request.message.delivery_tag)
+            self._write_of("rate_released", request)
+            return original(consumer, request)
+
+        return move_to_pool
+
+    def _wrap_apply_eta_task(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def apply_eta_task(consumer: Any, request: Any) -> Any:
+            self._write_of("eta_released", request)
+            return original(consumer, request)
+
+        return apply_eta_task
+
+    def _hold(self, request: Any) -> None:
+        self.held.add(request.message.delivery_tag)
+        self._write_of("rate_held", request)
+
+    def _write_of(self, kind: str, request: Any) -> None:
+        self.writer.write(kind, task=request.id, tag=request.message.delivery_tag)
+
+    def _wrap_on_failure(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def on_failure(request: Any, exc_info: Any, *args: Any, **kwargs: Any) -> Any:
+            if isinstance(exc_info.exception, _lost()):
+                self._write_of("child_lost", request)
+            return original(request, exc_info, *args, **kwargs)
+
+        return on_failure
+
+
+def _lost() -> tuple[type[BaseException], ...]:
+    from billiard.exceptions import (  # noqa: PLC0415
+        Terminated,
+        TimeLimitExceeded,
+        WorkerLostError,
+    )
+
+    return (WorkerLostError, Terminated, TimeLimitExceeded)

@@ -1,0 +1,69 @@
+"""What a fault is: settings that compile to commands, each a verb of an engine's Controls."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
+
+from pydantic import Field
+
+from sandbox.parts import Count, Name, NonNegative, Part
+
+if TYPE_CHECKING:
+    from sandbox.scenario import Scenario
+
+
+class At(Part):
+    """When: at a time, in seconds after all workers are ready.
+
+    >>> At(at_s=2.5).at_s
+    2.5
+    """
+
+    on: Literal["time"] = "time"
+    at_s: NonNegative
+
+
+class OnEvent(Part):
+    """When: ``after_s`` seconds after an event has been seen for the ``nth`` time.
+
+    Repeatable on real workers, as a time is not. ``worker`` and ``task`` (a type) narrow
+    which events count.
+
+    >>> OnEvent(event="started", nth=17, after_s=0.3).nth
+    17
+    """
+
+    on: Literal["event"] = "event"
+    event: Literal["published", "received", "started", "succeeded", "failed", "worker_exited"]
+    nth: Count = 1
+    after_s: NonNegative = 0.0
+    worker: Name | None = None
+    task: Name | None = None
+
+
+When = Annotated[At | OnEvent, Field(discriminator="on")]
+
+
+class Command(NamedTuple):
+    """One call of a verb: ``controls.<verb>(**arguments)``, when ``when`` has come."""
+
+    when: At | OnEvent
+    verb: str
+    arguments: dict[str, Any]
+
+
+class Fault(Part):
+    """Base of every fault; a file of this folder defines exactly one."""
+
+    platforms: ClassVar[tuple[str, ...]] = ("linux", "darwin")
+
+    kind: str
+    when: When
+
+    def problem(self, scenario: Scenario) -> str | None:
+        """Return why this fault makes no sense in ``scenario``: one sentence, or None."""
+        return None
+
+    def commands(self) -> tuple[Command, ...]:
+        """Return the verbs that this fault amounts to."""
+        raise TypeError(f"{type(self).__name__} compiles to no command")

@@ -1,0 +1,25 @@
+"""SIGKILL to a whole worker: the container killed, the machine gone."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from sandbox.faults._base import Command, Fault
+from sandbox.parts import Name
+
+
+class KillWorker(Fault):
+    """SIGKILL the main process of ``worker`` and its children.
+
+    - early ack: what was running is lost, STARTED for ever; what was prefetched comes back
+      after the visibility timeout.
+    - acks_late: all of it comes back after the visibility timeout and the next sweep.
+    - acks_late + reject_on_worker_lost: the same; nobody is left to reject.
+    """
+
+    kind: Literal["kill_worker"] = "kill_worker"
+    worker: Name
+
+    def commands(self) -> tuple[Command, ...]:
+        """Return the verbs that this fault amounts to."""
+        return (Command(self.when, "kill_worker", {"worker": self.worker}),)

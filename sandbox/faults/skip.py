@@ -1,0 +1,24 @@
+"""Time that need not be waited for: the visibility timeout."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from sandbox.faults._base import Command, Fault
+from sandbox.parts import Positive
+
+
+class Skip(Fault):
+    """Age every message in ``unacked`` by ``seconds`` and have a client sweep.
+
+    What is then older than the visibility timeout goes back to the front of its queue, with
+    the workers' settings untouched; a worker that still runs such a message runs it twice.
+    The same under each ack mode: what an early ack has acknowledged is not in ``unacked``.
+    """
+
+    kind: Literal["skip"] = "skip"
+    seconds: Positive
+
+    def commands(self) -> tuple[Command, ...]:
+        """Return the verbs that this fault amounts to."""
+        return (Command(self.when, "skip", {"seconds": self.seconds}),)

@@ -1,0 +1,23 @@
+"""SIGTERM: a warm shutdown, as a deployment begins it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from sandbox.faults._base import Command, Fault
+from sandbox.parts import Name
+
+
+class TerminateWorker(Fault):
+    """SIGTERM to the main process of ``worker``: it finishes what runs, then exits.
+
+    The same under early ack, acks_late and acks_late + reject_on_worker_lost: running tasks
+    finish, prefetched ones go back to the front of their queue when the worker exits.
+    """
+
+    kind: Literal["terminate_worker"] = "terminate_worker"
+    worker: Name
+
+    def commands(self) -> tuple[Command, ...]:
+        """Return the verbs that this fault amounts to."""
+        return (Command(self.when, "terminate_worker", {"worker": self.worker}),)

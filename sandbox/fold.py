@@ -1,0 +1,331 @@
+"""The fold: what the events say, so far, of every task and every worker.
+
+One pass, one event at a time, no engine: the live panel, the end of a run, the attempts
+table and the audit all read this state. A task can be in several places at once: that is
+what at-least-once delivery means.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sandbox.run import Event
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One delivery of a task to a worker, and the execution it led to, if any."""
+
+    task: str
+    delivery: int
+    worker: str
+    tag: str
+    queue: str | None
+    sent_s: float | None
+    delivered_s: float
+    received_s: float | None = None
+    execution: int | None = None
+    retry: int | None = None
+    slot: int | None = None
+    started_s: float | None = None
+    ended_s: float | None = None
+    acked_s: float | None = None
+    outcome: str | None = None
+
+    def row(self) -> dict[str, Any]:
+        """Return the attempt as a row of the attempts table."""
+        fields = {name: getattr(self, name) for name in self.__slots__}
+        return fields | {"type": self.task.rpartition("/")[0]}
+
+
+@dataclass(slots=True)
+class Journey:
+    """What is known of one task: where its messages are, what its attempts came to."""
+
+    task: str
+    first_sent_s: float | None = None
+    last_sent_s: float | None = None
+    n_sent: int = 0
+    n_queued: int = 0
+    n_deliveries: int = 0
+    n_executions: int = 0
+    n_succeeded: int = 0
+    n_failed: int = 0
+    n_retried: int = 0
+    n_revoked: int = 0
+    n_killed: int = 0
+    publish_unknown: bool = False
+    finished_s: float | None = None
+    unacked: dict[str, str] = field(default_factory=dict)
+    held: dict[str, str] = field(default_factory=dict)
+    running: set[tuple[str, int]] = field(default_factory=set)
+
+    @property
+    def gone(self) -> bool:
+        """Whether nothing more can happen to it: no message and no execution is left."""
+        return self.n_queued <= 0 and not self.unacked and not self.running
+
+    @property
+    def in_motion(self) -> bool:
+        """Whether the run must still wait for it."""
+        return not self.gone
+
+
+@dataclass(slots=True)
+class Fold:
+    """The state after a number of events; ``feed`` adds more.
+
+    >>> from sandbox.run import Event
+    >>> fold = Fold().feed([Event(0.0, "sent", "hi/0", queue="celery")])
+    >>> fold.queued, fold.running, fold.drained
+    (1, 0, False)
+    """
+
+    journeys: dict[str, Journey] = field(default_factory=dict)
+    attempts: list[Attempt] = field(default_factory=list)
+    workers: dict[str, bool] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+    skipped: list[tuple[float, float]] = field(default_factory=list)
+    n_events: int = 0
+    in_motion: int = 0
+    _by_tag: dict[tuple[str, str], list[Attempt]] = field(default_factory=dict)
+    _by_slot: dict[tuple[str, int], Attempt] = field(default_factory=dict)
+    _of_worker: dict[str, list[Attempt]] = field(default_factory=dict)
+
+    def feed(self, events: Iterable[Event]) -> Fold:
+        """Take more events, in the order of their times; return self."""
+        for event in events:
+            self.n_events += 1
+            if event.task is not None:
+                self._feed_task(event)
+            elif event.kind in _WORKER:
+                _WORKER[event.kind](self, event)
+        return self
+
+    def _feed_task(self, event: Event) -> None:
+        step = _TASK.get(event.kind)
+        if step is None:
+            return
+        journey = self.journeys.get(event.task or "")
+        if journey is None:
+            journey = self.journeys[event.task or ""] = Journey(event.task or "")
+        was = journey.in_motion
+        step(self, journey, event)
+        self.in_motion += journey.in_motion - was
+
+    # --- a message's way -------------------------------------------------------------
+
+    def _sent(self, journey: Journey, event: Event) -> None:
+        journey.n_sent += 1
+        journey.n_queued += 1
+        journey.last_sent_s = event.t_s
+        if journey.first_sent_s is None:
+            journey.first_sent_s = event.t_s
+
+    def _publish_unknown(self, journey: Journey, event: Event) -> None:
+        journey.n_queued -= 1
+        journey.publish_unknown = True
+
+    def _delivered(self, journey: Journey, event: Event) -> None:
+        worker, tag = event.worker or "", event.tag or ""
+        journey.n_queued -= 1
+        journey.n_deliveries += 1
+        journey.unacked[tag] = worker
+        attempt = Attempt(
+            task=journey.task,
+            delivery=journey.n_deliveries,
+            worker=worker,
+            tag=tag,
+            queue=event.queue,
+            sent_s=journey.last_sent_s,
+            delivered_s=event.t_s,
+        )
+        self.attempts.append(attempt)
+        self._by_tag.setdefault((worker, tag), []).append(attempt)
+        self._of_worker.setdefault(worker, []).append(attempt)
+
+    def _received(self, journey: Journey, event: Event) -> None:
+        attempt = self._latest(event)
+        if attempt is not None:
+            attempt.received_s = event.t_s
+
+    def _held(self, journey: Journey, event: Event) -> None:
+        journey.held[event.tag or ""] = event.kind.partition("_")[0]
+
+    def _released(self, journey: Journey, event: Event) -> None:
+        journey.held.pop(event.tag or "", None)
+
+    def _acked(self, journey: Journey, event: Event) -> None:
+        journey.unacked.pop(event.tag or "", None)
+        attempt = self._latest(event)
+        if attempt is not None and attempt.acked_s is None:
+            attempt.acked_s = event.t_s
+        if event.kind == "rejected":
+            journey.held.pop(event.tag or "", None)
+
+    def _back(self, journey: Journey, event: Event) -> None:
+        """Take the message from `unacked` to its queue; a stale owner may still be running it."""
+        if journey.unacked.pop(event.tag or "", None) is None:
+            self.problems.append(f"{journey.task} was {event.kind} while it was not in unacked")
+            return
+        journey.n_queued += 1
+
+    # --- an execution's way ----------------------------------------------------------
+
+    def _started(self, journey: Journey, event: Event) -> None:
+        journey.n_executions += 1
+        slot = (event.worker or "", event.slot or 0)
+        attempt = self._latest(event)
+        if attempt is None:
+            self.problems.append(f"{journey.task} started without having been delivered")
+            return
+        if slot in self._by_slot:
+            other = self._by_slot[slot]
+            self.problems.append(f"{journey.task} started in the slot that runs {other.task}")
+        journey.held.pop(attempt.tag, None)
+        journey.running.add(slot)
+        attempt.slot, attempt.retry, attempt.started_s = event.slot, event.retry, event.t_s
+        attempt.execution = journey.n_executions
+        self._by_slot[slot] = attempt
+
+    def _ended(self, journey: Journey, event: Event) -> None:
+        """End an execution; `failed` without one is a message that could not be run."""
+        slot = (event.worker or "", event.slot if event.slot is not None else -1)
+        attempt = self._by_slot.get(slot)
+        if attempt is None or attempt.task != journey.task:
+            attempt = self._running_of(event)
+        self._count(journey, event)
+        if attempt is not None:
+            self._close(attempt, event.t_s, event.kind)
+
+    def _count(self, journey: Journey, event: Event) -> None:
+        if event.kind == "succeeded":
+            journey.n_succeeded += 1
+        elif event.kind == "failed":
+            journey.n_failed += 1
+        elif event.kind == "retried":
+            journey.n_retried += 1
+        if event.kind != "retried" and journey.finished_s is None:
+            journey.finished_s = event.t_s
+
+    def _child_lost(self, journey: Journey, event: Event) -> None:
+        attempt = self._running_of(event)
+        if attempt is not None:
+            journey.n_killed += 1
+            self._close(attempt, event.t_s, "killed")
+
+    def _revoked(self, journey: Journey, event: Event) -> None:
+        journey.n_revoked += 1
+        attempt = self._latest(event)
+        if attempt is not None:
+            attempt.ended_s, attempt.outcome = event.t_s, "revoked"
+
+    def _close(self, attempt: Attempt, t_s: float, outcome: str) -> None:
+        slot = (attempt.worker, attempt.slot or 0)
+        attempt.ended_s, attempt.outcome = t_s, outcome
+        self._by_slot.pop(slot, None)
+        self.journeys[attempt.task].running.discard(slot)
+
+    def _latest(self, event: Event) -> Attempt | None:
+        """Return the delivery that an event of (worker, tag) speaks of: the newest one."""
+        attempts = self._by_tag.get((event.worker or "", event.tag or ""))
+        return attempts[-1] if attempts else None
+
+    def _running_of(self, event: Event) -> Attempt | None:
+        """Return the oldest execution of (worker, tag) that has not ended."""
+        attempts = self._by_tag.get((event.worker or "", event.tag or ""), [])
+        return next((a for a in attempts if a.started_s is not None and a.ended_s is None), None)
+
+    # --- workers ---------------------------------------------------------------------
+
+    def _worker_ready(self, event: Event) -> None:
+        self.workers[event.worker or ""] = True
+
+    def _worker_exited(self, event: Event) -> None:
+        """End what the worker still ran: whether it took effect, nobody knows."""
+        self.workers[event.worker or ""] = False
+        for attempt in self._of_worker.pop(event.worker or "", []):
+            journey = self.journeys[attempt.task]
+            journey.held.pop(attempt.tag, None)
+            if attempt.started_s is not None and attempt.ended_s is None:
+                was = journey.in_motion
+                journey.n_killed += 1
+                self._close(attempt, event.t_s, "killed")
+                self.in_motion += journey.in_motion - was
+
+    def _skipped(self, event: Event) -> None:
+        self.skipped.append((event.t_s, float((event.detail or {}).get("seconds", 0.0))))
+
+    # --- what a panel shows ----------------------------------------------------------
+
+    @property
+    def drained(self) -> bool:
+        """Whether nothing more can happen to any task."""
+        return self.in_motion == 0
+
+    @property
+    def queued(self) -> int:
+        """Messages waiting in the broker's lists."""
+        return sum(max(0, j.n_queued) for j in self.journeys.values())
+
+    @property
+    def running(self) -> int:
+        """Executions under way."""
+        return len(self._by_slot)
+
+    @property
+    def unacked(self) -> int:
+        """Messages delivered and not acknowledged, whether their worker lives or not."""
+        return sum(len(j.unacked) for j in self.journeys.values())
+
+    @property
+    def orphaned(self) -> int:
+        """Unacknowledged messages whose worker is gone: they wait for the visibility timeout."""
+        return sum(
+            not self.workers.get(worker, True)
+            for j in self.journeys.values()
+            for worker in j.unacked.values()
+        )
+
+    @property
+    def reserved(self) -> int:
+        """Messages in the memory of a living worker that no process has begun."""
+        return sum(
+            self.workers.get(worker, True) and not any(w == worker for w, _ in j.running)
+            for j in self.journeys.values()
+            for worker in j.unacked.values()
+        )
+
+    def scenario_time(self, t_s: float) -> float:
+        """Return a run time with the seconds skipped before it added."""
+        return t_s + sum(seconds for at, seconds in self.skipped if at <= t_s)
+
+
+_TASK: dict[str, Callable[[Fold, Journey, Any], None]] = {
+    "sent": Fold._sent,
+    "publish_unknown": Fold._publish_unknown,
+    "delivered": Fold._delivered,
+    "received": Fold._received,
+    "eta_held": Fold._held,
+    "eta_released": Fold._released,
+    "rate_held": Fold._held,
+    "rate_released": Fold._released,
+    "started": Fold._started,
+    "succeeded": Fold._ended,
+    "failed": Fold._ended,
+    "retried": Fold._ended,
+    "child_lost": Fold._child_lost,
+    "revoked": Fold._revoked,
+    "acked": Fold._acked,
+    "rejected": Fold._acked,
+    "requeued": Fold._back,
+    "restored": Fold._back,
+}
+_WORKER: dict[str, Callable[[Fold, Any], None]] = {
+    "worker_ready": Fold._worker_ready,
+    "worker_exited": Fold._worker_exited,
+    "skipped": Fold._skipped,
+}

@@ -1,0 +1,144 @@
+"""Loads: where tasks come from. Times are seconds after all workers are ready."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from sandbox.draws import Deterministic, Distribution, Exponential, uniform
+from sandbox.errors import ScenarioError
+from sandbox.parts import Count, Name, NonNegative, Part, Positive
+
+Arrivals = list[float]
+
+
+class Poisson(Part):
+    """Independent arrivals at a constant rate, from ``start_s`` until ``stop_s`` or the horizon.
+
+    >>> 80 < len(Poisson(task="resize", rate_per_s=10.0).arrivals_s(10.0, seed=1, stream="a")) < 120
+    True
+    """
+
+    kind: Literal["poisson"] = "poisson"
+    task: Name
+    rate_per_s: Positive
+    start_s: NonNegative = 0.0
+    stop_s: Positive | None = None
+
+    def arrivals_s(self, horizon_s: float, *, seed: int, stream: str) -> Arrivals:
+        """Return the arrival times (s), ascending, all before ``horizon_s``."""
+        stop = min(horizon_s, self.stop_s or math.inf)
+        gaps = Exponential(mean_s=1 / self.rate_per_s)
+        times: Arrivals = []
+        at = self.start_s + gaps.quantile(uniform(seed, stream, 0))
+        while at < stop:
+            times.append(at)
+            at += gaps.quantile(uniform(seed, stream, len(times)))
+        return times
+
+
+class Burst(Part):
+    """``n`` tasks published one after the other, as fast as one client can.
+
+    >>> Burst(task="resize", n=3, at_s=1.0).arrivals_s(10.0, seed=1, stream="a")
+    [1.0, 1.0, 1.0]
+    """
+
+    kind: Literal["burst"] = "burst"
+    task: Name
+    n: Count
+    at_s: NonNegative = 0.0
+
+    def arrivals_s(self, horizon_s: float, *, seed: int, stream: str) -> Arrivals:
+        """Return the arrival times (s), ascending, all before ``horizon_s``."""
+        return [self.at_s] * self.n if self.at_s < horizon_s else []
+
+
+class Trace(Part):
+    """Arrivals at recorded times.
+
+    >>> Trace(task="resize", at_s=(2.0, 1.0)).arrivals_s(10.0, seed=1, stream="a")
+    [1.0, 2.0]
+    """
+
+    kind: Literal["trace"] = "trace"
+    task: Name
+    at_s: tuple[NonNegative, ...]
+
+    def arrivals_s(self, horizon_s: float, *, seed: int, stream: str) -> Arrivals:
+        """Return the arrival times (s), ascending, all before ``horizon_s``."""
+        return [at for at in sorted(self.at_s) if at < horizon_s]
+
+
+class Rates(Part):
+    """A Poisson load whose rate is constant by pieces: pairs of (from_s, rate_per_s).
+
+    >>> day = Rates(task="resize", steps=((0.0, 5.0), (10.0, 0.0), (20.0, 1.0)))
+    >>> times = day.arrivals_s(30.0, seed=1, stream="a")
+    >>> any(10 <= at < 20 for at in times)
+    False
+    """
+
+    kind: Literal["rates"] = "rates"
+    task: Name
+    steps: Annotated[tuple[tuple[NonNegative, NonNegative], ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _ascending(self) -> Rates:
+        if any(b[0] <= a[0] for a, b in pairwise(self.steps)):
+            starts = [start for start, _ in self.steps]
+            raise ScenarioError(f"steps start at {starts} but must start at ascending times")
+        return self
+
+    def arrivals_s(self, horizon_s: float, *, seed: int, stream: str) -> Arrivals:
+        """Return the arrival times (s), ascending, all before ``horizon_s``."""
+        times: Arrivals = []
+        unit = Exponential(mean_s=1.0)
+        due = unit.quantile(uniform(seed, stream, 0))
+        ends = [start for start, _ in self.steps[1:]] + [math.inf]
+        for (start, rate), end in zip(self.steps, ends, strict=True):
+            stop = min(end, horizon_s)
+            # `due` is the next arrival on the clock of expected arrivals, which runs at `rate`.
+            while rate and start + due / rate < stop:
+                start += due / rate
+                times.append(start)
+                due = unit.quantile(uniform(seed, stream, len(times)))
+            due -= max(0.0, stop - start) * rate
+        return times
+
+
+class Closed(Part):
+    """``n_clients`` that publish, wait for the result, think, and publish again.
+
+    >>> Closed(task="resize", n_clients=5, think=Exponential(mean_s=2.0)).n_clients
+    5
+    """
+
+    kind: Literal["closed"] = "closed"
+    task: Name
+    n_clients: Count
+    think: Distribution = Deterministic(value_s=0.0)
+
+
+class BeatEntry(Part):
+    """A periodic task that ``celery beat`` publishes: first after one period, then each period.
+
+    >>> BeatEntry(name="health", task="ping", every_s=4.0).arrivals_s(10.0, seed=1, stream="b")
+    [4.0, 8.0]
+    """
+
+    name: Name
+    task: Name
+    every_s: Positive
+
+    def arrivals_s(self, horizon_s: float, *, seed: int, stream: str) -> Arrivals:
+        """Return the times (s) at which beat publishes, all before ``horizon_s``."""
+        n = math.ceil(horizon_s / self.every_s) - 1
+        return [self.every_s * (i + 1) for i in range(n)]
+
+
+OpenLoad = Poisson | Burst | Trace | Rates
+Load = Annotated[Poisson | Burst | Trace | Rates | Closed, Field(discriminator="kind")]

@@ -1,0 +1,428 @@
+"""Metrics: a run in numbers with units. A new metric is one function here and nothing else.
+
+Times are seconds of the run: seconds that were skipped count in ``worker_recovery_s`` only,
+because an hour would drown every wait. In a steady scenario, tasks that were first sent
+before the warm-up is over are left out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from sandbox.audit import verdicts
+from sandbox.errors import one_of
+from sandbox.fold import Attempt, Journey
+from sandbox.guarantees import OWN_END
+from sandbox.run import Event, Run
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Kind = Literal["count", "time", "rate", "share"]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One number of a run; ``value`` is nan where the run does not define it.
+
+    >>> Metric("done", 3, "tasks", "count", "tasks that succeeded").value
+    3.0
+    """
+
+    name: str
+    value: float
+    unit: str
+    kind: Kind
+    meaning: str
+
+    def __post_init__(self) -> None:
+        """Use one nan object, so that equal metrics compare equal."""
+        value = float(self.value)
+        object.__setattr__(self, "value", math.nan if math.isnan(value) else value)
+
+    def __reduce__(self) -> tuple[type[Metric], tuple[Any, ...]]:
+        """Pickle through the constructor, so that nan stays that one object."""
+        return Metric, (self.name, self.value, self.unit, self.kind, self.meaning)
+
+
+@dataclass(frozen=True)
+class Metrics(Mapping[str, Metric]):
+    """The metrics of one run by name, in the order of their definition.
+
+    >>> Metrics((Metric("done", 3, "tasks", "count", "tasks that succeeded"),)).value("done")
+    3.0
+    """
+
+    rows: tuple[Metric, ...]
+
+    @cached_property
+    def _by_name(self) -> dict[str, Metric]:
+        return {metric.name: metric for metric in self.rows}
+
+    def __getitem__(self, name: str) -> Metric:
+        """Return a metric; KeyError when there is none of this name."""
+        return self._by_name[name]
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the names."""
+        return iter(self._by_name)
+
+    def __len__(self) -> int:
+        """Return the number of metrics."""
+        return len(self.rows)
+
+    def value(self, name: str) -> float:
+        """Return the number of a metric, nan when undefined; KeyError for an unknown name."""
+        return self._by_name[name].value
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return one row a metric: value, unit, kind, meaning."""
+        import pandas as pd  # noqa: PLC0415 - pandas is slow to import
+
+        columns = ["value", "unit", "kind", "meaning"]
+        rows = [[getattr(metric, column) for column in columns] for metric in self.rows]
+        return pd.DataFrame(rows, columns=columns, index=pd.Index(list(self), name="metric"))
+
+
+class Facts:
+    """What the metric functions read: the run, cut by its warm-up, each thing derived once."""
+
+    def __init__(self, run: Run) -> None:
+        self.run, self.fold = run, run.fold
+        self.from_s = run.scenario.warmup_s if run.scenario.kind == "steady" else -math.inf
+        self.tasks = {
+            task: journey
+            for task, journey in self.fold.journeys.items()
+            if journey.first_sent_s is None or journey.first_sent_s >= self.from_s
+        }
+        self.attempts = [attempt for attempt in self.fold.attempts if attempt.task in self.tasks]
+
+    @cached_property
+    def verdicts(self) -> Counter[str]:
+        """How many tasks got each verdict of the audit."""
+        return Counter(v for task, v in verdicts(self.run).items() if task in self.tasks)
+
+    @cached_property
+    def executions(self) -> list[Attempt]:
+        """The attempts that have begun, in the order of their deliveries."""
+        return [attempt for attempt in self.attempts if attempt.started_s is not None]
+
+    @cached_property
+    def first_started(self) -> dict[str, float]:
+        """When each task was first started (s)."""
+        found: dict[str, float] = {}
+        for attempt in self.executions:
+            at = attempt.started_s or 0.0
+            found[attempt.task] = min(at, found.get(attempt.task, at))
+        return found
+
+    @cached_property
+    def first_sent_s(self) -> float:
+        """When the first task was sent (s); nan without one."""
+        times = [j.first_sent_s for j in self.tasks.values() if j.first_sent_s is not None]
+        return min(times, default=math.nan)
+
+    @cached_property
+    def last_end_s(self) -> float:
+        """When the last task or execution came to its own end (s); nan without one."""
+        times = [j.finished_s for j in self.tasks.values() if j.finished_s is not None]
+        times += [a.ended_s for a in self.executions if a.ended_s and a.outcome in OWN_END]
+        return max(times, default=math.nan)
+
+    @cached_property
+    def latencies_s(self) -> list[float]:
+        """First sent to finished, of each finished task (s)."""
+        return [
+            journey.finished_s - journey.first_sent_s
+            for journey in self.tasks.values()
+            if journey.finished_s is not None and journey.first_sent_s is not None
+        ]
+
+    @cached_property
+    def window_s(self) -> tuple[float, float]:
+        """First sent to last end, or to the end of the run where something still runs (s)."""
+        end = self.run.events[-1].t_s if self.fold.running else self.last_end_s
+        return self.first_sent_s, end
+
+
+@dataclass(frozen=True)
+class Definition:
+    """How a metric is computed, and the share of it that a prediction may miss.
+
+    ``tolerance`` 0 marks a count that Celery's semantics fix: it must be equal.
+    """
+
+    name: str
+    unit: str
+    kind: Kind
+    meaning: str
+    tolerance: float
+    compute: Callable[[Facts], float]
+
+
+METRICS: dict[str, Definition] = {}
+"""Every metric by name, in the order in which they are shown."""
+
+_TOLERANCE: Mapping[Kind, float] = {"count": 0.0, "time": 0.10, "rate": 0.05, "share": 0.05}
+_Function = Callable[[Facts], float]
+
+
+def metric(unit: str, kind: Kind, tolerance: float | None = None) -> Callable[[_Function], _Function]:
+    """Register a function as a metric: its name is the metric's, its docstring the meaning.
+
+    Raises ImportError for a name that is taken or a function without a meaning.
+    """
+
+    def register(function: _Function) -> _Function:
+        name, meaning = function.__name__, function.__doc__ or ""
+        if name in METRICS or not meaning:
+            raise ImportError(f"the metric {name} is defined twice or has no docstring")
+        share = _TOLERANCE[kind] if tolerance is None else tolerance
+        METRICS[name] = Definition(name, unit, kind, meaning, share, function)
+        return function
+
+    return register
+
+
+def measure(run: Run) -> Metrics:
+    """Return every metric of a run, nan where it is undefined.
+
+    >>> from sandbox.scenario import Scenario
+    >>> one = Scenario(name="one", tasks=[{"name": "hi"}], workers=[{}], horizon_s=1.0)
+    >>> measure(Run(one, (Event(0.0, "sent", "hi/0", queue="celery"),))).value("stuck")
+    1.0
+    """
+    facts = Facts(run)
+    return Metrics(
+        tuple(
+            Metric(d.name, d.compute(facts), d.unit, d.kind, d.meaning) for d in METRICS.values()
+        )
+    )
+
+
+def known(name: str) -> Definition:
+    """Return a metric's definition; ValueError that names the nearest one otherwise.
+
+    >>> known("done").unit
+    'tasks'
+    """
+    if name not in METRICS:
+        raise ValueError(f"metric is {name!r}; allowed: {one_of(name, METRICS)}")
+    return METRICS[name]
+
+
+# --- tasks -------------------------------------------------------------------------------
+
+
+@metric("tasks", "count")
+def published(facts: Facts) -> float:
+    """Tasks that a client has sent, whether or not the broker is known to have taken them."""
+    return sum(journey.first_sent_s is not None for journey in facts.tasks.values())
+
+
+@metric("tasks", "count")
+def done(facts: Facts) -> float:
+    """Tasks that succeeded at least once."""
+    return facts.verdicts["done once"] + facts.verdicts["done more than once"]
+
+
+@metric("tasks", "count")
+def failed(facts: Facts) -> float:
+    """Tasks that ended without success, for good."""
+    return facts.verdicts["failed"]
+
+
+@metric("tasks", "count")
+def revoked(facts: Facts) -> float:
+    """Tasks that a worker dropped because they had expired."""
+    return facts.verdicts["revoked"]
+
+
+@metric("tasks", "count")
+def lost(facts: Facts) -> float:
+    """Tasks of which nothing is left although they neither succeeded, failed nor expired."""
+    return facts.verdicts["lost"]
+
+
+@metric("tasks", "count")
+def stuck(facts: Facts) -> float:
+    """Tasks without a result that were still somewhere when the run ended."""
+    return facts.verdicts["stuck"]
+
+
+@metric("executions", "count")
+def executions(facts: Facts) -> float:
+    """Times that a process began a task's body."""
+    return len(facts.executions)
+
+
+@metric("deliveries", "count")
+def redelivered(facts: Facts) -> float:
+    """Deliveries of a message beyond its first: it had been restored or requeued."""
+    return len(facts.attempts) - len({(a.task, a.tag) for a in facts.attempts})
+
+
+@metric("tasks", "count")
+def ran_twice(facts: Facts) -> float:
+    """Tasks whose body began twice or more without a retry having been the reason."""
+    begun = Counter((a.task, a.retry or 0) for a in facts.executions)
+    return len({task for (task, _), n in begun.items() if n > 1})
+
+
+@metric("tasks", "count")
+def duplicated(facts: Facts) -> float:
+    """Tasks that succeeded twice or more."""
+    return facts.verdicts["done more than once"]
+
+
+@metric("retries", "count")
+def retried(facts: Facts) -> float:
+    """Attempts that failed and published a retry."""
+    return sum(journey.n_retried for journey in facts.tasks.values())
+
+
+# --- speed -------------------------------------------------------------------------------
+
+
+@metric("tasks/s", "rate")
+def throughput_per_s(facts: Facts) -> float:
+    """Tasks done a second, from the first sent to the last end."""
+    span = facts.last_end_s - facts.first_sent_s
+    return done(facts) / span if span > 0 else math.nan
+
+
+@metric("s", "time", tolerance=0.05)
+def makespan_s(facts: Facts) -> float:
+    """Run time from the first task sent to the last end; skipped seconds do not count."""
+    return facts.last_end_s - facts.first_sent_s
+
+
+@metric("s", "time")
+def mean_wait_s(facts: Facts) -> float:
+    """Mean run time from first sent to first started; skipped seconds do not count."""
+    sent = {task: journey.first_sent_s for task, journey in facts.tasks.items()}
+    pairs = [(sent[task], at) for task, at in facts.first_started.items()]
+    return _mean(at - since for since, at in pairs if since is not None)
+
+
+@metric("s", "time")
+def mean_latency_s(facts: Facts) -> float:
+    """Mean run time from first sent to finished; skipped seconds do not count."""
+    return _mean(facts.latencies_s)
+
+
+@metric("s", "time")
+def p50_latency_s(facts: Facts) -> float:
+    """Half of the finished tasks took at most this run time from first sent to finished."""
+    return _quantile(facts.latencies_s, 0.50)
+
+
+@metric("s", "time", tolerance=0.15)
+def p95_latency_s(facts: Facts) -> float:
+    """95 % of the finished tasks took at most this run time from first sent to finished."""
+    return _quantile(facts.latencies_s, 0.95)
+
+
+@metric("s", "time", tolerance=0.15)
+def p99_latency_s(facts: Facts) -> float:
+    """99 % of the finished tasks took at most this run time from first sent to finished."""
+    return _quantile(facts.latencies_s, 0.99)
+
+
+@metric("s", "time")
+def mean_service_s(facts: Facts) -> float:
+    """Mean time from started to ended of the executions that came to their own end."""
+    ended = [a for a in facts.executions if a.outcome in OWN_END]
+    return _mean((a.ended_s or 0.0) - (a.started_s or 0.0) for a in ended)
+
+
+@metric("", "share")
+def utilisation(facts: Facts) -> float:
+    """Busy slot-seconds as a share of those of all living workers, first sent to last end."""
+    begin, end = facts.window_s
+    if not end > begin:
+        return math.nan
+    pools = {w: p for w in _workers(facts) if (p := facts.run.scenario.pool_of(w))}
+    offered = sum(_up_s(facts, w, begin, end) * p.concurrency for w, p in pools.items())
+    # Work of the warm-up that reaches into the window keeps slots busy too.
+    busy = sum(
+        max(0.0, min(end, end if a.ended_s is None else a.ended_s) - max(begin, a.started_s))
+        for a in facts.fold.attempts
+        if a.started_s is not None and a.worker in pools
+    )
+    return busy / offered if offered > 0 else math.nan
+
+
+# --- faults ------------------------------------------------------------------------------
+
+
+@metric("s", "time")
+def child_recovery_s(facts: Facts) -> float:
+    """Longest run time from a child's kill to the next start of the task it was running."""
+    used: set[int] = set()
+    found = [_restart_after_kill(facts, event, used) for event in facts.run.of_kind("control")]
+    return max((t for t in found if t is not None), default=math.nan)
+
+
+@metric("s", "time")
+def worker_recovery_s(facts: Facts) -> float:
+    """Longest time from a worker's death by a signal to the last re-start of what it held.
+
+    In scenario time: skipped seconds count, because the visibility timeout is what is waited
+    for. Tasks that never start again do not count here; the audit names them.
+    """
+    exits = [event for event in facts.run.of_kind("worker_exited") if _by_signal(event)]
+    return max((t for event in exits for t in _restarts_s(facts, event)), default=math.nan)
+
+
+@metric("messages", "count", tolerance=0.15)
+def max_queue(facts: Facts) -> float:
+    """Most messages that waited in the broker's queues at once, those sent this moment too."""
+    waiting = most = 0
+    for event in facts.run.events:
+        waiting += _QUEUE.get(event.kind, 0)
+        if event.t_s >= facts.from_s:
+            most = max(most, waiting)
+    return most
+
+
+# --- Little's law ------------------------------------------------------------------------
+
+
+def littles_law(run: Run) -> tuple[float, float]:
+    """Return (mean number of tasks in the system, arrival rate x mean sojourn): equal.
+
+    Both over [first event, end of the run], without a warm-up cut; an unfinished task has
+    sojourned until the end. The first integrates over the events, the second sums over the
+    tasks, both in exact arithmetic: a difference is a bug. (nan, nan) for a run of no length.
+
+    >>> from sandbox.scenario import Scenario
+    >>> one = Scenario(name="one", tasks=[{"name": "hi"}], workers=[{}], horizon_s=1.0)
+    >>> littles_law(Run(one, (Event(0.0, "sent", "hi/0"), Event(2.0, "ended"))))
+    (1.0, 1.0)
+    """
+    if not run.events or run.events[-1].t_s <= run.events[0].t_s:
+        return math.nan, math.nan
+    end = Fraction(run.events[-1].t_s)
+    span = end - Fraction(run.events[0].t_s)
+    return float(_area(run) / span), float(sum(_sojourns(run, end), Fraction(0)) / span)
+
+
+def _area(run: Run) -> Fraction:
+    """Return task-seconds: the integral over the events of the number in the system."""
+    seen: set[str] = set()
+    over: set[str] = set()
+    area, last = Fraction(0), Fraction(run.events[0].t_s)
+    for event in run.events:
+        now = Fraction(event.t_s)
+        area, last = area + (now - last) * len(seen - over if over - seen else seen), now
+        area -= 0
+    return area

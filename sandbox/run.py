@@ -1,0 +1,232 @@
+"""Run: the ordered events of one execution, from either engine, and what is derived from them."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from sandbox.errors import RunError, ScenarioError
+from sandbox.fold import Fold
+from sandbox.scenario import Scenario
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FORMAT_VERSION = 1
+
+KINDS = {
+    "sent": "a client, or a worker that retries, is about to publish the task",
+    "published": "the broker has taken the message",
+    "publish_unknown": "the publish call failed; the message may or may not be in the broker",
+    "delivered": "a worker has taken the message from its queue and noted it in `unacked`",
+    "received": "the worker's consumer has read the message",
+    "revoked": "the worker dropped the message because it had expired",
+    "eta_held": "held in the worker's memory until its time",
+    "eta_released": "its time has come",
+    "rate_held": "held in the worker's memory by the rate limit",
+    "rate_released": "the rate limit let it through",
+    "started": "a child process has begun the task's body",
+    "succeeded": "the task's body has returned",
+    "failed": "the task is finished without success, for good",
+    "retried": "the attempt failed and a retry has been published",
+    "child_lost": "the main process noticed that the child running the task died",
+    "acked": "the message was acknowledged: it is gone from `unacked`",
+    "requeued": "rejected by its worker: moved from `unacked` to the back of its queue",
+    "restored": "moved from `unacked` to the front of its queue, by a sweep or a shutdown",
+    "rejected": "rejected without requeue: gone",
+    "sweep": "a client looked for messages older than its visibility timeout",
+    "worker_ready": "a worker can take tasks",
+    "worker_exited": "the main process of a worker has ended",
+    "control": "a verb of the controls was carried out",
+    "skipped": "messages in `unacked` were aged",
+    "sample": "lengths of the broker's lists at this moment",
+    "dump": "what the broker still held at the end",
+    "ended": "the run is over",
+}
+
+
+class Event(NamedTuple):
+    """One thing that happened. ``t_s``: seconds after all workers were ready.
+
+    ``task`` is ``"<type>/<number>"``; ``slot`` counts a worker's processes from 0; ``tag`` is
+    the delivery tag, which survives a redelivery; ``retry`` counts Celery's retries from 0.
+
+    >>> Event(0.25, "started", "resize/7", worker="worker1", slot=0).task
+    'resize/7'
+    """
+
+    t_s: float
+    kind: str
+    task: str | None = None
+    worker: str | None = None
+    slot: int | None = None
+    queue: str | None = None
+    tag: str | None = None
+    retry: int | None = None
+    detail: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Run:
+    """The events of one execution of ``scenario`` and where they come from.
+
+    ``info`` holds engine, broker, versions and why the run ended: ``drained`` (every task
+    was finished), ``deadline`` or ``stopped``.
+    """
+
+    scenario: Scenario
+    events: tuple[Event, ...]
+    info: dict[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        """Name the run by what does not change from one machine to the next."""
+        return f"<Run of {self.scenario.name!r} on {self.info.get('engine', '?')}>"
+
+    @property
+    def ended(self) -> str:
+        """Why the run ended: drained, deadline or stopped."""
+        return str(self.info.get("ended", "stopped"))
+
+    @cached_property
+    def fold(self) -> Fold:
+        """The state after the last event: where every message is, what became of each task."""
+        return Fold().feed(self.events)
+
+    @cached_property
+    def attempts(self) -> pd.DataFrame:
+        """One row a delivery of a task to a worker, unfinished ones included; times in s."""
+        import pandas as pd  # noqa: PLC0415 - the model alone does not need pandas
+
+        rows = [attempt.row() for attempt in self.fold.attempts]
+        return pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
+
+    def of_kind(self, *kinds: str) -> list[Event]:
+        """Return the events of these kinds, in order."""
+        return [event for event in self.events if event.kind in kinds]
+
+    def with_events(self, events: Iterable[Event]) -> Run:
+        """Return the same run with other events."""
+        return replace(self, events=tuple(events))
+
+    def save(self, folder: str | Path) -> Path:
+        """Write ``run.json`` and ``events.jsonl`` into ``folder``; return the folder."""
+        path = Path(folder)
+        path.mkdir(parents=True, exist_ok=True)
+        head = {
+            "format_version": FORMAT_VERSION,
+            "info": self.info,
+            "scenario": self.scenario.model_dump(mode="json"),
+        }
+        (path / "run.json").write_text(json.dumps(head, indent=1), encoding="utf-8")
+        with (path / "events.jsonl").open("w", encoding="utf-8") as file:
+            for event in self.events:
+                known = {k: v for k, v in event._asdict().items() if v is not None}
+                file.write(json.dumps(known, separators=(",", ":")) + "\n")
+        return path
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Run:
+        """Read a run that ``save`` wrote; raises RunError with the file and line at fault."""
+        path = Path(folder)
+        try:
+            head = json.loads((path / "run.json").read_text(encoding="utf-8"))
+            lines = (path / "events.jsonl").read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as exc:
+            raise RunError(f"{path} is not a stored run: {exc}") from None
+        if not isinstance(head, dict) or head.get("format_version") != FORMAT_VERSION:
+            raise RunError(f"{path / 'run.json'} is not of format_version {FORMAT_VERSION}")
+        try:
+            scenario = Scenario.from_json(json.dumps(head.get("scenario")))
+        except ScenarioError as exc:
+            raise RunError(f"{path / 'run.json'}: {exc}") from None
+        info = head.get("info")
+        if not isinstance(info, dict):
+            raise RunError(f"{path / 'run.json'}: info is {type(info).__name__}, not an object")
+        where = path / "events.jsonl"
+        events = tuple(_read_event(line, f"{where}:{i}") for i, line in enumerate(lines, start=1))
+        return cls(scenario=scenario, events=events, info=info)
+
+
+COLUMNS = {
+    "task": "str",
+    "type": "str",
+    "delivery": "int64",
+    "execution": "Int64",
+    "retry": "Int64",
+    "worker": "str",
+    "slot": "Int64",
+    "queue": "str",
+    "tag": "str",
+    "sent_s": "float64",
+    "delivered_s": "float64",
+    "received_s": "float64",
+    "started_s": "float64",
+    "ended_s": "float64",
+    "acked_s": "float64",
+    "outcome": "str",
+}
+
+_TYPES: dict[str, tuple[type, ...]] = {
+    "t_s": (int, float),
+    "kind": (str,),
+    "task": (str,),
+    "worker": (str,),
+    "slot": (int,),
+    "queue": (str,),
+    "tag": (str,),
+    "retry": (int,),
+    "detail": (dict,),
+}
+
+
+def _read_event(line: str, where: str) -> Event:
+    try:
+        data = json.loads(line)
+    except (json.JSONDecodeError, RecursionError) as exc:
+        raise RunError(f"{where} is not JSON: {exc}") from None
+    if not isinstance(data, dict) or not {"t_s", "kind"} <= data.keys():
+        raise RunError(f"{where} is not an event: it needs at least t_s and kind")
+    for key, value in data.items():
+        if key not in _TYPES:
+            raise RunError(f"{where} has the unknown key {key!r}; allowed: {', '.join(_TYPES)}")
+        if not isinstance(value, _TYPES[key]) or isinstance(value, bool):
+            raise RunError(f"{where}: {key} is {value!r}, which is not {_TYPES[key][-1].__name__}")
+    if data["kind"] not in KINDS:
+        raise RunError(f"{where}: kind is {data['kind']!r}; allowed: {', '.join(KINDS)}")
+    if not math.isfinite(data["t_s"]):
+        raise RunError(f"{where}: t_s is {data['t_s']}, which is no time")
+    return Event(**data)
+
+
+def broken_laws(run: Run) -> list[str]:
+    """Return a sentence for each structural law that a run breaks; none for a sound run.
+
+    Laws: time does not run backwards; a message is sent before it is delivered, delivered
+    before it starts, started before it ends; a slot runs one attempt at a time.
+    """
+    problems = []
+    for a, b in pairwise(run.events):
+        if b.t_s < a.t_s:
+            problems.append(f"{b.kind} at {b.t_s:.6f} s follows {a.kind} at {a.t_s:.6f} s")
+    stamps = ("sent_s", "delivered_s", "received_s", "started_s", "ended_s")
+    for attempt in run.fold.attempts:
+        known = [(s, v) for s in stamps if (v := getattr(attempt, s)) is not None]
+        problems += [
+            f"{attempt.task}: {b[0]} = {b[1]:.6f} is before {a[0]} = {a[1]:.6f}"
+            for a, b in pairwise(known)
+            if b[1] < a[1]
+        ]
+        if attempt.sent_s is None:
+            problems.append(f"{attempt.task} was delivered but never sent")
+    return problems + run.fold.problems
+
+
+def first(events: Sequence[Event], kind: str) -> Event | None:
+    """Return the first event of a kind, or None."""
+    return next((event for event in events if event.kind == kind), None)

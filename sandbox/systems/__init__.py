@@ -1,0 +1,1 @@
+"""Systems: real Celery applications that run here."""
