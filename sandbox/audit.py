@@ -230,8 +230,10 @@ class _Record:
 
 def _audit_task(journey: Journey, record: _Record, dump: _Dump | None) -> TaskAudit:
     verdict = _verdict(journey, dump)
-    overruled = dump is not None and dump.rules(journey.task) and (
-        verdict in ("stuck", "lost", "unknown") or dump.holds(journey.task)
+    overruled = (
+        dump is not None
+        and dump.rules(journey.task)
+        and (verdict in ("stuck", "lost", "unknown") or dump.holds(journey.task))
     )
     where = "; ".join(_places(journey, record, dump)) or (
         "not known" if verdict == "unknown" else "gone"

@@ -126,12 +126,14 @@ class Fold:
             journey.first_sent_s = event.t_s
 
     def _publish_unknown(self, journey: Journey, event: Event) -> None:
-        journey.n_queued -= 1
+        # A delivery may have shown already that the message was published after all.
+        journey.n_queued = max(0, journey.n_queued - 1)
         journey.publish_unknown = True
 
     def _delivered(self, journey: Journey, event: Event) -> None:
         worker, tag = event.worker or "", event.tag or ""
-        journey.n_queued -= 1
+        if journey.n_queued > 0 or not journey.publish_unknown:
+            journey.n_queued -= 1
         journey.n_deliveries += 1
         journey.unacked[tag] = worker
         attempt = Attempt(
@@ -160,11 +162,10 @@ class Fold:
 
     def _acked(self, journey: Journey, event: Event) -> None:
         journey.unacked.pop(event.tag or "", None)
+        journey.held.pop(event.tag or "", None)
         attempt = self._latest(event)
         if attempt is not None and attempt.acked_s is None:
             attempt.acked_s = event.t_s
-        if event.kind == "rejected":
-            journey.held.pop(event.tag or "", None)
 
     def _back(self, journey: Journey, event: Event) -> None:
         """Take the message from `unacked` to its queue; a stale owner may still be running it."""

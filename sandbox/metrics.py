@@ -9,22 +9,31 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from sandbox.audit import verdicts
 from sandbox.errors import one_of
-from sandbox.fold import Attempt, Journey
-from sandbox.guarantees import OWN_END
-from sandbox.run import Event, Run
+from sandbox.facts import Facts
+from sandbox.little import littles_law
+from sandbox.run import Run
 
 if TYPE_CHECKING:
     import pandas as pd
+
+__all__ = [
+    "METRICS",
+    "Definition",
+    "Metric",
+    "Metrics",
+    "known",
+    "littles_law",
+    "measure",
+    "metric",
+]
 
 Kind = Literal["count", "time", "rate", "share"]
 
@@ -92,67 +101,6 @@ class Metrics(Mapping[str, Metric]):
         return pd.DataFrame(rows, columns=columns, index=pd.Index(list(self), name="metric"))
 
 
-class Facts:
-    """What the metric functions read: the run, cut by its warm-up, each thing derived once."""
-
-    def __init__(self, run: Run) -> None:
-        self.run, self.fold = run, run.fold
-        self.from_s = run.scenario.warmup_s if run.scenario.kind == "steady" else -math.inf
-        self.tasks = {
-            task: journey
-            for task, journey in self.fold.journeys.items()
-            if journey.first_sent_s is None or journey.first_sent_s >= self.from_s
-        }
-        self.attempts = [attempt for attempt in self.fold.attempts if attempt.task in self.tasks]
-
-    @cached_property
-    def verdicts(self) -> Counter[str]:
-        """How many tasks got each verdict of the audit."""
-        return Counter(v for task, v in verdicts(self.run).items() if task in self.tasks)
-
-    @cached_property
-    def executions(self) -> list[Attempt]:
-        """The attempts that have begun, in the order of their deliveries."""
-        return [attempt for attempt in self.attempts if attempt.started_s is not None]
-
-    @cached_property
-    def first_started(self) -> dict[str, float]:
-        """When each task was first started (s)."""
-        found: dict[str, float] = {}
-        for attempt in self.executions:
-            at = attempt.started_s or 0.0
-            found[attempt.task] = min(at, found.get(attempt.task, at))
-        return found
-
-    @cached_property
-    def first_sent_s(self) -> float:
-        """When the first task was sent (s); nan without one."""
-        times = [j.first_sent_s for j in self.tasks.values() if j.first_sent_s is not None]
-        return min(times, default=math.nan)
-
-    @cached_property
-    def last_end_s(self) -> float:
-        """When the last task or execution came to its own end (s); nan without one."""
-        times = [j.finished_s for j in self.tasks.values() if j.finished_s is not None]
-        times += [a.ended_s for a in self.executions if a.ended_s and a.outcome in OWN_END]
-        return max(times, default=math.nan)
-
-    @cached_property
-    def latencies_s(self) -> list[float]:
-        """First sent to finished, of each finished task (s)."""
-        return [
-            journey.finished_s - journey.first_sent_s
-            for journey in self.tasks.values()
-            if journey.finished_s is not None and journey.first_sent_s is not None
-        ]
-
-    @cached_property
-    def window_s(self) -> tuple[float, float]:
-        """First sent to last end, or to the end of the run where something still runs (s)."""
-        end = self.run.events[-1].t_s if self.fold.running else self.last_end_s
-        return self.first_sent_s, end
-
-
 @dataclass(frozen=True)
 class Definition:
     """How a metric is computed, and the share of it that a prediction may miss.
@@ -167,6 +115,10 @@ class Definition:
     tolerance: float
     compute: Callable[[Facts], float]
 
+    def measure(self, facts: Facts) -> Metric:
+        """Return the metric of one run."""
+        return Metric(self.name, self.compute(facts), self.unit, self.kind, self.meaning)
+
 
 METRICS: dict[str, Definition] = {}
 """Every metric by name, in the order in which they are shown."""
@@ -175,7 +127,9 @@ _TOLERANCE: Mapping[Kind, float] = {"count": 0.0, "time": 0.10, "rate": 0.05, "s
 _Function = Callable[[Facts], float]
 
 
-def metric(unit: str, kind: Kind, tolerance: float | None = None) -> Callable[[_Function], _Function]:
+def metric(
+    unit: str, kind: Kind, tolerance: float | None = None
+) -> Callable[[_Function], _Function]:
     """Register a function as a metric: its name is the metric's, its docstring the meaning.
 
     Raises ImportError for a name that is taken or a function without a meaning.
@@ -195,17 +149,14 @@ def metric(unit: str, kind: Kind, tolerance: float | None = None) -> Callable[[_
 def measure(run: Run) -> Metrics:
     """Return every metric of a run, nan where it is undefined.
 
+    >>> from sandbox.run import Event
     >>> from sandbox.scenario import Scenario
     >>> one = Scenario(name="one", tasks=[{"name": "hi"}], workers=[{}], horizon_s=1.0)
     >>> measure(Run(one, (Event(0.0, "sent", "hi/0", queue="celery"),))).value("stuck")
     1.0
     """
     facts = Facts(run)
-    return Metrics(
-        tuple(
-            Metric(d.name, d.compute(facts), d.unit, d.kind, d.meaning) for d in METRICS.values()
-        )
-    )
+    return Metrics(tuple(definition.measure(facts) for definition in METRICS.values()))
 
 
 def known(name: str) -> Definition:
@@ -308,9 +259,7 @@ def makespan_s(facts: Facts) -> float:
 @metric("s", "time")
 def mean_wait_s(facts: Facts) -> float:
     """Mean run time from first sent to first started; skipped seconds do not count."""
-    sent = {task: journey.first_sent_s for task, journey in facts.tasks.items()}
-    pairs = [(sent[task], at) for task, at in facts.first_started.items()]
-    return _mean(at - since for since, at in pairs if since is not None)
+    return _mean(facts.waits_s)
 
 
 @metric("s", "time")
@@ -340,25 +289,15 @@ def p99_latency_s(facts: Facts) -> float:
 @metric("s", "time")
 def mean_service_s(facts: Facts) -> float:
     """Mean time from started to ended of the executions that came to their own end."""
-    ended = [a for a in facts.executions if a.outcome in OWN_END]
-    return _mean((a.ended_s or 0.0) - (a.started_s or 0.0) for a in ended)
+    return _mean(facts.service_s)
 
 
 @metric("", "share")
 def utilisation(facts: Facts) -> float:
     """Busy slot-seconds as a share of those of all living workers, first sent to last end."""
     begin, end = facts.window_s
-    if not end > begin:
-        return math.nan
-    pools = {w: p for w in _workers(facts) if (p := facts.run.scenario.pool_of(w))}
-    offered = sum(_up_s(facts, w, begin, end) * p.concurrency for w, p in pools.items())
-    # Work of the warm-up that reaches into the window keeps slots busy too.
-    busy = sum(
-        max(0.0, min(end, end if a.ended_s is None else a.ended_s) - max(begin, a.started_s))
-        for a in facts.fold.attempts
-        if a.started_s is not None and a.worker in pools
-    )
-    return busy / offered if offered > 0 else math.nan
+    offered = facts.offered_s(begin, end)
+    return facts.busy_s(begin, end) / offered if offered > 0 else math.nan
 
 
 # --- faults ------------------------------------------------------------------------------
@@ -367,9 +306,7 @@ def utilisation(facts: Facts) -> float:
 @metric("s", "time")
 def child_recovery_s(facts: Facts) -> float:
     """Longest run time from a child's kill to the next start of the task it was running."""
-    used: set[int] = set()
-    found = [_restart_after_kill(facts, event, used) for event in facts.run.of_kind("control")]
-    return max((t for t in found if t is not None), default=math.nan)
+    return max(facts.child_recoveries_s, default=math.nan)
 
 
 @metric("s", "time")
@@ -379,50 +316,18 @@ def worker_recovery_s(facts: Facts) -> float:
     In scenario time: skipped seconds count, because the visibility timeout is what is waited
     for. Tasks that never start again do not count here; the audit names them.
     """
-    exits = [event for event in facts.run.of_kind("worker_exited") if _by_signal(event)]
-    return max((t for event in exits for t in _restarts_s(facts, event)), default=math.nan)
+    return max(facts.worker_recoveries_s, default=math.nan)
 
 
 @metric("messages", "count", tolerance=0.15)
 def max_queue(facts: Facts) -> float:
     """Most messages that waited in the broker's queues at once, those sent this moment too."""
-    waiting = most = 0
-    for event in facts.run.events:
-        waiting += _QUEUE.get(event.kind, 0)
-        if event.t_s >= facts.from_s:
-            most = max(most, waiting)
-    return most
+    return facts.max_queue
 
 
-# --- Little's law ------------------------------------------------------------------------
+def _mean(values: Sequence[float]) -> float:
+    return math.fsum(values) / len(values) if values else math.nan
 
 
-def littles_law(run: Run) -> tuple[float, float]:
-    """Return (mean number of tasks in the system, arrival rate x mean sojourn): equal.
-
-    Both over [first event, end of the run], without a warm-up cut; an unfinished task has
-    sojourned until the end. The first integrates over the events, the second sums over the
-    tasks, both in exact arithmetic: a difference is a bug. (nan, nan) for a run of no length.
-
-    >>> from sandbox.scenario import Scenario
-    >>> one = Scenario(name="one", tasks=[{"name": "hi"}], workers=[{}], horizon_s=1.0)
-    >>> littles_law(Run(one, (Event(0.0, "sent", "hi/0"), Event(2.0, "ended"))))
-    (1.0, 1.0)
-    """
-    if not run.events or run.events[-1].t_s <= run.events[0].t_s:
-        return math.nan, math.nan
-    end = Fraction(run.events[-1].t_s)
-    span = end - Fraction(run.events[0].t_s)
-    return float(_area(run) / span), float(sum(_sojourns(run, end), Fraction(0)) / span)
-
-
-def _area(run: Run) -> Fraction:
-    """Return task-seconds: the integral over the events of the number in the system."""
-    seen: set[str] = set()
-    over: set[str] = set()
-    area, last = Fraction(0), Fraction(run.events[0].t_s)
-    for event in run.events:
-        now = Fraction(event.t_s)
-        area, last = area + (now - last) * len(seen - over if over - seen else seen), now
-        area -= 0
-    return area
+def _quantile(values: Sequence[float], q: float) -> float:
+    return float(np.quantile(values, q)) if values else math.nan

@@ -21,10 +21,12 @@ class Overheads(Part):
     """From a message's arrival in an idle broker to the worker's `received`, one at a time."""
     dispatch_s: NonNegative = 0.001
     """From `received` by a worker with an idle process to `started` in that process."""
+    body_s: NonNegative = 0.002
+    """From `started` to `succeeded` of a task whose body does nothing: the stored result."""
     finish_s: NonNegative = 0.002
-    """From the end of the body until the process can start the next task."""
+    """From `succeeded` until the process can start the next task that waits for it."""
     ack_s: NonNegative = 0.002
-    """From the end of the body until the late acknowledgement frees the prefetch credit."""
+    """From `succeeded` until the late acknowledgement frees the prefetch credit."""
     child_start_s: NonNegative = 0.03
     """From the death of a child to its replacement's readiness, once noticed."""
     worker_start_s: NonNegative = 0.6
@@ -37,3 +39,12 @@ class Overheads(Part):
     """From the order to skip until the sweep has restored the messages."""
     relative_error: NonNegative = 0.25
     source: str = "defaults, not measured on this machine"
+
+    def scaled(self, factor: float) -> Overheads:
+        """Return the overheads with every duration multiplied by ``factor``.
+
+        >>> Overheads(publish_s=0.002).scaled(2.0).publish_s
+        0.004
+        """
+        times = [name for name in type(self).model_fields if name.endswith("_s")]
+        return self.but(**{name: getattr(self, name) * factor for name in times})

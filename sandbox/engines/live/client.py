@@ -96,6 +96,8 @@ class Client:
         """Connect, wait for the start, publish; then stay for what is submitted by hand."""
         with self.app.producer_pool.acquire(block=True) as producer:
             producer.connection.ensure_connection(max_retries=3)
+        # What a client's first publish would pay for once: the subscription to results.
+        self.app.backend.result_consumer.consume_from("warm-up")
         self.writer.write("_client_ready")
         orders, told, started = Orders(), False, False
         sockets = [] if self.results is None else [self.results.connection._sock]  # noqa: SLF001 - redis-py has no public way to select on a subscription

@@ -121,7 +121,7 @@ class LiveControls:
     def _signal(self, verb: str, worker: str, number: int, *, tree: bool) -> None:
         self._up(worker)
         self._log(verb, worker=worker)
-        self._processes.order("signal", name=worker, number=int(number), tree=tree)
+        self._processes.order("signal", name=worker, signum=int(number), tree=tree)
         if number == signal.SIGKILL:
             exited = self._processes.exited
             self._record.wait_until(lambda: worker in exited, _ANSWER_S)

@@ -92,6 +92,7 @@ class LiveSession:
         self.info: dict[str, Any] = self._describe()
         self._pump_thread.start()
         link = {"url": self.broker.url, "prefix": self.broker.prefix}
+        began = time.monotonic()
         for name in self.scenario.worker_names:
             self._processes.order("worker", name=name, **link)
         for name in ("client", "operator"):
@@ -99,6 +100,7 @@ class LiveSession:
         self._await_notes("client", "operator")
         for name in self.scenario.worker_names:
             self._await_worker(name, since=0)
+        self.startup_s = min(line["t"] for line in self._record.ready) - began
         self._go()
 
     def _go(self) -> None:

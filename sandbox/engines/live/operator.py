@@ -20,6 +20,7 @@ from sandbox.scenario import Scenario
 _SAMPLE_EVERY_S = 0.2
 _SEPARATOR = "\x06\x16"
 _SWEEP_TRIES = 10
+_SWEEP_S = 0.2
 
 _AGE = """
 for _, tag in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
@@ -74,8 +75,8 @@ class Operator:
             if not self._overdue():
                 break
             with self.app.connection_for_write() as connection:
-                inspect = self.app.control.inspect(connection=connection, timeout=0.5, limit=1)
-                inspect.ping()
+                # No limit: kombu sweeps while it waits in vain, not when a reply is there.
+                self.app.control.inspect(connection=connection, timeout=_SWEEP_S).ping()
         return aged
 
     def _overdue(self) -> int:

@@ -313,7 +313,8 @@ class _Main:
 
     def _wrap_on_failure(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def on_failure(request: Any, exc_info: Any, *args: Any, **kwargs: Any) -> Any:
-            if isinstance(exc_info.exception, _lost()):
+            exc = exc_info.exception
+            if isinstance(getattr(exc, "exc", exc), _lost()):
                 self._write_of("child_lost", request)
             return original(request, exc_info, *args, **kwargs)
 

@@ -73,7 +73,7 @@ class Supervisor:
         number, verb = order.pop("number"), order.pop("verb")
         try:
             result = getattr(self, f"do_{verb}")(**order)
-        except (OSError, LookupError, ValueError) as exc:
+        except Exception as exc:  # noqa: BLE001 - whatever it is, the parent is told
             self.answer({"number": number, "error": f"{type(exc).__name__}: {exc}"})
         else:
             self.answer({"number": number, "result": result})
@@ -133,16 +133,16 @@ class Supervisor:
         """Write one line to a child's standard input."""
         os.write(self.inputs[name], (json.dumps(message) + "\n").encode())
 
-    def do_signal(self, name: str, number: int, tree: bool = False) -> None:
+    def do_signal(self, name: str, signum: int, tree: bool = False) -> None:
         """Send a signal to a child, and with ``tree`` to its own children after it."""
         pid = next((pid for pid, known in self.names.items() if known == name), None)
         if pid is None:
             raise LookupError(f"{name} is not running")
         below = _children(pid) if tree else []
-        os.kill(pid, number)
+        os.kill(pid, signum)
         for child in below:
             try:
-                os.kill(child, number)
+                os.kill(child, signum)
             except ProcessLookupError:
                 pass
 

@@ -1,0 +1,60 @@
+"""Predict: replications of the model within a budget of time, and what a comparison needs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+
+from sandbox.engines.model import start
+from sandbox.metrics import Metrics, measure
+from sandbox.overheads import Overheads
+from sandbox.prediction import Prediction
+from sandbox.scenario import Scenario
+
+_FEWEST = 3
+_MOST = 400
+_SEED_STEP = 7_919
+"""Seeds of replications lie this far apart from the scenario's own, which is the paired run's."""
+
+
+def _model(scenario: Scenario, overheads: Overheads) -> Metrics:
+    with start(scenario, overheads=overheads) as session:
+        session.wait()
+    return measure(session.close())
+
+
+def predict(
+    scenario: Scenario,
+    *,
+    overheads: Overheads | None = None,
+    budget_s: float = 4.0,
+    wrong: Mapping[str, Scenario] | None = None,
+    rejects: Mapping[str, tuple[str, ...]] | None = None,
+    on_progress: Callable[[float], None] = lambda share: None,
+) -> Prediction:
+    """Return what the model says of ``scenario``: its paired run, then as many replications
+    as ``budget_s`` allows (at least 3), each with draws of its own.
+
+    ``wrong`` are models that are wrong on purpose, and ``rejects`` the metrics that must tell
+    them apart. ``on_progress`` is called with the share of the budget that is used.
+    """
+    began = time.monotonic()
+    used = Overheads() if overheads is None else overheads
+    paired = _model(scenario, used)
+    wrongs = {name: _model(other, used) for name, other in (wrong or {}).items()}
+    sensitivity = tuple(_model(scenario, used.scaled(k)) for k in _sides(used))
+    replications: list[Metrics] = []
+    while len(replications) < _MOST:
+        share = (time.monotonic() - began) / budget_s
+        on_progress(min(1.0, share))
+        if share >= 1 and len(replications) >= _FEWEST:
+            break
+        seed = (scenario.seed + _SEED_STEP * (len(replications) + 1)) % 2**63
+        replications.append(_model(scenario.but(seed=seed), used))
+    return Prediction(
+        scenario, used, paired, tuple(replications), wrongs, rejects or {}, sensitivity
+    )
+
+
+def _sides(overheads: Overheads) -> tuple[float, float]:
+    return 1 - min(0.9, overheads.relative_error), 1 + overheads.relative_error

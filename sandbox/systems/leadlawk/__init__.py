@@ -1,0 +1,175 @@
+"""LeadLawk, an overnight lead scraper: 2 workers × 4 processes, acks_late, reject_on_worker_lost.
+
+Its document promises recovery within 30 s of a worker's failure. The scenario keeps its
+settings, puts an evening's load on it, kills one child and one worker, starts the worker
+again two seconds later, and when all else is done lets an hour pass.
+"""
+
+from __future__ import annotations
+
+from sandbox.claims import Claim
+from sandbox.draws import Deterministic, LogNormal
+from sandbox.faults import At, OnEvent
+from sandbox.faults.kill_child import KillChild
+from sandbox.faults.kill_worker import KillWorker
+from sandbox.faults.skip import Skip
+from sandbox.faults.start_worker import StartWorker
+from sandbox.loads import BeatEntry, Burst, Poisson
+from sandbox.scenario import AutoRetry, Scenario, SelfRetry, TaskType, WorkerPool
+from sandbox.systems import System, WrongModel
+
+_RESILIENT = AutoRetry(max_retries=5, backoff_s=1, backoff_max_s=600, jitter=True)
+_BY_HAND = SelfRetry(max_retries=3, countdown_s=60.0, factor=2.0)
+_QUEUES = ("browser", "pagespeed", "database", "default")
+_LOAD_STOPS_S = 20.0
+
+
+def _task(name: str, queue: str, service: Deterministic | LogNormal, **more: object) -> TaskType:
+    """Return a task type with the settings that the document gives to all of them."""
+    settings: dict[str, object] = {
+        "acks_late": True,
+        "reject_on_worker_lost": True,
+        "soft_time_limit_s": 3300.0,
+        "time_limit_s": 3600.0,
+        "retries": (_RESILIENT,),
+    }
+    return TaskType(
+        name=f"celery_app.{name}", queue=queue, service=service, **(settings | more)
+    )
+
+
+_QUICK = Deterministic(value_s=0.05)
+_SCENARIO = Scenario(
+    name="leadlawk",
+    app="sandbox.systems.leadlawk.app:celery_app",
+    queues=_QUEUES,
+    tasks=(
+        _task(
+            "browser_automation_task",
+            "browser",
+            LogNormal(mean_s=0.7, cv=0.3),
+            priority=5,
+            retries=(_BY_HAND, _RESILIENT),
+        ),
+        _task("pagespeed_test_task", "pagespeed", LogNormal(mean_s=0.5, cv=0.3)),
+        _task("database_task", "database", Deterministic(value_s=0.1)),
+        _task("health_check_task", "default", _QUICK),
+        _task("cleanup_stale_jobs", "default", _QUICK),
+        _task("check_memory_usage", "default", _QUICK),
+    ),
+    workers=(
+        WorkerPool(
+            name="worker",
+            n_workers=2,
+            concurrency=4,
+            queues=_QUEUES,
+            prefetch_multiplier=1,
+            max_tasks_per_child=100,
+        ),
+    ),
+    loads=(
+        Burst(task="celery_app.browser_automation_task", n=40),
+        Poisson(task="celery_app.browser_automation_task", rate_per_s=3.0, stop_s=_LOAD_STOPS_S),
+        Poisson(task="celery_app.pagespeed_test_task", rate_per_s=3.0, stop_s=_LOAD_STOPS_S),
+        Poisson(task="celery_app.database_task", rate_per_s=2.0, stop_s=_LOAD_STOPS_S),
+    ),
+    beat=(
+        BeatEntry(name="health-check", task="celery_app.health_check_task", every_s=30.0),
+        BeatEntry(name="cleanup-stale-jobs", task="celery_app.cleanup_stale_jobs", every_s=900.0),
+        BeatEntry(name="memory-check", task="celery_app.check_memory_usage", every_s=300.0),
+    ),
+    faults=(
+        KillWorker(
+            worker="worker2",
+            when=OnEvent(event="started", nth=14, after_s=0.1, worker="worker2"),
+        ),
+        StartWorker(
+            worker="worker2", when=OnEvent(event="worker_exited", after_s=2.0, worker="worker2")
+        ),
+        KillChild(
+            worker="worker1",
+            when=OnEvent(event="started", nth=60, after_s=0.04, worker="worker1"),
+        ),
+        Skip(seconds=3600.0, when=At(at_s=26.0)),
+    ),
+    horizon_s=31.0,
+    deadline_s=60.0,
+    seed=7,
+)
+
+
+def _early_ack(scenario: Scenario) -> Scenario:
+    return scenario.but(tasks=tuple(task.but(acks_late=False) for task in scenario.tasks))
+
+
+def _half_the_processes(scenario: Scenario) -> Scenario:
+    pools = tuple(pool.but(concurrency=max(1, pool.concurrency // 2)) for pool in scenario.workers)
+    return scenario.but(workers=pools)
+
+
+SYSTEM = System(
+    name="leadlawk",
+    question="Does the work of a failed worker come back within 30 seconds?",
+    document="LeadLawk: Celery & Redis Architecture Documentation",
+    scenario=_SCENARIO,
+    corrections=(
+        "The document's worker commands have no -Q: as written its routed tasks never run. "
+        f"Corrected here: -Q {','.join(_QUEUES)}.",
+        "Its queue 'default' does not exist: unrouted tasks go to 'celery'. Corrected here: "
+        "task_default_queue = 'default'.",
+        "Its example call passes expires=3600. A message that comes back after an hour would then "
+        "be dropped as expired; skip() does not age that, so the call here leaves it out.",
+    ),
+    assumptions=(
+        "Stated: 2 workers × 4 processes, prefetch 1, limits 3300/3600 s, beat every 30 s, "
+        "5 min, 15 min.",
+        "Implied: 500 tasks a minute on 8 processes need a mean under 0.96 s.",
+        "Assumed: browser 0.7 s, pagespeed 0.5 s, database 0.1 s, beat's tasks 0.05 s.",
+    ),
+    rows=(
+        "published",
+        "done",
+        "failed",
+        "lost",
+        "stuck",
+        "executions",
+        "redelivered",
+        "ran_twice",
+        "duplicated",
+        "retried",
+        "throughput_per_s",
+        "makespan_s",
+        "mean_wait_s",
+        "mean_latency_s",
+        "p50_latency_s",
+        "p95_latency_s",
+        "mean_service_s",
+        "utilisation",
+        "worker_recovery_s",
+        "child_recovery_s",
+    ),
+    wrong={
+        "acks_late off": WrongModel(_early_ack, ("done", "lost", "redelivered")),
+        "half the processes": WrongModel(
+            _half_the_processes, ("mean_wait_s", "mean_latency_s", "utilisation")
+        ),
+    },
+    may_be_unknown={
+        "child_recovery_s": "whether a dead child is noticed at once or at the worker's next 5 s "
+        "tick is a race that nobody can predict",
+    },
+    claims=(
+        Claim(
+            text="recovery < 30 s after a worker failure (a child process killed)",
+            source="Performance Benchmarks, Recovery time",
+            metric="child_recovery_s",
+            judge=lambda metrics: metrics.value("child_recovery_s") < 30,
+        ),
+        Claim(
+            text="recovery < 30 s after a worker failure (the worker killed)",
+            source="Performance Benchmarks, Recovery time",
+            metric="worker_recovery_s",
+            judge=lambda metrics: metrics.value("worker_recovery_s") < 30,
+        ),
+    ),
+)

@@ -1,0 +1,113 @@
+"""The workbench: start, run, predict and compare, with what is known of a named system."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+from sandbox import systems
+from sandbox.claims import ClaimVerdict, judge_claim
+from sandbox.compare import compare as compare_rows
+from sandbox.comparison import Comparison
+from sandbox.engines import Session
+from sandbox.errors import EngineError, one_of
+from sandbox.metrics import measure
+from sandbox.overheads import Overheads
+from sandbox.prediction import Prediction
+from sandbox.run import Run
+from sandbox.scenario import Scenario
+
+Engine = Literal["live", "model"]
+_ENGINES = ("live", "model")
+
+
+def start(
+    scenario: Scenario,
+    *,
+    engine: Engine = "live",
+    broker: str = "auto",
+    runs: str | Path = "runs",
+    overheads: Overheads | None = None,
+) -> Session:
+    """Start a scenario and return its Session; close it (or use ``with``) to get the Run.
+
+    ``live`` starts real workers on ``broker`` (auto, redis, bundled, fake or a URL) and keeps
+    the record under ``runs``; ``model`` runs in virtual time, with ``overheads``.
+
+    >>> from sandbox import systems
+    >>> with start(systems.load("leadlawk"), engine="model") as session:
+    ...     session.wait()
+    'drained'
+    """
+    if engine == "model":
+        from sandbox.engines import model  # noqa: PLC0415 - each engine only when it is used
+
+        return model.start(scenario, overheads=overheads)
+    if engine == "live":
+        from sandbox.engines import live  # noqa: PLC0415
+
+        return live.start(scenario, broker=broker, runs=runs)
+    raise EngineError(f"engine is {engine!r}; allowed: {one_of(str(engine), _ENGINES)}")
+
+
+def run(
+    scenario: Scenario,
+    *,
+    engine: Engine = "live",
+    broker: str = "auto",
+    runs: str | Path = "runs",
+    overheads: Overheads | None = None,
+) -> Run:
+    """Start a scenario, wait until it is drained or its deadline is over, return the Run."""
+    with start(scenario, engine=engine, broker=broker, runs=runs, overheads=overheads) as session:
+        session.wait()
+    return session.close()
+
+
+def predict(
+    scenario: Scenario,
+    *,
+    budget_s: float = 4.0,
+    overheads: Overheads | None = None,
+    on_progress: Callable[[float], None] = lambda share: None,
+) -> Prediction:
+    """Return what the model says of a scenario, within ``budget_s`` seconds.
+
+    Without ``overheads`` the newest calibration of this machine is used, if there is one.
+    """
+    from sandbox.calibration import newest  # noqa: PLC0415
+    from sandbox.engines.predicting import predict as replicate  # noqa: PLC0415
+
+    system = systems.of_scenario(scenario)
+    models = system.wrong if system is not None else {}
+    return replicate(
+        scenario,
+        overheads=newest() if overheads is None else overheads,
+        budget_s=budget_s,
+        wrong={name: model.edit(scenario) for name, model in models.items()},
+        rejects={name: model.rejected_by for name, model in models.items()},
+        on_progress=on_progress,
+    )
+
+
+def compare(measured: Run, prediction: Prediction) -> Comparison:
+    """Judge a run against its prediction, on the rows that its system names, or on all."""
+    system = systems.of_scenario(measured.scenario)
+    return compare_rows(measured, prediction, rows=(system.rows or None) if system else None)
+
+
+def claims(measured: Run, prediction: Prediction | None = None) -> list[ClaimVerdict]:
+    """Judge what the document of a run's system claims; empty for a scenario without one."""
+    system = systems.of_scenario(measured.scenario)
+    predicted = prediction.replications if prediction is not None else ()
+    return [
+        judge_claim(claim, measure(measured), predicted)
+        for claim in (system.claims if system is not None else ())
+    ]
+
+
+def expected_unknown(scenario: Scenario) -> dict[str, str]:
+    """Return the rows of which no verdict is expected, and why."""
+    system = systems.of_scenario(scenario)
+    return dict(system.may_be_unknown) if system is not None else {}
