@@ -150,7 +150,7 @@ class Fold:
         self._of_worker.setdefault(worker, []).append(attempt)
 
     def _received(self, journey: Journey, event: Event) -> None:
-        attempt = self._latest(event)
+        attempt = self._first(event, lambda a: a.received_s is None)
         if attempt is not None:
             attempt.received_s = event.t_s
 
@@ -163,7 +163,7 @@ class Fold:
     def _acked(self, journey: Journey, event: Event) -> None:
         journey.unacked.pop(event.tag or "", None)
         journey.held.pop(event.tag or "", None)
-        attempt = self._latest(event)
+        attempt = self._first(event, lambda a: a.acked_s is None and a.outcome != "killed")
         if attempt is not None and attempt.acked_s is None:
             attempt.acked_s = event.t_s
 
@@ -179,7 +179,7 @@ class Fold:
     def _started(self, journey: Journey, event: Event) -> None:
         journey.n_executions += 1
         slot = (event.worker or "", event.slot or 0)
-        attempt = self._latest(event)
+        attempt = self._first(event, lambda a: a.started_s is None and a.ended_s is None)
         if attempt is None:
             self.problems.append(f"{journey.task} started without having been delivered")
             return
@@ -220,7 +220,7 @@ class Fold:
 
     def _revoked(self, journey: Journey, event: Event) -> None:
         journey.n_revoked += 1
-        attempt = self._latest(event)
+        attempt = self._first(event, lambda a: a.started_s is None and a.ended_s is None)
         if attempt is not None:
             attempt.ended_s, attempt.outcome = event.t_s, "revoked"
 
@@ -230,10 +230,16 @@ class Fold:
         self._by_slot.pop(slot, None)
         self.journeys[attempt.task].running.discard(slot)
 
-    def _latest(self, event: Event) -> Attempt | None:
-        """Return the delivery that an event of (worker, tag) speaks of: the newest one."""
+    def _first(self, event: Event, fits: Callable[[Attempt], bool]) -> Attempt | None:
+        """Return the delivery that an event of (worker, tag) speaks of.
+
+        After a sweep a worker can hold the same message twice; it takes them in turn, so the
+        oldest that fits is meant. The newest if none does.
+        """
         attempts = self._by_tag.get((event.worker or "", event.tag or ""))
-        return attempts[-1] if attempts else None
+        if not attempts:
+            return None
+        return next((attempt for attempt in attempts if fits(attempt)), attempts[-1])
 
     def _running_of(self, event: Event) -> Attempt | None:
         """Return the oldest execution of (worker, tag) that has not ended."""
@@ -251,6 +257,7 @@ class Fold:
         for attempt in self._of_worker.pop(event.worker or "", []):
             journey = self.journeys[attempt.task]
             journey.held.pop(attempt.tag, None)
+            self._by_tag.pop((attempt.worker, attempt.tag), None)
             if attempt.started_s is not None and attempt.ended_s is None:
                 was = journey.in_motion
                 journey.n_killed += 1

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from sandbox.draws import Deterministic, Distribution, Exponential, uniform
+from sandbox.draws import Deterministic, Distribution, Exponential, uniforms
 from sandbox.errors import ScenarioError
 from sandbox.parts import Count, Name, NonNegative, Part, Positive
 
 Arrivals = list[float]
+
+_FIRST_BLOCK = 256
+
+
+def _draws(seed: int, stream: str) -> Iterator[float]:
+    """Yield draws 0, 1, … of a stream: `uniform`'s, by growing blocks, which is far quicker."""
+    done, n = 0, _FIRST_BLOCK
+    while True:
+        yield from uniforms(seed, stream, n)[done:].tolist()
+        done, n = n, 2 * n
 
 
 class Poisson(Part):
@@ -32,11 +43,12 @@ class Poisson(Part):
         """Return the arrival times (s), ascending, all before ``horizon_s``."""
         stop = min(horizon_s, self.stop_s or math.inf)
         gaps = Exponential(mean_s=1 / self.rate_per_s)
+        draws = _draws(seed, stream)
         times: Arrivals = []
-        at = self.start_s + gaps.quantile(uniform(seed, stream, 0))
+        at = self.start_s + gaps.quantile(next(draws))
         while at < stop:
             times.append(at)
-            at += gaps.quantile(uniform(seed, stream, len(times)))
+            at += gaps.quantile(next(draws))
         return times
 
 
@@ -95,9 +107,10 @@ class Rates(Part):
 
     def arrivals_s(self, horizon_s: float, *, seed: int, stream: str) -> Arrivals:
         """Return the arrival times (s), ascending, all before ``horizon_s``."""
+        draws = _draws(seed, stream)
         times: Arrivals = []
         unit = Exponential(mean_s=1.0)
-        due = unit.quantile(uniform(seed, stream, 0))
+        due = unit.quantile(next(draws))
         ends = [start for start, _ in self.steps[1:]] + [math.inf]
         for (start, rate), end in zip(self.steps, ends, strict=True):
             stop = min(end, horizon_s)
@@ -105,7 +118,7 @@ class Rates(Part):
             while rate and start + due / rate < stop:
                 start += due / rate
                 times.append(start)
-                due = unit.quantile(uniform(seed, stream, len(times)))
+                due = unit.quantile(next(draws))
             due -= max(0.0, stop - start) * rate
         return times
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import itertools
 import json
 import os
 import select
@@ -50,7 +51,11 @@ class Client:
 
     def __init__(self, scenario: Scenario, app: Celery, link: apps.Link, writer: Writer) -> None:
         self.scenario, self.app, self.writer = scenario, app, writer
-        self.due: list[tuple[float, str, int]] = [tuple(p) for p in schedule(scenario)]
+        # The middle number keeps what is due at the same time in the order of the schedule.
+        self.due: list[tuple[float, int, str, int]] = [
+            (p.at_s, i, p.type, p.n) for i, p in enumerate(schedule(scenario))
+        ]
+        self._turn = itertools.count(len(self.due))
         self.turns: dict[str, tuple[ClosedTurns, int, int]] = {}
         self.t0 = 0.0
         closed = closed_turns(scenario)
@@ -72,7 +77,7 @@ class Client:
     def _think(self, turns: ClosedTurns, client: int, turn: int, now_s: float) -> None:
         at, n = now_s + turns.think_s(client, turn), turns.number(client, turn)
         if at < self.scenario.horizon_s:
-            heapq.heappush(self.due, (at, turns.load.task, n))
+            heapq.heappush(self.due, (at, next(self._turn), turns.load.task, n))
             self.turns[f"{turns.load.task}/{n}"] = (turns, client, turn)
 
     def _take_results(self) -> None:
@@ -110,7 +115,7 @@ class Client:
                     self.publish(*_split(key))
             self._take_results()
             while started and self.due and self.due[0][0] <= self._now():
-                _, kind, n = heapq.heappop(self.due)
+                _, _, kind, n = heapq.heappop(self.due)
                 self.publish(kind, n)
             if started and not told and not self.due and not self.turns:
                 self.writer.write("_client_done")

@@ -183,7 +183,7 @@ class _Main:
             self.writer.write("eta_held", task=request.id, tag=tag)
 
     def _revoked(self, request: Any, expired: bool = False, **_rest: Any) -> None:
-        tag = request.message.delivery_tag if hasattr(request, "message") else None
+        tag = (request.properties or {}).get("delivery_tag")
         reason = "expired" if expired else "revoked"
         self.writer.write("revoked", task=request.id, tag=tag, detail={"reason": reason})
 

@@ -1,0 +1,55 @@
+# Celery Sandbox. `make` alone prints what there is.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help lab demo test notebooks browser bench theory lint clean
+
+help:  ## print this help
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# uv is a fast installer; it is itself installed inside the virtual environment.
+$(BIN)/uv:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+
+$(VENV)/.base: $(BIN)/uv pyproject.toml constraints.txt
+	$(INSTALL) -e '.[bundled]'
+	@touch $@
+
+$(VENV)/.notebook: $(VENV)/.base
+	$(INSTALL) -e '.[bundled,notebook]'
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.notebook
+	$(INSTALL) -e '.[bundled,dev]'
+	@touch $@
+
+lab: $(VENV)/.notebook  ## install and open JupyterLab at the first notebook
+	$(BIN)/jupyter lab notebooks/00-start-here.ipynb
+
+demo: $(VENV)/.base  ## the main job in the terminal: predict, run, crash, compare
+	$(BIN)/sandbox demo
+
+test: $(VENV)/.dev  ## all tests (within 10 minutes on 2 cores)
+	$(BIN)/python -m pytest tests
+
+notebooks: $(VENV)/.dev  ## build the notebooks from their sources and verify them
+	$(BIN)/python tools/build_notebooks.py
+	$(BIN)/python -m pytest --nbval notebooks/*.ipynb
+
+browser: $(VENV)/.dev  ## drive the notebook in a real JupyterLab in headless Chromium
+	$(BIN)/python -m pytest tests/browser
+
+bench: $(VENV)/.dev  ## side-by-side ratios, the README's table
+	$(BIN)/python -m benchmarks
+
+lint: $(VENV)/.dev  ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+clean:  ## remove the virtual environment and what tools have left
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

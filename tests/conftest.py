@@ -1,0 +1,58 @@
+"""Fixtures that the whole suite shares: the engines, and where runs and calibrations go."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from sandbox import workbench
+from sandbox.engines import Session
+from sandbox.engines.live.broker import choose
+from sandbox.overheads import Overheads
+from sandbox.scenario import Scenario
+
+Begin = Callable[[Scenario], Session]
+ENGINES = ("model", "fake", "redis")
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the user's own calibrations out of the tests."""
+    monkeypatch.setenv("SANDBOX_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
+def real_redis() -> str:
+    """Return the name of a real Redis; without one, skip on a laptop and fail in CI."""
+    if choose("auto").kind != "fake":
+        return "auto"
+    if os.environ.get("CI"):
+        pytest.fail("CI has no redis-server, so nothing would be proved on real Redis")
+    pytest.skip("no redis-server on this machine")
+
+
+@pytest.fixture(
+    params=[
+        "model",
+        pytest.param("fake", marks=pytest.mark.live),
+        pytest.param("redis", marks=[pytest.mark.live, pytest.mark.redis]),
+    ]
+)
+def begin(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Begin]:
+    """Return a function that starts a scenario on one engine; a test does not know which."""
+    sessions: list[Session] = []
+    broker = real_redis() if request.param == "redis" else "fake"
+
+    def start(scenario: Scenario) -> Session:
+        if request.param == "model":
+            session = workbench.start(scenario, engine="model", overheads=Overheads())
+        else:
+            session = workbench.start(scenario, broker=broker, runs=tmp_path)
+        sessions.append(session)
+        return session
+
+    yield start
+    for session in sessions:
+        session.close()
