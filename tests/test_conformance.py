@@ -244,10 +244,10 @@ def test_two_retry_policies_follow_one_another(begin: Begin) -> None:
 
 
 def gaps_between_attempts(run: Run, key: str) -> list[float]:
-    """Return the times from the end of each attempt to the start of the next."""
-    starts = [e.t_s for e in run.of_kind("started") if e.task == key]
-    ends = [e.t_s for e in run.of_kind("retried", "failed") if e.task == key]
-    return [b - a for a, b in zip(ends, starts[1:], strict=False)]
+    """Return the times from the publishing of each retry to its start."""
+    starts = {e.retry: e.t_s for e in run.of_kind("started") if e.task == key}
+    sent = {e.retry: e.t_s for e in run.of_kind("sent") if e.task == key}
+    return [starts[retry] - sent[retry] for retry in sorted(starts) if retry]
 
 
 def test_a_soft_limit_is_an_ordinary_failure(begin: Begin) -> None:

@@ -101,7 +101,7 @@ def start(choice: BrokerChoice, processes: Processes) -> RunningBroker:
     """Start (or reach) the broker and return it once it answers a PING."""
     if choice.url is not None:
         prefix = f"sandbox-{secrets.token_hex(8)}:"
-        version = _wait_ready(choice.url, lambda: False)
+        version = _wait_ready(choice.url, lambda: True)
         return RunningBroker("redis", choice.why, choice.url, prefix, owned=False, version=version)
     for _ in range(_START_TRIES):
         port, password = _free_port(), secrets.token_urlsafe(24)

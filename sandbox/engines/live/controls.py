@@ -41,7 +41,7 @@ class LiveControls:
         self._by_hand = {name: itertools.count(BY_HAND) for name in scenario.task_names}
         self._orders = itertools.count()
         self._later: list[tuple[Trigger, Command]] = []
-        self._due: queue.Queue[Command] = queue.Queue()
+        self._due: queue.Queue[Command | None] = queue.Queue()
         self._busy = 0
         self.submitted: set[str] = set()
         threading.Thread(target=self._hands, name="sandbox-controls", daemon=True).start()
@@ -88,7 +88,7 @@ class LiveControls:
         """Start a worker that is down, and wait until it is ready."""
         if self._postponed("start_worker", {"worker": worker}, when):
             return
-        if self._record.fold.workers.get(worker, False):
+        if worker not in self._processes.exited:
             raise EngineError(f"start_worker: {worker} is running already")
         self._log("start_worker", worker=worker)
         self._start(worker)
@@ -97,7 +97,7 @@ class LiveControls:
         """Set a task type's rate limit on every running worker; None lifts it."""
         if self._postponed("rate_limit", {"task": task, "rate": rate}, when):
             return
-        workers = sum(self._record.fold.workers.values())
+        workers = len(set(self.scenario.worker_names) - self._processes.exited.keys())
         confirmed = self._operate("rate_limit", task=task, rate=rate, workers=workers)
         self._log("rate_limit", task=task, rate=rate, confirmed=confirmed)
 
@@ -115,7 +115,7 @@ class LiveControls:
     # --- how -------------------------------------------------------------------------
 
     def _up(self, worker: str) -> None:
-        if not self._record.fold.workers.get(worker, False) or worker in self._processes.exited:
+        if worker in self._processes.exited:
             raise EngineError(f"{worker} is down; start it first")
 
     def _signal(self, verb: str, worker: str, number: int, *, tree: bool) -> None:
@@ -184,9 +184,12 @@ class LiveControls:
         """Whether a command is under way, or its time is known and has yet to come."""
         return bool(self._busy) or any(trigger.due_s is not None for trigger, _ in self._later)
 
+    def close(self) -> None:
+        """End the thread that carries out commands for later."""
+        self._due.put(None)
+
     def _hands(self) -> None:
-        while True:
-            command = self._due.get()
+        while (command := self._due.get()) is not None:
             try:
                 getattr(self, command.verb)(**command.arguments)
             except SandboxError as exc:

@@ -259,8 +259,14 @@ class LiveSession:
         return run
 
     def _take_down(self) -> None:
+        """End all that was started; nothing here may wait for a broken part."""
+        if self._stopping.is_set():
+            return
         self._stopping.set()
         self._processes.close()
+        if hasattr(self, "controls"):
+            self.controls.close()
+        self._writer.close()
         if hasattr(self, "broker"):
             brokers.clean(self.broker)
         shutil.rmtree(self._temp, ignore_errors=True)

@@ -73,6 +73,10 @@ class Writer:
         event |= {name: value for name, value in fields.items() if value is not None}
         os.write(self._fd, (json.dumps(event, separators=(",", ":")) + "\n").encode())
 
+    def close(self) -> None:
+        """Close the file; only needed where a process outlives the session."""
+        os.close(self._fd)
+
 
 def record_publishing(writer: Writer) -> None:
     """Write ``sent`` before and ``published`` after each publish of this process."""
