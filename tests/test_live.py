@@ -161,8 +161,19 @@ def test_a_worker_that_does_not_come_up_is_told_with_its_log(tmp_path: Path) -> 
     with pytest.raises(EngineError, match=r"did not come up.*no_such_module") as caught:
         start(described, broker="fake", runs=tmp_path)
     assert "\n" not in str(caught.value)
-    mine = os.getpid()
-    assert until(lambda: not psutil.Process(mine).children(recursive=True))
+    # The zygote, which waits for the next session, is all that is left.
+    assert until(lambda: len(psutil.Process().children(recursive=True)) <= 1)
+
+
+def test_a_killed_zygote_takes_its_sessions_along_and_is_replaced(tmp_path: Path) -> None:
+    """SIGKILL to the zygote: its sessions end; the next session has a new one."""
+    session = start(scenario(loads=[]), broker="fake", runs=tmp_path)
+    pid = session._processes.pid
+    os.kill(psutil.Process(pid).ppid(), signal.SIGKILL)
+    assert until(lambda: not group_of(pid), 2.0)
+    session.close()
+    with start(scenario(loads=[burst(2)]), broker="fake", runs=tmp_path) as again:
+        assert again.wait() == "drained"
 
 
 @pytest.mark.parametrize(
@@ -296,7 +307,7 @@ def test_sessions_leak_no_thread_and_no_file(tmp_path: Path) -> None:
 
     def once() -> tuple[int, int]:
         start(scenario(loads=[]), broker="fake", runs=tmp_path).close()
-        until(lambda: not me.children(recursive=True))
+        until(lambda: len(me.children(recursive=True)) <= 1)
         return me.num_fds(), me.num_threads()
 
     fds, threads = once()

@@ -83,7 +83,6 @@ class LiveSession:
 
     def _start(self, choice: brokers.BrokerChoice) -> None:
         self._pump_thread = threading.Thread(target=self._pump, name="sandbox-pump", daemon=True)
-        self._processes.wait_ready()
         self.broker = brokers.start(choice, self._processes)
         self.controls = LiveControls(
             self.scenario, self._processes, self._record, self._writer, self._start_worker

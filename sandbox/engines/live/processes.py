@@ -8,16 +8,17 @@ import json
 import os
 import queue
 import signal
+import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from sandbox.errors import EngineError
 
 _ANSWER_S = 20.0
+_START_S = 30.0
 
 
 def clean_environment() -> dict[str, str]:
@@ -33,53 +34,82 @@ def clean_environment() -> dict[str, str]:
     }
 
 
+class _Zygote:
+    """The process that has imported Celery once; it lives as long as this one uses it."""
+
+    current: ClassVar[_Zygote | None] = None
+    lock: ClassVar[threading.Lock] = threading.Lock()
+
+    def __init__(self) -> None:
+        self.owner = os.getpid()
+        self._link, theirs = socket.socketpair()
+        with theirs:
+            self._popen = subprocess.Popen(  # noqa: S603 - our own module
+                [sys.executable, "-m", "sandbox.engines.live.supervisor", str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+                env=clean_environment(),
+            )
+        self._link.settimeout(_START_S)
+        self._lines = self._link.makefile("r")
+        if self._lines.readline() != "ready\n":
+            raise EngineError("the process that starts workers did not come up")
+
+    @classmethod
+    def get(cls) -> _Zygote:
+        """Return the living zygote of this process, started at first need."""
+        known = cls.current
+        if known is None or known.owner != os.getpid() or known._popen.poll() is not None:
+            cls.current = known = cls()
+        return known
+
+    def fork(self, theirs: socket.socket, order: dict[str, Any]) -> int:
+        """Have a supervisor forked that serves ``theirs``; return its process id."""
+        socket.send_fds(self._link, [json.dumps(order).encode()], [theirs.fileno()])
+        return int(self._lines.readline())
+
+
+def _fork_supervisor(theirs: socket.socket, order: dict[str, Any]) -> int:
+    """Fork from the zygote; one that has died meanwhile is replaced once."""
+    with _Zygote.lock:
+        try:
+            return _Zygote.get().fork(theirs, order)
+        except (OSError, ValueError):
+            _Zygote.current = None
+            return _Zygote.get().fork(theirs, order)
+
+
 class Processes:
     """All processes of one live session. Every order is answered or raises EngineError."""
 
     def __init__(self, folder: Path, temp: Path) -> None:
         self.exited: dict[str, dict[str, int]] = {}
-        self.on_death: Callable[[], None] = lambda: None
         self._numbers = itertools.count()
         self._answers: dict[int, queue.Queue[dict[str, Any]]] = {}
         self._lock = threading.Lock()
-        self._ready = threading.Event()
         self.alive = True
-        log = (folder / "logs" / "supervisor.log").open("ab")
-        with log:
-            self._popen = subprocess.Popen(  # noqa: S603 - our own module
-                [sys.executable, "-m", "sandbox.engines.live.supervisor", str(folder), str(temp)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                start_new_session=True,
-                env=clean_environment(),
-            )
-        threading.Thread(target=self._listen, name="sandbox-processes", daemon=True).start()
-
-    @property
-    def pid(self) -> int:
-        """The supervisor's process id, which is also its group's."""
-        return self._popen.pid
-
-    def wait_ready(self, timeout_s: float = 30.0) -> None:
-        """Wait until the supervisor has imported what it forks."""
-        if not self._ready.wait(timeout_s) or not self.alive:
-            raise EngineError("the supervisor process did not start; see logs/supervisor.log")
+        places = {"folder": str(folder), "temp": str(temp), "cwd": str(Path.cwd())}
+        self._link, theirs = socket.socketpair()
+        with theirs:
+            self.pid = _fork_supervisor(theirs, places | {"path": sys.path})
+        self._listener = threading.Thread(
+            target=self._listen, name="sandbox-processes", daemon=True
+        )
+        self._listener.start()
 
     def order(self, verb: str, **arguments: Any) -> Any:
         """Have the supervisor do something and return its answer."""
         number = next(self._numbers)
         answer: queue.Queue[dict[str, Any]] = queue.Queue(1)
         line = json.dumps({"number": number, "verb": verb, **arguments}) + "\n"
-        stdin = self._popen.stdin
         with self._lock:
             self._answers[number] = answer
             try:
-                if stdin is None or not self.alive:
+                if not self.alive:
                     raise BrokenPipeError
-                stdin.write(line.encode())
-                stdin.flush()
-            except (OSError, ValueError):
+                self._link.sendall(line.encode())
+            except OSError:
                 raise EngineError("the supervisor process is gone; start a new session") from None
         try:
             reply = answer.get(timeout=_ANSWER_S)
@@ -91,38 +121,30 @@ class Processes:
 
     def _listen(self) -> None:
         """Hand each answer to whoever waits for it; runs until the supervisor is gone."""
-        stdout = self._popen.stdout
-        assert stdout is not None  # noqa: S101 - it was asked for as a pipe
-        for line in stdout:
-            message = json.loads(line)
-            if "number" in message:
-                waiting = self._answers.pop(message["number"], None)
-                if waiting is not None:
-                    waiting.put(message)
-            elif "exited" in message:
-                self.exited[message.pop("exited")] = message
-            else:
-                self._ready.set()
+        with contextlib.suppress(OSError), self._link.makefile("r") as lines:
+            for line in lines:
+                message = json.loads(line)
+                if "number" in message:
+                    waiting = self._answers.pop(message["number"], None)
+                    if waiting is not None:
+                        waiting.put(message)
+                elif "exited" in message:
+                    self.exited[message.pop("exited")] = message
         self._gone()
 
     def _gone(self) -> None:
-        """The supervisor died first: what it had started must not outlive it."""
+        """The supervisor is dead: what it had started must not outlive it."""
         self.alive = False
-        self._ready.set()
         for waiting in list(self._answers.values()):
             waiting.put({"error": "the supervisor process is gone"})
         self._kill_group()
-        self.on_death()
 
     def _kill_group(self) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._popen.pid, signal.SIGKILL)
+            os.killpg(self.pid, signal.SIGKILL)
 
     def close(self) -> None:
-        """Kill the whole group and wait for its leader; safe to call twice."""
+        """Kill the whole group and wait until its leader is gone; safe to call twice."""
         self._kill_group()
-        self._popen.wait(timeout=10)
-        for pipe in (self._popen.stdin, self._popen.stdout):
-            if pipe is not None:
-                with contextlib.suppress(OSError, ValueError):
-                    pipe.close()
+        self._listener.join(timeout=5)
+        self._link.close()

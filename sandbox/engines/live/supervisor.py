@@ -1,21 +1,23 @@
-"""The supervisor: the process that starts every other one, and takes them along when it goes.
+"""The supervisor of a session: it starts every other process, and takes them along when it goes.
 
-It leads a process group of its own and reads orders from its parent's pipe. When that pipe
-closes, for whatever reason, it kills the group: no process outlives a killed notebook. It has
-imported Celery before it forks, so a worker is ready in a fraction of Celery's start-up time.
-On Linux its children also ask the kernel to be killed with it.
+It leads a process group of its own and reads orders from a socket whose other end the
+notebook holds. When that closes, for whatever reason, it kills the group: no process
+outlives a killed notebook. It is forked by the zygote, a process that has imported Celery
+once and waits: a worker is then ready in a fraction of Celery's start-up time. On Linux each
+of them also asks the kernel to be killed with the process that forked it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
 import os
 import select
 import shutil
 import signal
+import socket
 import sys
-import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -25,14 +27,15 @@ from sandbox.engines.live.recorder import Writer
 
 _PR_SET_PDEATHSIG = 1
 _POLL_S = 0.5
-_ORDERS_FD, _ANSWERS_FD = 0, 1
+_OWN_FDS = 3  # what comes after stdin, stdout and stderr belongs to the parent
+_MOST_FDS = 256
 
 
 class Supervisor:
     """Reads orders (JSON lines), forks, signals, reaps; one thread, so that forking is safe."""
 
-    def __init__(self, folder: Path, temp: Path) -> None:
-        self.folder, self.temp = folder, temp
+    def __init__(self, link: int, folder: Path, temp: Path) -> None:
+        self.link, self.folder, self.temp = link, folder, temp
         self.parent = os.getppid()
         self.names: dict[int, str] = {}
         self.inputs: dict[str, int] = {}
@@ -44,17 +47,17 @@ class Supervisor:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def serve(self) -> None:
-        """Carry out orders until the parent's pipe closes or the parent is gone."""
+        """Carry out orders until the socket closes or the zygote is gone."""
         buffer = b""
         self.answer({"ready": True, "pid": os.getpid()})
         while os.getppid() == self.parent:
-            readable, _, _ = select.select([_ORDERS_FD, self.wake], [], [], _POLL_S)
+            readable, _, _ = select.select([self.link, self.wake], [], [], _POLL_S)
             if self.wake in readable:
                 os.read(self.wake, 4096)
             self.reap()
-            if _ORDERS_FD not in readable:
+            if self.link not in readable:
                 continue
-            chunk = os.read(_ORDERS_FD, 65536)
+            chunk = os.read(self.link, 65536)
             if not chunk:
                 return
             *lines, buffer = (buffer + chunk).split(b"\n")
@@ -63,10 +66,8 @@ class Supervisor:
 
     def answer(self, message: dict[str, Any]) -> None:
         """Write one line to the parent; a parent that is gone is noticed by ``serve``."""
-        try:
-            os.write(_ANSWERS_FD, (json.dumps(message) + "\n").encode())
-        except BrokenPipeError:
-            pass
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            os.write(self.link, (json.dumps(message) + "\n").encode())
 
     def obey(self, order: dict[str, Any]) -> None:
         """Carry out one order and answer it under its number."""
@@ -175,7 +176,7 @@ def _child(name: str, run: Callable[[], None], stdin: int, log: Path, parent: in
         out = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         for source, target in ((stdin, 0), (out, 1), (out, 2)):
             os.dup2(source, target)
-        os.closerange(3, 64)
+        os.closerange(_OWN_FDS, _MOST_FDS)
         run()
         code = 0
     except SystemExit as exc:
@@ -205,26 +206,56 @@ def _children(pid: int) -> list[int]:
         return []
 
 
-def main() -> None:
-    """Serve until the parent is gone, then remove the temporary folder and kill the group."""
-    folder, temp = Path(sys.argv[1]), Path(sys.argv[2])
-    # Imported before the first fork: this is what makes a worker's start quick.
+def _session(link: int, order: dict[str, Any], zygote: int) -> None:
+    """Be the supervisor of one session; at the end kill the group, this process included."""
+    os.setsid()
+    _die_with_parent(zygote)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    folder, temp = Path(order["folder"]), Path(order["temp"])
+    log = os.open(folder / "logs" / "supervisor.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    for target in (1, 2):
+        os.dup2(log, target)
+    # The scenario's app is looked for where the notebook would find it.
+    sys.path[:] = order["path"]
+    os.chdir(order["cwd"])
+    try:
+        Supervisor(link, folder, temp).serve()
+    except BaseException:  # noqa: BLE001 - the log has it; the group must end all the same
+        traceback.print_exc()
+    finally:
+        shutil.rmtree(temp, ignore_errors=True)
+        os.killpg(os.getpgrp(), signal.SIGKILL)
+
+
+def zygote(link: socket.socket) -> None:
+    """Import what workers need, then fork a supervisor for each session that is asked for.
+
+    Ends when the notebook's end of ``link`` is closed.
+    """
     import celery.apps.worker  # noqa: F401, PLC0415
     import celery.concurrency.prefork  # noqa: F401, PLC0415
     import celery.worker.consumer  # noqa: F401, PLC0415
     import kombu.transport.redis  # noqa: F401, PLC0415
     import psutil  # noqa: F401, PLC0415
 
-    import sandbox.engines.live.app  # noqa: F401, PLC0415
+    import sandbox.engines.live.client  # noqa: F401, PLC0415
+    import sandbox.engines.live.operator  # noqa: F401, PLC0415
 
-    supervisor = Supervisor(folder, temp)
-    try:
-        supervisor.serve()
-    finally:
-        shutil.rmtree(temp, ignore_errors=True)
-        supervisor.writer.write("_supervisor_ends", at=time.monotonic())
-        os.killpg(os.getpgrp(), signal.SIGKILL)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps the supervisors
+    me = os.getpid()
+    link.sendall(b"ready\n")
+    while True:
+        data, fds, _, _ = socket.recv_fds(link, 1 << 16, 1)
+        if not data:
+            return
+        pid = os.fork()
+        if pid == 0:
+            link.close()
+            _session(fds[0], json.loads(data), me)
+        for fd in fds:
+            os.close(fd)
+        link.sendall(f"{pid}\n".encode())
 
 
 if __name__ == "__main__":
-    main()
+    zygote(socket.socket(fileno=int(sys.argv[1])))

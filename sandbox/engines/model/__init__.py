@@ -1,0 +1,5 @@
+"""The model engine: Celery's semantics in SimPy, file by file beside the live engine's."""
+
+from sandbox.engines.model.engine import ModelSession, start
+
+__all__ = ["ModelSession", "start"]

@@ -1,0 +1,161 @@
+"""The broker: Redis lists, `unacked`, and kombu's way of putting messages back.
+
+Compare kombu/transport/redis.py: ``Channel._put``, ``_brpop_start`` and ``_brpop_read``,
+``QoS.append``, ``ack``, ``reject``, ``restore_by_tag`` and ``restore_visible``.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect
+from collections import deque
+from itertools import count
+from typing import TYPE_CHECKING
+
+import simpy
+
+from sandbox.engines.model.chance import Chance
+from sandbox.engines.model.record import Record
+from sandbox.scenario import Scenario, TaskType
+
+if TYPE_CHECKING:
+    from sandbox.engines.model.worker import Worker
+
+_MAX_PRIORITY = 9
+_BRPOP_TIMEOUT_S = 1.0
+
+
+class Kind:
+    """A task type, made ready: its draws, its queue and the Redis list its messages go to."""
+
+    __slots__ = ("chance", "is_cpu", "is_limited", "late", "name", "queue", "ready", "task")
+
+    def __init__(self, task: TaskType, chance: Chance, ready: deque[Message]) -> None:
+        self.task, self.chance, self.ready = task, chance, ready
+        self.name, self.queue = task.name, task.queue
+        self.late, self.is_cpu = task.acks_late, task.work == "cpu"
+        self.is_limited = task.time_limit_s is not None or task.soft_time_limit_s is not None
+
+
+class Message:
+    """One message: a task, one of its retries, and the delivery tag that survives redelivery."""
+
+    __slots__ = ("eta_s", "expires_s", "key", "kind", "n", "retry", "tag")
+
+    def __init__(
+        self, kind: Kind, n: int, key: str, tag: str, retry: int,
+        eta_s: float | None, expires_s: float | None,
+    ) -> None:  # fmt: skip
+        self.kind, self.n, self.key, self.tag, self.retry = kind, n, key, tag, retry
+        self.eta_s, self.expires_s = eta_s, expires_s
+
+    def next_retry(self, tag: str, eta_s: float | None) -> Message:
+        """Return the message of the next retry; an expiry stays where it was."""
+        retry, expires_s = self.retry + 1, self.expires_s
+        return Message(self.kind, self.n, self.key, tag, retry, eta_s, expires_s)
+
+
+class Broker:
+    """The lists, one for each (priority step, queue), and the messages nobody has acknowledged.
+
+    The left end of a deque is the *front*, where BRPOP pops; publishing and requeueing add at
+    the back (LPUSH), restoring adds at the front (RPUSH).
+    """
+
+    def __init__(self, env: simpy.Environment, scenario: Scenario, record: Record) -> None:
+        self.env, self.settings, self.record = env, scenario.broker, record
+        self.lists: dict[tuple[int, str], deque[Message]] = {}
+        self.unacked: dict[str, tuple[float, Message]] = {}
+        self.blocked: dict[Worker, float] = {}
+        self._tags = count()
+
+    def list_of(self, task: TaskType) -> deque[Message]:
+        """Return the list that the messages of a task type go to."""
+        steps = self.settings.priority_steps
+        # A priority below the first step wraps round to the last one, as kombu's index -1 does.
+        step = steps[bisect(steps, min(task.priority, _MAX_PRIORITY)) - 1]
+        return self.lists.setdefault((step, task.queue), deque())
+
+    def new_tag(self) -> str:
+        """Return a delivery tag that no message has."""
+        return f"tag{next(self._tags)}"
+
+    # --- into a queue ----------------------------------------------------------------
+
+    def publish(self, message: Message) -> None:
+        """LPUSH: to the back of the queue, or straight to a client that waits for it."""
+        if not self.blocked or not self._hand_over(message):
+            message.kind.ready.append(message)
+
+    def requeue(self, message: Message, worker: str) -> None:
+        """`reject(requeue=True)`: from `unacked` to the back of the queue."""
+        if self.unacked.pop(message.tag, None) is not None:
+            self.record.message("requeued", message, worker)
+            self.publish(message)
+
+    def restore(self, tag: str, by: str | None) -> None:
+        """`restore_by_tag`: from `unacked` to the front of the queue, whoever holds it now."""
+        entry = self.unacked.pop(tag, None)
+        if entry is None:
+            return
+        message = entry[1]
+        self.record.message("restored", message, by)
+        if not self.blocked or not self._hand_over(message):
+            message.kind.ready.appendleft(message)
+
+    def _hand_over(self, message: Message) -> bool:
+        """Give the message to the client whose BRPOP on its list has waited longest."""
+        queue = message.kind.queue
+        waiting = [worker for worker in self.blocked if queue in worker.queues]
+        if not waiting:
+            return False
+        now, since = self.env.now, self.blocked
+        # An idle client asks again every second, and is then last in Redis' line.
+        worker = max(waiting, key=lambda worker: (now - since[worker]) % _BRPOP_TIMEOUT_S)
+        del self.blocked[worker]
+        worker.take(message)
+        return True
+
+    # --- out of a queue --------------------------------------------------------------
+
+    def brpop(self, worker: Worker) -> Message | None:
+        """Pop from the first of the worker's lists that holds a message."""
+        for ready in worker.lists:
+            if ready:
+                return ready.popleft()
+        return None
+
+    def block(self, worker: Worker) -> None:
+        """Let the worker wait on all its lists."""
+        self.blocked[worker] = self.env.now
+
+    def deliver(self, message: Message) -> None:
+        """`QoS.append`: note the message in `unacked`, with the time it was received."""
+        self.unacked[message.tag] = (self.env.now, message)
+
+    def ack(self, message: Message) -> None:
+        """`QoS.ack`: drop the entry of this tag, even if it is a later owner's by now."""
+        self.unacked.pop(message.tag, None)
+
+    # --- the visibility timeout ------------------------------------------------------
+
+    def age(self, seconds: float) -> None:
+        """Make every message in `unacked` older, as ZINCRBY on `unacked_index` does."""
+        for tag, (at, message) in self.unacked.items():
+            self.unacked[tag] = (at - seconds, message)
+
+    def sweep(self, by: str | None) -> None:
+        """`restore_visible`: restore what is older than the visibility timeout.
+
+        kombu takes the newest first, so the oldest ends at the very front. There is no limit
+        to their number: ``unacked_restore_limit`` is None unless it is set.
+        """
+        self.record.note("sweep", worker=by)
+        ceiling = self.env.now - self.settings.visibility_timeout_s
+        due = []
+        # The order of `unacked` is the order of receipt.
+        for tag, (at, _) in self.unacked.items():
+            if at > ceiling:
+                break
+            due.append(tag)
+        for tag in reversed(due):
+            self.restore(tag, by)

@@ -1,0 +1,161 @@
+"""The controls: every verb, checked, recorded and carried out in virtual time."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from sandbox.engines import VERBS
+from sandbox.engines.commands import check
+from sandbox.engines.model.client import Client
+from sandbox.engines.model.worker import Worker
+from sandbox.engines.model.world import World
+from sandbox.errors import EngineError, SandboxError, ScenarioError, one_of
+from sandbox.faults import At, Command, OnEvent
+from sandbox.run import Event
+
+
+class ModelControls:
+    """Controls of the model: a verb acts at the current virtual time, or when ``when`` comes."""
+
+    def __init__(self, world: World, client: Client) -> None:
+        self._world, self._client = world, client
+        self._starting: set[str] = set()
+        self._limits: dict[str, str | None] = {}
+        for i, fault in enumerate(world.scenario.faults):
+            for command in fault.commands():
+                if command.verb not in VERBS:
+                    allowed = one_of(command.verb, VERBS)
+                    raise ScenarioError(
+                        f"faults[{i}].kind is {fault.kind!r}, whose verb {command.verb!r} the "
+                        f"model does not have; allowed: {allowed}"
+                    )
+                self._schedule(command)
+
+    # --- the verbs -------------------------------------------------------------------
+
+    def submit(self, task: str, n: int = 1, *, when: At | OnEvent | None = None) -> list[str]:
+        """Publish ``n`` tasks of a type; return their keys (none yet, with ``when``)."""
+        keys: list[str] | None = self._order("submit", when, task=task, n=n)
+        return keys or []
+
+    def kill_child(self, worker: str, *, when: At | OnEvent | None = None) -> None:
+        """SIGKILL the child that has been busy longest (slot 0's when all are idle)."""
+        self._order("kill_child", when, worker=worker)
+
+    def kill_worker(self, worker: str, *, when: At | OnEvent | None = None) -> None:
+        """SIGKILL a worker: its main process and its children."""
+        self._order("kill_worker", when, worker=worker)
+
+    def terminate_worker(self, worker: str, *, when: At | OnEvent | None = None) -> None:
+        """SIGTERM a worker's main process: a warm shutdown."""
+        self._order("terminate_worker", when, worker=worker)
+
+    def start_worker(self, worker: str, *, when: At | OnEvent | None = None) -> None:
+        """Start a worker that is down."""
+        self._order("start_worker", when, worker=worker)
+
+    def rate_limit(self, task: str, rate: str | None, *, when: At | OnEvent | None = None) -> None:
+        """Set a task type's rate limit on every running worker; None lifts it."""
+        self._order("rate_limit", when, task=task, rate=rate)
+
+    def skip(self, seconds: float, *, when: At | OnEvent | None = None) -> None:
+        """Age the messages in `unacked` by ``seconds``, and sweep ``sweep_s`` later.
+
+        One sweep restores all that is older than the timeout, since kombu's
+        ``unacked_restore_limit`` is None unless it is set.
+        """
+        self._order("skip", when, seconds=seconds)
+
+    # --- now or later ----------------------------------------------------------------
+
+    def _order(self, verb: str, when: At | OnEvent | None, **arguments: Any) -> Any:
+        check(self._world.scenario, verb, arguments)
+        if when is None:
+            return getattr(self, f"_do_{verb}")(**arguments)
+        self._schedule(Command(when, verb, arguments))
+        return None
+
+    def _schedule(self, command: Command) -> None:
+        """Carry a command out at its time, or some time after its event."""
+        world, when = self._world, command.when
+        if isinstance(when, At):
+            world.await_in(max(0.0, when.at_s - world.env.now), self._carry_out, command)
+            return
+
+        def seen(event: Event) -> None:
+            delay_s = max(0.0, event.t_s + when.after_s - world.env.now)
+            world.await_in(delay_s, self._carry_out, command)
+
+        world.record.watch(when, seen, since=len(world.record.events))
+
+    def _carry_out(self, command: Command) -> None:
+        """Do it; with nobody to raise to, trouble becomes a part of the record."""
+        try:
+            self._order(command.verb, None, **command.arguments)
+        except SandboxError as exc:
+            self._note(command.verb, **command.arguments, error=str(exc))
+
+    def _note(self, verb: str, *, worker: str | None = None, **detail: Any) -> None:
+        self._world.record.note("control", worker=worker, detail={"verb": verb} | detail)
+
+    # --- what they do ----------------------------------------------------------------
+
+    def _do_submit(self, task: str, n: int) -> list[str]:
+        if not isinstance(n, int):
+            raise ScenarioError(f"submit: n is {n!r}; allowed: a whole number, 1 or more")
+        return self._client.submit(self._world.kinds[task], n)
+
+    def _do_kill_child(self, worker: str) -> None:
+        found = self._running(worker)
+        slot = found.pool.victim()
+        if slot is None:
+            raise EngineError(f"kill_child: {worker} has no child process at this moment")
+        key = slot.message.key if slot.message and slot.started_s is not None else None
+        self._note("kill_child", worker=worker, slot=slot.number, task=key)
+        found.kill_child(slot)
+
+    def _do_kill_worker(self, worker: str) -> None:
+        found = self._running(worker)
+        self._note("kill_worker", worker=worker)
+        found.kill()
+
+    def _do_terminate_worker(self, worker: str) -> None:
+        found = self._running(worker)
+        if found.closing:
+            raise EngineError(f"terminate_worker: {worker} is shutting down already")
+        self._note("terminate_worker", worker=worker)
+        found.terminate()
+
+    def _do_start_worker(self, worker: str) -> None:
+        if self._world.workers[worker].is_alive or worker in self._starting:
+            raise EngineError(f"start_worker: {worker} is running already")
+        self._note("start_worker", worker=worker)
+        self._starting.add(worker)
+        self._world.await_in(self._world.overheads.worker_start_s, self._ready, worker)
+
+    def _ready(self, name: str) -> None:
+        self._starting.remove(name)
+        before = self._world.workers[name]
+        worker = self._world.workers[name] = Worker(self._world, before.settings, name)
+        worker.n_kills = before.n_kills
+
+    def _do_rate_limit(self, task: str, rate: str | None) -> None:
+        self._note("rate_limit", task=task, rate=rate)
+        for worker in self._world.workers.values():
+            if worker.is_alive and not worker.closing:
+                worker.holds.limit_rate(task, rate)
+
+    def _do_skip(self, seconds: float) -> None:
+        if seconds == math.inf:
+            raise ScenarioError("skip: seconds is inf; allowed: a number of seconds")
+        self._note("skip", seconds=seconds)
+        self._world.broker.age(seconds)
+        self._world.record.note("skipped", detail={"seconds": seconds})
+        self._world.await_in(self._world.overheads.sweep_s, self._world.broker.sweep, None)
+
+    def _running(self, name: str) -> Worker:
+        worker = self._world.workers[name]
+        if not worker.is_alive:
+            raise EngineError(f"{name} is down; start it first")
+        return worker

@@ -1,0 +1,182 @@
+"""The model engine: a scenario's whole run in virtual time."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any, Self
+
+import simpy
+from simpy.core import StopSimulation
+from simpy.events import URGENT
+
+from sandbox.engines.model.client import Client
+from sandbox.engines.model.controls import ModelControls
+from sandbox.engines.model.worker import Worker
+from sandbox.engines.model.world import World
+from sandbox.errors import EngineError
+from sandbox.faults import OnEvent
+from sandbox.overheads import Overheads
+from sandbox.run import Event, Run
+from sandbox.scenario import Scenario
+
+
+def start(scenario: Scenario, *, overheads: Overheads | None = None) -> ModelSession:
+    """Build the model of a scenario and stand at t = 0; nothing has happened yet.
+
+    >>> from sandbox.scenario import TaskType, WorkerPool
+    >>> hello = Scenario(name="hello", tasks=[TaskType(name="hi")], workers=[WorkerPool()],
+    ...                  loads=[{"kind": "burst", "task": "hi", "n": 3}], horizon_s=1.0)
+    >>> with start(hello) as session:
+    ...     session.wait()
+    'drained'
+    """
+    return ModelSession(scenario, overheads or Overheads())
+
+
+class ModelSession:
+    """A running model. Time stands still except in ``wait``, ``wait_for`` and ``advance``."""
+
+    def __init__(self, scenario: Scenario, overheads: Overheads) -> None:
+        self.scenario = scenario
+        self.info: dict[str, Any] = {
+            "engine": "model",
+            "simpy": simpy.__version__,
+            "overheads": overheads.model_dump(),
+        }
+        self._world = world = World(scenario, overheads)
+        for pool in scenario.workers:
+            for name in pool.worker_names:
+                world.workers[name] = Worker(world, pool, name)
+        self.controls = ModelControls(world, Client(world))
+        self._halt: simpy.Event | None = None
+        self._run: Run | None = None
+
+    @property
+    def now_s(self) -> float:
+        """The current virtual time, in seconds."""
+        return float(self._world.env.now)
+
+    def events_since(self, n: int) -> Sequence[Event]:
+        """Return the events after the first ``n``, in the order they became known."""
+        return self._world.record.events[n:]
+
+    # --- time ------------------------------------------------------------------------
+
+    def wait(self, timeout_s: float | None = None) -> str:
+        """Advance until all is drained, or the deadline, or by ``timeout_s``; return which."""
+        deadline_s = self.scenario.ends_by_s
+        until_s = deadline_s if timeout_s is None else min(deadline_s, self.now_s + timeout_s)
+        self._world.on_quiet = self._stop_soon
+        while self.now_s < until_s and not self._world.quiet:
+            self._advance(until_s)
+        self._world.on_quiet = _nothing
+        if self._world.quiet:
+            return "drained"
+        return "deadline" if self.now_s >= deadline_s else "timeout"
+
+    def advance(self, to_s: float) -> None:
+        """Advance to a time, at most the deadline; what happens just then is yet to come."""
+        self._advance(min(to_s, self.scenario.ends_by_s))
+
+    def wait_for(self, what: OnEvent, timeout_s: float = 30.0) -> Event:
+        """Advance to an event, counted from the start of the run, and return it.
+
+        EngineError when it does not come within
+        ``timeout_s``, or before the deadline.
+        """
+        found: list[Event] = []
+
+        def seen(event: Event) -> None:
+            found.append(event)
+            self._stop_soon()
+
+        forget = self._world.record.watch(what, seen)
+        if not found:
+            self._advance(min(self.now_s + timeout_s, self.scenario.ends_by_s))
+        forget()
+        if not found:
+            raise EngineError(
+                f"no {what.event} number {what.nth} by t = {self.now_s:g} s; "
+                f"{timeout_s:g} s were allowed"
+            )
+        return found[0]
+
+    def _advance(self, until_s: float) -> None:
+        """Let virtual time pass; events at ``until_s`` itself are not yet carried out."""
+        if self._run is not None:
+            raise EngineError("the session is closed; its time has ended")
+        delay_s = until_s - self.now_s
+        if delay_s > 0:
+            self._stop_in(delay_s)
+            with _collector_paused():
+                self._world.env.run()
+
+    def _stop_soon(self) -> None:
+        self._stop_in(0.0)
+
+    def _stop_in(self, delay_s: float) -> None:
+        """Have ``env.run`` return before anything else happens at that moment."""
+        halt = self._halt = simpy.Event(self._world.env)
+        halt._ok, halt._value = True, None
+        halt.callbacks.append(self._stop)
+        self._world.env.schedule(halt, URGENT, delay_s)
+
+    def _stop(self, halt: simpy.Event) -> None:
+        if halt is self._halt:  # Not one left over from an earlier wait that ended sooner.
+            self._halt = None
+            raise StopSimulation(None)
+
+    # --- the end ---------------------------------------------------------------------
+
+    def close(self) -> Run:
+        """End the run and return it; a second call returns it again."""
+        if self._run is None:
+            world, why = self._world, "stopped"
+            if world.quiet:
+                why = "drained"
+            elif self.now_s >= self.scenario.ends_by_s:
+                why = "deadline"
+            self.info["ended"] = why
+            world.record.note("dump", detail=self._dump())
+            world.record.note("ended", detail={"why": why})
+            self._run = Run(self.scenario, tuple(world.record.events), dict(self.info))
+        return self._run
+
+    def _dump(self) -> dict[str, Any]:
+        """Return what the broker holds, each list from its back to its front, as LRANGE does."""
+        broker = self._world.broker
+        queues: dict[str, list[str]] = {queue: [] for queue in self.scenario.queues}
+        for step_and_queue in sorted(broker.lists):
+            ready = broker.lists[step_and_queue]
+            queues[step_and_queue[1]] += [message.key for message in reversed(ready)]
+        return {"queues": queues, "unacked": [m.key for _, m in broker.unacked.values()]}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Spare Python's cycle collector the record: a run only adds to it (30 % of the time)."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def _nothing() -> None:
+    """Nobody waits for the quiet."""

@@ -1,0 +1,299 @@
+"""The pool: a worker's child processes (or threads) and the tasks it has reserved for them.
+
+Compare celery/worker/request.py (``on_accepted``, ``on_success``, ``on_failure``,
+``on_timeout``) and celery/app/trace.py, app/task.py ``retry``, app/autoretry.py.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any, cast
+
+import simpy
+from simpy import Timeout
+
+from sandbox.engines.model.alarm import Alarm
+from sandbox.engines.model.broker import Message
+from sandbox.engines.model.host import Job
+
+if TYPE_CHECKING:
+    from sandbox.engines.model.worker import Worker
+
+Steps = Generator[simpy.Event, Any, None]
+
+_DONE, _FAILS, _SOFT, _HARD = "done", "WorkFailed", "SoftTimeLimitExceeded", "TimeLimitExceeded"
+_ERRORS: dict[str, dict[str, Any]] = {
+    error: {"error": error} for error in (_FAILS, _SOFT, _HARD, "WorkerLostError")
+}
+
+
+class Slot:
+    """One child process of a worker; a replaced child has the slot of the one before it.
+
+    ``end`` rings at the end of the body; ``started_s`` is None unless one runs; ``is_up`` is False from its death until its
+    replacement is ready.
+    """
+
+    __slots__ = ("end", "is_up", "job", "message", "n_done", "number", "process", "started_s")
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.process: simpy.Process | None = None
+        self.end: Alarm | None = None
+        self.job: Job | None = None
+        self.message: Message | None = None
+        self.started_s: float | None = None
+        self.n_done = 0
+        self.is_up = True
+
+
+class Pool:
+    """The children of one worker and the first-in-first-out backlog they take tasks from."""
+
+    def __init__(self, worker: Worker, concurrency: int, kind: str) -> None:
+        self.worker, self.world, self.env = worker, worker.world, worker.world.env
+        self.record, self.overheads = self.world.record, self.world.overheads
+        self.is_prefork, self.is_solo = kind == "prefork", kind == "solo"
+        self.backlog: deque[Message] = deque()
+        self.idle: deque[Slot] = deque()
+        self.slots = [Slot(number) for number in range(concurrency)]
+        self.max_tasks = worker.settings.max_tasks_per_child if self.is_prefork else None
+        for slot in self.slots:
+            self._fork(slot)
+
+    def _fork(self, slot: Slot) -> None:
+        slot.is_up, slot.n_done = True, 0
+        slot.process = self.env.process(self.child(slot))
+
+    # --- what the main process does --------------------------------------------------
+
+    def apply(self, message: Message) -> None:
+        """Give a task to an idle child, or keep it until one is free."""
+        if not self.idle:
+            self.backlog.append(message)
+            return
+        slot = self.idle.popleft()
+        slot.message = message
+        if self.overheads.dispatch_s:
+            arrives = Timeout(self.env, self.overheads.dispatch_s, (slot, message))
+            arrives.callbacks.append(self._arrive)
+        else:
+            self._begin(slot, message)
+
+    def _arrive(self, event: simpy.Event) -> None:
+        slot, message = cast("tuple[Slot, Message]", event.value)
+        if slot.is_up and slot.message is message:
+            self._begin(slot, message)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a child has a task, or is still reporting one."""
+        return any(slot.message is not None for slot in self.slots)
+
+    # --- what a child does -----------------------------------------------------------
+
+    def child(self, slot: Slot) -> Steps:
+        """Take a task, run its body, report how it ended; again."""
+        env, overheads = self.env, self.overheads
+        try:
+            while not self.worker.closing:
+                slot.end = Alarm(env)
+                if self.backlog:
+                    self._begin(slot, self.backlog.popleft())
+                else:
+                    self._rest(slot)
+                outcome = yield slot.end
+                if outcome == _DONE:
+                    self._succeed(slot)
+                else:
+                    yield from self._fail(slot, outcome)
+                if overheads.finish_s:
+                    yield Timeout(env, overheads.finish_s)
+                if outcome == _HARD or slot.n_done == self.max_tasks:
+                    slot.n_done = 0
+                    yield Timeout(env, overheads.child_start_s)
+                elif self.is_solo:
+                    self.worker.holds.loop_again()
+            self.worker.leave()
+        except simpy.Interrupt:
+            if slot.job is not None:
+                self.worker.host.stop(slot.job)
+
+    def _rest(self, slot: Slot) -> None:
+        """Wait for `apply` to begin a task in this child."""
+        slot.message = None
+        self.idle.append(slot)
+        if self.is_solo:
+            self.worker.credit()
+
+    def _begin(self, slot: Slot, message: Message) -> None:
+        """Start a body; a task that has expired meanwhile is dropped, and the next one begun."""
+        while message.expires_s is not None and self._has_expired(message.expires_s):
+            self.worker.revoke(message)
+            if not self.backlog:
+                self._rest(slot)
+                return
+            message = self.backlog.popleft()
+        slot.message, slot.started_s = message, self.env.now
+        self.world.n_running += 1
+        self.record.execution("started", message, self.worker.name, slot.number)
+        # A solo worker's acknowledgement waits for its event loop, which the body blocks.
+        if not (message.kind.late or self.is_solo):
+            self.worker.ack(message)
+        self._run(slot, message)
+
+    def _has_expired(self, expires_s: float) -> bool:
+        # Only prefork has Celery look again when a process is free for the task.
+        return self.is_prefork and self.env.now > expires_s
+
+    def _run(self, slot: Slot, message: Message) -> None:
+        """Draw how the body ends and when, and set the alarm for it."""
+        kind, end = message.kind, slot.end
+        assert end is not None
+        service_s = kind.chance.service_s(message.n, message.retry)
+        work_s = service_s + self.overheads.body_s
+        outcome = _FAILS if kind.chance.fails(message.n, message.retry) else _DONE
+        limit_s, error = self._limit(message) if kind.is_limited else (None, _DONE)
+        if kind.is_cpu:
+            process = slot if self.is_prefork else self.worker
+            slot.job = Job(end, work_s, outcome, process)
+            self.worker.host.run(slot.job)
+            if limit_s is not None:
+                self._limit_job(slot.job, limit_s, error)
+        elif limit_s is not None and limit_s < service_s:
+            end.ring(limit_s if error == _HARD else limit_s + self.overheads.body_s, error)
+        else:
+            end.ring(work_s, outcome)
+
+    def _limit(self, message: Message) -> tuple[float | None, str]:
+        """Return the time limit that comes first, and its error; only prefork has any."""
+        soft_s, hard_s = message.kind.task.soft_time_limit_s, message.kind.task.time_limit_s
+        if not self.is_prefork:
+            return None, _DONE
+        if soft_s is not None and (hard_s is None or soft_s <= hard_s):
+            return soft_s, _SOFT
+        return hard_s, _HARD
+
+    def _limit_job(self, job: Job, limit_s: float, error: str) -> None:
+        """End a computation after ``limit_s`` on the clock, however little of it is done."""
+
+        def expire(_: simpy.Event) -> None:
+            if self.worker.host.stop(job):
+                job.done.ring(0.0, error)
+
+        Timeout(self.env, limit_s).callbacks.append(expire)
+
+    def _succeed(self, slot: Slot) -> None:
+        message = slot.message
+        assert message is not None
+        self.record.execution("succeeded", message, self.worker.name, slot.number)
+        self._end(slot, message)
+
+    def _fail(self, slot: Slot, error: str) -> Steps:
+        """Publish a retry if a policy has one left; else the task has failed for good."""
+        message, detail = slot.message, _ERRORS[error]
+        assert message is not None
+        countdown_s = None
+        if error != _HARD:
+            countdown_s = message.kind.chance.countdown_s(message.key, message.retry)
+        if countdown_s is not None:
+            yield from self._retry(message, countdown_s)
+            self.record.execution("retried", message, self.worker.name, slot.number, detail)
+        elif error == _HARD:  # The main process reports it: the child is gone.
+            self.record.message("failed", message, self.worker.name, detail)
+        else:
+            self.record.execution("failed", message, self.worker.name, slot.number, detail)
+        self._end(slot, message, is_final=countdown_s is None)
+
+    def _retry(self, message: Message, countdown_s: float) -> Steps:
+        """Publish the next retry as a message of its own; a countdown of 0 is none at all."""
+        eta_s = self.env.now + countdown_s if countdown_s else None
+        retry = message.next_retry(self.world.broker.new_tag(), eta_s)
+        self.record.sent(retry, self.worker.name)
+        if self.overheads.publish_s:
+            # What has been sent arrives, even if its sender dies meanwhile.
+            self.world.await_in(self.overheads.publish_s, self._published, retry)
+            yield Timeout(self.env, self.overheads.publish_s)
+        else:
+            self._published(retry)
+
+    def _published(self, retry: Message) -> None:
+        self.record.published(retry, self.worker.name)
+        self.world.broker.publish(retry)
+
+    def _end(self, slot: Slot, message: Message, *, is_final: bool = True) -> None:
+        """Acknowledge late, tell who waits for the result, be free."""
+        slot.message = slot.started_s = slot.job = None
+        slot.n_done += 1
+        world, worker = self.world, self.worker
+        world.n_running -= 1
+        if message.kind.late or self.is_solo:
+            if self.overheads.ack_s:
+                Timeout(self.env, self.overheads.ack_s, message).callbacks.append(worker.ack_due)
+            else:
+                worker.ack(message)
+        if world.results and is_final:
+            world.finished(message.key)
+        if not world.n_sources:
+            world.look()
+
+    # --- how a child dies ------------------------------------------------------------
+
+    def kill_all(self) -> None:
+        """End every child at once, with whatever it runs."""
+        for slot in self.slots:
+            self.world.n_running -= slot.started_s is not None
+            self._kill(slot)
+
+    def _kill(self, slot: Slot) -> None:
+        slot.is_up = False
+        if slot in self.idle:
+            self.idle.remove(slot)
+        if slot.process is not None and slot.process.is_alive:
+            slot.process.interrupt()
+
+    def victim(self) -> Slot | None:
+        """Return the child that has been busy longest, else the first idle one, else None."""
+        alive = [slot for slot in self.slots if slot.is_up]
+        busy = [slot for slot in alive if slot.started_s is not None]
+        if busy:
+            return min(busy, key=lambda slot: slot.started_s or 0.0)
+        return alive[0] if alive else None
+
+    def kill_child(self, slot: Slot, notice_s: float) -> None:
+        """Kill a child; the main process notices after ``notice_s`` seconds."""
+        self._kill(slot)
+        self.world.call_in(notice_s, self._notice, slot)
+
+    def _notice(self, slot: Slot) -> None:
+        """Settle what the dead child ran, and start its replacement."""
+        if not self.worker.is_alive:
+            return
+        message, was_running = slot.message, slot.started_s is not None
+        slot.message = slot.started_s = slot.job = None
+        if message is not None and was_running:
+            self.world.n_running -= 1
+            self._lose(message)
+        elif message is not None:  # It was on its way to the child, which never began it.
+            self.backlog.appendleft(message)
+        if self.worker.closing:
+            self.worker.leave()
+        else:
+            self.world.call_in(self.overheads.child_start_s, self._refork, slot)
+
+    def _refork(self, slot: Slot) -> None:
+        if self.worker.is_alive and not self.worker.closing:
+            self._fork(slot)
+
+    def _lose(self, message: Message) -> None:
+        """WorkerLostError: requeued if so set and acknowledged late, else failed for good."""
+        worker, task = self.worker, message.kind.task
+        self.record.message("child_lost", message, worker.name)
+        if message.kind.late and task.reject_on_worker_lost:
+            worker.reject(message)
+            return
+        self.record.message("failed", message, worker.name, _ERRORS["WorkerLostError"])
+        if message.kind.late:
+            worker.ack(message)
+        self.world.finished(message.key)

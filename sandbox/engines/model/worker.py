@@ -1,0 +1,250 @@
+"""The worker: a main process that fetches, holds and dispatches, one thing at a time.
+
+Compare kombu/transport/redis.py ``MultiChannelPoller`` and celery/worker/loops.py.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any, cast
+
+import simpy
+from simpy import Timeout
+
+from sandbox.draws import uniform
+from sandbox.engines.model.alarm import Alarm
+from sandbox.engines.model.broker import Message
+from sandbox.engines.model.holds import Holds
+from sandbox.engines.model.pool import Pool, Slot
+from sandbox.scenario import WorkerPool
+
+if TYPE_CHECKING:
+    from sandbox.engines.model.world import World
+
+_MAINTENANCE_S = 5.0
+_EXPIRED = {"reason": "expired"}
+
+
+class Worker:
+    """One life of a worker, from its readiness to its end; started again, it is a new one.
+
+    ``closing``: it has been told to stop, and finishes what runs. ``delivered`` holds what
+    it was given and has not acknowledged: its prefetch credit is ``limit`` (0: unlimited),
+    and one more for each task held for its ETA, minus the size of ``delivered``.
+    """
+
+    def __init__(self, world: World, settings: WorkerPool, name: str) -> None:
+        self.world, self.settings, self.name = world, settings, name
+        self.env, self.broker, self.record = world.env, world.broker, world.record
+        self.host = world.hosts[settings.host]
+        self.is_alive, self.closing = True, False
+        self.ready_s, self.n_kills = self.env.now, 0
+        self.limit = settings.concurrency * settings.prefetch_multiplier
+        self.delivered: dict[str, Message] = {}
+        self.queues, self.cycle = frozenset(settings.queues), list(dict.fromkeys(settings.queues))
+        self.lists = self._brpop_keys()
+        self._rotates = len(self.cycle) > 1 and (
+            world.scenario.broker.queue_order_strategy == "round_robin"
+        )
+        self._asleep: Alarm | None = None
+        self._popped: Message | None = None
+        self.holds = Holds(self)
+        self.record.note("worker_ready", worker=name)
+        self.pool = Pool(self, settings.concurrency, settings.pool)
+        self._processes = [self.env.process(self.main()), self.env.process(self.sweeper())]
+
+    # --- fetching --------------------------------------------------------------------
+
+    def main(self) -> Generator[simpy.Event, Any, None]:
+        """Fetch one message a round trip while there is credit for it."""
+        deliver_s = self.world.overheads.deliver_s
+        try:
+            while True:
+                message = self._fetch()
+                if message is None:
+                    self._asleep = Alarm(self.env)
+                    message = yield self._asleep
+                elif deliver_s:
+                    yield Timeout(self.env, deliver_s)
+                if message is not None:
+                    self._receive(message)
+        except simpy.Interrupt:
+            return
+
+    def can_consume(self) -> bool:
+        """Whether the prefetch limit allows one more; a solo worker's loop must be free, too."""
+        if self.pool.is_solo and not self.pool.idle:
+            return False
+        return not self.limit or len(self.delivered) < self.limit + self.holds.n_etas
+
+    def _fetch(self) -> Message | None:
+        """BRPOP: take the next message, or wait in line for it, or do without for now."""
+        if not self.can_consume():
+            return None
+        message = self.broker.brpop(self)
+        if message is None:
+            self.broker.block(self)
+        else:
+            self._deliver(message)
+        return message
+
+    def take(self, message: Message) -> None:
+        """Get the message that a BRPOP has waited for.
+
+        When the credit has gone since it was asked for (an ETA came due), kombu leaves the
+        message in the socket: it is out of Redis, and in nobody's `unacked`.
+        """
+        if not self.can_consume():
+            self._popped = message
+            return
+        self._deliver(message)
+        if self.world.overheads.deliver_s:
+            self._wake(message, self.world.overheads.deliver_s)
+            return
+        # A round trip that takes no time needs no event; main sleeps on, before empty lists.
+        asleep, self._asleep = self._asleep, None
+        self._receive(message)
+        self._asleep = asleep
+        if self.can_consume():
+            self.broker.block(self)
+
+    def credit(self) -> None:
+        """Use credit that may have come back: main sleeps only for want of it."""
+        if self._asleep is None or self in self.broker.blocked or not self.can_consume():
+            return
+        message, self._popped = self._popped, None
+        if message is None:
+            self._wake(None, 0.0)
+        else:
+            self._deliver(message)
+            self._wake(message, self.world.overheads.deliver_s)
+
+    def _wake(self, message: Message | None, delay_s: float) -> None:
+        asleep, self._asleep = self._asleep, None
+        if asleep is not None:
+            asleep.ring(delay_s, message)
+
+    def _deliver(self, message: Message) -> None:
+        self.broker.deliver(message)
+        self.delivered[message.tag] = message
+        if self._rotates:
+            self.cycle.remove(message.kind.queue)
+            self.cycle.append(message.kind.queue)
+            self.lists = self._brpop_keys()
+        self.record.delivered(message, self.name)
+
+    def _brpop_keys(self) -> list[deque[Message]]:
+        """Return the lists in the order BRPOP looks at them: by priority step, then queue."""
+        broker = self.broker
+        is_sorted = broker.settings.queue_order_strategy == "sorted"
+        queues = sorted(self.cycle) if is_sorted else self.cycle
+        return [
+            broker.lists[step, queue]
+            for step in broker.settings.priority_steps
+            for queue in queues
+            if (step, queue) in broker.lists
+        ]
+
+    # --- receiving -------------------------------------------------------------------
+
+    def _receive(self, message: Message) -> None:
+        """Drop what has expired, run the rest, some of it later."""
+        if message.expires_s is not None and self.env.now > message.expires_s:
+            self.revoke(message)
+        else:
+            self.record.message("received", message, self.name)
+            self.holds.admit(message)
+
+    def revoke(self, message: Message) -> None:
+        """Drop an expired message, on receipt or when a process would begin it."""
+        self.record.message("revoked", message, self.name, _EXPIRED)
+        self.ack(message)
+        self.world.finished(message.key)
+
+    # --- acknowledging ---------------------------------------------------------------
+
+    def ack(self, message: Message) -> None:
+        """Acknowledge a message, which gives its prefetch credit back."""
+        self.broker.ack(message)
+        self.delivered.pop(message.tag, None)
+        self.record.message("acked", message, self.name)
+        if self._asleep is not None:
+            self.credit()
+        if not self.world.n_sources:
+            self.world.look()
+
+    def ack_due(self, event: simpy.Event) -> None:
+        """Acknowledge the message of an event, unless the worker has died meanwhile."""
+        if self.is_alive:
+            self.ack(cast(Message, event.value))
+
+    def reject(self, message: Message) -> None:
+        """Put a message at the back of its queue."""
+        self.delivered.pop(message.tag, None)
+        self.broker.requeue(message, self.name)
+        self.credit()
+
+    # --- the visibility timeout ------------------------------------------------------
+
+    def sweeper(self) -> Generator[simpy.Event, Any, None]:
+        """Look for messages older than the visibility timeout, at once and then regularly."""
+        settings = self.broker.settings
+        period_s = settings.unacked_restore_interval_s * settings.unacked_restore_throttle
+        try:
+            while True:
+                self.broker.sweep(self.name)
+                yield Timeout(self.env, period_s)
+        except simpy.Interrupt:
+            return
+
+    # --- the end of a life -----------------------------------------------------------
+
+    def kill(self) -> None:
+        """SIGKILL: main process and children are gone; what it held stays in `unacked`."""
+        self.world.n_pending -= self.closing  # its exit was awaited
+        self._stop_consuming()
+        self.is_alive, self.closing = False, True
+        self.record.note("worker_exited", worker=self.name, detail={"signal": 9})
+        self.pool.kill_all()
+
+    def kill_child(self, slot: Slot) -> None:
+        """SIGKILL to one child; main notices at once, or at its next maintenance tick."""
+        overheads = self.world.overheads
+        draw = uniform(self.world.scenario.seed, f"{self.name}/detection", self.n_kills)
+        self.n_kills += 1
+        notice_s = overheads.detection_s
+        if draw >= overheads.p_instant_detection:
+            notice_s = _MAINTENANCE_S - (self.env.now - self.ready_s) % _MAINTENANCE_S
+        self.pool.kill_child(slot, notice_s)
+
+    def terminate(self) -> None:
+        """SIGTERM: stop consuming at once, let running tasks finish, restore the rest."""
+        self._stop_consuming()
+        self.closing = True
+        self.world.n_pending += 1
+        self.leave()
+
+    def _stop_consuming(self) -> None:
+        if self.closing:
+            return
+        self.broker.blocked.pop(self, None)
+        for process in self._processes:
+            process.interrupt()
+
+    def leave(self) -> None:
+        """Let the worker exit once its last child has finished and been acknowledged."""
+        if not self.pool.busy:
+            self.world.call_in(self.world.overheads.ack_s, self._exit)
+
+    def _exit(self) -> None:
+        if not self.is_alive:
+            return
+        self.is_alive = False
+        if self._popped is not None:  # Closing the channel reads the reply of its last BRPOP.
+            self._deliver(self._popped)
+        for tag in list(self.delivered):
+            self.broker.restore(tag, self.name)
+        self.record.note("worker_exited", worker=self.name, detail={"exit": 0})
+        self.world.n_pending -= 1
+        self.world.look()

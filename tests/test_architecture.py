@@ -1,0 +1,131 @@
+"""The shape of the code: which module may import which, and what stays optional."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent / "sandbox"
+
+# A module may import those of its own layer and of the layers above it in this list.
+LAYERS = (
+    {"errors", "parts", "draws", "rates", "loads", "faults", "scenario", "overheads"},
+    {"schedule", "fold", "run", "theory"},
+    {"facts", "little", "metrics", "audit", "guarantees", "prediction"},
+    {"comparison", "compare", "claims", "calibration"},
+    {"engines"},
+    {"systems"},
+    {"workbench"},
+    {"pictures"},
+    {"widgets"},
+    {"lab", "cli", "__main__"},
+)
+ONLY = {
+    "simpy": ("engines/model",),
+    "celery": ("engines/live", "systems"),
+    "kombu": ("engines/live", "systems"),
+    "billiard": ("engines/live",),
+    "redis": ("engines/live", "systems"),
+    "fakeredis": ("engines/live",),
+    "ipywidgets": ("widgets",),
+    "anywidget": ("widgets",),
+    "matplotlib": ("pictures",),
+}
+# A system's own app does its drawn work through the live engine; it is loaded only there.
+ALLOWED = {("systems/leadlawk/app.py", "engines")}
+
+
+def modules() -> Iterator[tuple[str, ast.Module]]:
+    for path in sorted(ROOT.rglob("*.py")):
+        yield path.relative_to(ROOT).as_posix(), ast.parse(path.read_text())
+
+
+def imports(tree: ast.Module) -> Iterator[str]:
+    """Yield what a module imports when it runs; what only type checkers see does not count."""
+    typing_only = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for inner in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if id(node) in typing_only:
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def layer_of(part: str) -> int:
+    return next(i for i, layer in enumerate(LAYERS) if part in layer)
+
+
+def test_dependencies_point_one_way() -> None:
+    """scenario ← run ← metrics ← compare ← engines ← systems ← workbench ← pictures, widgets, cli."""
+    wrong = []
+    for name, tree in modules():
+        mine = name.removesuffix(".py").split("/")[0]
+        if mine == "__init__":
+            continue
+        for imported in imports(tree):
+            package, _, rest = imported.partition(".")
+            theirs = rest.split(".")[0]
+            if package != "sandbox" or not theirs or (name, theirs) in ALLOWED:
+                continue
+            if not (ROOT / theirs).exists() and not (ROOT / f"{theirs}.py").exists():
+                continue
+            if layer_of(theirs) > layer_of(mine):
+                wrong.append(f"{name} imports {imported}")
+    assert wrong == []
+
+
+def test_every_module_has_a_layer() -> None:
+    """A new module is given its place in LAYERS."""
+    known = set().union(*LAYERS) | {"__init__"}
+    assert {name.removesuffix(".py").split("/")[0] for name, _ in modules()} <= known
+
+
+@pytest.mark.parametrize("library", ONLY)
+def test_a_heavy_library_has_one_place(library: str) -> None:
+    """SimPy belongs to the model, Celery and Redis to the live engine, widgets to widgets."""
+    wrong = [
+        name
+        for name, tree in modules()
+        if any(imported.split(".")[0] == library for imported in imports(tree))
+        and not name.startswith(ONLY[library])
+    ]
+    assert wrong == []
+
+
+def test_the_live_engine_knows_nothing_of_the_model() -> None:
+    """What real workers do cannot come from the model that is held against it."""
+    wrong = [
+        name
+        for name, tree in modules()
+        if name.startswith("engines/live")
+        and any(imported.startswith("sandbox.engines.model") for imported in imports(tree))
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import sandbox",
+        "import sandbox; sandbox.predict(sandbox.load('leadlawk'), budget_s=0.1)",
+        "import sandbox.cli",
+    ],
+)
+def test_the_model_works_without_celery_and_redis(code: str) -> None:
+    """Importing and predicting load neither Celery nor Redis nor a display library."""
+    banned = ("celery", "kombu", "redis", "fakeredis", "ipywidgets", "matplotlib")
+    check = f"import sys; {code}; print([m for m in {banned!r} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
