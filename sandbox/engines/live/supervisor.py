@@ -232,7 +232,10 @@ def zygote(link: socket.socket) -> None:
 
     Ends when the notebook's end of ``link`` is closed.
     """
+    import encodings.idna  # noqa: F401, PLC0415
+
     import celery.apps.worker  # noqa: F401, PLC0415
+    import celery.backends.redis  # noqa: F401, PLC0415
     import celery.concurrency.prefork  # noqa: F401, PLC0415
     import celery.worker.consumer  # noqa: F401, PLC0415
     import kombu.transport.redis  # noqa: F401, PLC0415
@@ -240,6 +243,10 @@ def zygote(link: socket.socket) -> None:
 
     import sandbox.engines.live.client  # noqa: F401, PLC0415
     import sandbox.engines.live.operator  # noqa: F401, PLC0415
+    from sandbox.draws import uniform  # noqa: PLC0415
+
+    # The first draw loads numpy's generators; better once here than in every child.
+    uniform(0, "warm-up", 0)
 
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps the supervisors
     me = os.getpid()

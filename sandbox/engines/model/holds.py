@@ -68,12 +68,16 @@ class Holds:
         def ring(_: simpy.Event) -> None:
             if self.worker.closing:
                 return
-            if self.worker.pool.is_solo and not self.worker.pool.idle:
-                self._due.append(then)
+            if self.worker.pool.blocks_main:
+                self.call_when_free(then)
             else:
                 then()
 
         Timeout(self.env, max(0.0, delay_s)).callbacks.append(ring)
+
+    def call_when_free(self, then: Callable[[], None]) -> None:
+        """Call when a solo worker's running task has ended."""
+        self._due.append(then)
 
     def loop_again(self) -> None:
         """Go back to the event loop of a solo worker: its timers come before messages."""

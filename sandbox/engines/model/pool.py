@@ -87,6 +87,11 @@ class Pool:
             self._begin(slot, message)
 
     @property
+    def blocks_main(self) -> bool:
+        """Whether a body runs in the main process itself, as a solo worker's does."""
+        return self.is_solo and not self.idle
+
+    @property
     def busy(self) -> bool:
         """Whether a child has a task, or is still reporting one."""
         return any(slot.message is not None for slot in self.slots)
@@ -96,6 +101,8 @@ class Pool:
     def child(self, slot: Slot) -> Steps:
         """Take a task, run its body, report how it ended; again."""
         env, overheads = self.env, self.overheads
+        # A solo worker's loop acknowledges before it does anything else.
+        pause_s = max(overheads.finish_s, overheads.ack_s) if self.is_solo else overheads.finish_s
         try:
             while not self.worker.closing:
                 slot.end = Alarm(env)
@@ -108,8 +115,8 @@ class Pool:
                     self._succeed(slot)
                 else:
                     yield from self._fail(slot, outcome)
-                if overheads.finish_s:
-                    yield Timeout(env, overheads.finish_s)
+                if pause_s:
+                    yield Timeout(env, pause_s)
                 if outcome == _HARD or slot.n_done == self.max_tasks:
                     slot.n_done = 0
                     yield Timeout(env, overheads.child_start_s)

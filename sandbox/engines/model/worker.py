@@ -74,7 +74,7 @@ class Worker:
 
     def can_consume(self) -> bool:
         """Whether the prefetch limit allows one more; a solo worker's loop must be free, too."""
-        if self.pool.is_solo and not self.pool.idle:
+        if self.pool.blocks_main:
             return False
         return not self.limit or len(self.delivered) < self.limit + self.holds.n_etas
 
@@ -92,11 +92,13 @@ class Worker:
     def take(self, message: Message) -> None:
         """Get the message that a BRPOP has waited for.
 
-        When the credit has gone since it was asked for (an ETA came due), kombu leaves the
-        message in the socket: it is out of Redis, and in nobody's `unacked`.
+        When the credit has gone since it was asked for (an ETA came due; a solo worker runs
+        what its timer released), the message stays in the socket: out of Redis, in nobody's
+        `unacked`, lost if the worker is killed.
         """
         if not self.can_consume():
             self._popped = message
+            self.world.n_pending += 1
             return
         self._deliver(message)
         if self.world.overheads.deliver_s:
@@ -117,6 +119,7 @@ class Worker:
         if message is None:
             self._wake(None, 0.0)
         else:
+            self.world.n_pending -= 1
             self._deliver(message)
             self._wake(message, self.world.overheads.deliver_s)
 
@@ -195,6 +198,10 @@ class Worker:
             while True:
                 self.broker.sweep(self.name)
                 yield Timeout(self.env, period_s)
+                if self.pool.blocks_main:
+                    free = Alarm(self.env)
+                    self.holds.call_when_free(free.ring)
+                    yield free
         except simpy.Interrupt:
             return
 
@@ -202,7 +209,8 @@ class Worker:
 
     def kill(self) -> None:
         """SIGKILL: main process and children are gone; what it held stays in `unacked`."""
-        self.world.n_pending -= self.closing  # its exit was awaited
+        # Its exit may have been awaited, and a message in its socket is gone with it.
+        self.world.n_pending -= self.closing + (self._popped is not None)
         self._stop_consuming()
         self.is_alive, self.closing = False, True
         self.record.note("worker_exited", worker=self.name, detail={"signal": 9})
@@ -242,6 +250,7 @@ class Worker:
             return
         self.is_alive = False
         if self._popped is not None:  # Closing the channel reads the reply of its last BRPOP.
+            self.world.n_pending -= 1
             self._deliver(self._popped)
         for tag in list(self.delivered):
             self.broker.restore(tag, self.name)
