@@ -14,7 +14,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from sandbox.errors import ScenarioError
 from sandbox.overheads import Overheads
 
 _DAY_S = 86_400.0
@@ -65,7 +64,7 @@ def read(broker: str) -> tuple[Overheads | None, str]:
         data = json.loads(path.read_text(encoding="utf-8"))
         overheads, at = Overheads(**data["overheads"]), float(data["at"])
         theirs = data["machine"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError, ScenarioError) as exc:
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as exc:
         return None, f"the calibration {path} is corrupt and not used: {exc}"
     age_s = time.time() - at
     if theirs != machine():

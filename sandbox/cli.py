@@ -6,7 +6,9 @@ advance), 2 the input is wrong, 3 an engine could not do its work, 130 interrupt
 
 from __future__ import annotations
 
+import errno
 import json
+import math
 import os
 import sys
 from collections.abc import Callable
@@ -17,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sandbox import systems
-from sandbox.errors import EngineError, RefusedError, SandboxError
+from sandbox.errors import EngineError, SandboxError, ScenarioError
 from sandbox.scenario import Scenario, json_schema
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
     from sandbox.comparison import Comparison
     from sandbox.engines import Session
+    from sandbox.engines.live.broker import BrokerChoice
     from sandbox.overheads import Overheads
     from sandbox.prediction import Prediction
     from sandbox.run import Run
@@ -39,15 +42,20 @@ class _Group(click.Group):
     def invoke(self, context: click.Context) -> Any:
         try:
             return super().invoke(context)
-        except (EngineError, RefusedError) as exc:
+        except EngineError as exc:
             _complain(str(exc))
             context.exit(3)
-        except SandboxError as exc:
+        except (SandboxError, ValueError) as exc:
             _complain(str(exc))
             context.exit(2)
-        except ValueError as exc:
+        except OSError as exc:
+            if exc.errno == errno.EPIPE:  # the reader of our output has gone: click's business
+                raise
             _complain(str(exc))
-            context.exit(2)
+            context.exit(3)
+        except KeyboardInterrupt:
+            _complain("interrupted")
+            context.exit(130)
 
 
 def _complain(sentence: str) -> None:
@@ -63,13 +71,47 @@ def main() -> None:
 def _scenario(name_or_file: str) -> Scenario:
     """Return a named system's scenario, or the one in a JSON file."""
     path = Path(name_or_file)
-    if path.suffix == ".json" or path.exists():
+    if path.suffix == ".json" or path.is_file():
         return Scenario.from_file(path)
     return systems.load(name_or_file)
 
 
 def _as_json(data: Any) -> None:
-    click.echo(json.dumps(data, indent=1, default=str))
+    click.echo(json.dumps(_finite(data), indent=1, default=str, allow_nan=False))
+
+
+def _finite(data: Any) -> Any:
+    """Return the data with null for what JSON has no number for."""
+    if isinstance(data, dict):
+        return {key: _finite(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [_finite(value) for value in data]
+    return None if isinstance(data, float) and not math.isfinite(data) else data
+
+
+def _check_budget(context: click.Context, option: click.Parameter, value: float) -> float:
+    if not 0 < value <= 3600:
+        raise ScenarioError(f"budget is {value}; allowed: seconds above 0, up to 3600")
+    return value
+
+
+_BUDGET = click.option(
+    "--budget",
+    default=4.0,
+    show_default=True,
+    callback=_check_budget,
+    help="Seconds for the prediction.",
+)
+
+
+def _choose(broker: str) -> BrokerChoice:
+    """Return which broker is meant; a name or URL that no machine could have is wrong input."""
+    from sandbox.engines.live.broker import CHOICES, choose
+
+    try:
+        return choose(broker)
+    except (EngineError, ValueError) as exc:
+        raise exc if broker in CHOICES else ScenarioError(str(exc)) from None
 
 
 @contextmanager
@@ -170,6 +212,7 @@ def calibrate(broker: str, as_json: bool) -> None:
 def _calibrate(broker: str, *, quiet: bool) -> Overheads:
     from sandbox.engines.live.calibrate import calibrate as measure_overheads
 
+    _choose(broker)
     if not quiet:
         click.echo("calibrating on no-op tasks …", err=True)
     return measure_overheads(broker)
@@ -177,7 +220,7 @@ def _calibrate(broker: str, *, quiet: bool) -> Overheads:
 
 @main.command()
 @click.argument("scenario")
-@click.option("--budget", default=4.0, show_default=True, help="Seconds to spend.")
+@_BUDGET
 @click.option("--seed", type=int, help="Other draws than the scenario's own.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def predict(scenario: str, budget: float, seed: int | None, as_json: bool) -> None:
@@ -202,8 +245,6 @@ def _predict(
 ) -> Prediction:
     from sandbox import workbench
 
-    if not 0 < budget <= 3600:
-        raise ValueError(f"budget is {budget}; allowed: seconds above 0, up to 3600")
     with _progress("predicting", hidden=quiet) as tell:
         return workbench.predict(
             scenario, budget_s=budget, overheads=overheads, on_progress=tell
@@ -228,7 +269,7 @@ def _show_prediction(prediction: Prediction) -> None:
 @click.argument("scenario")
 @click.option("--broker", default="auto", show_default=True, help=_BROKER_HELP)
 @click.option("--engine", type=click.Choice(["live", "model"]), default="live", show_default=True)
-@click.option("--budget", default=4.0, show_default=True, help="Seconds for the prediction.")
+@_BUDGET
 @click.option("--seed", type=int, help="Other draws than the scenario's own.")
 @click.option("--runs", default="runs", show_default=True, help="Folder that keeps the record.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -268,9 +309,8 @@ def _run_model(scenario: Scenario, *, as_json: bool) -> None:
 def _overheads_for(broker: str, *, quiet: bool) -> Overheads:
     """Return a usable calibration of the broker; measure it when there is none."""
     from sandbox import calibration
-    from sandbox.engines.live.broker import choose
 
-    kind = choose(broker).kind.replace("url", "redis")
+    kind = _choose(broker).kind.replace("url", "redis")
     overheads, told = calibration.read(kind)
     if overheads is None:
         if not quiet:
@@ -287,6 +327,8 @@ def _run_live(scenario: Scenario, broker: str, runs: str, *, quiet: bool) -> tup
             click.echo(f"broker: {session.broker.label} ({session.broker.why})")
             for command in session.info["commands"]:
                 click.echo(f"worker: {command}")
+            for note in session.info["notes"]:
+                click.echo(f"note: {note}")
         with _progress("running real workers", hidden=quiet) as tell:
             _wait(session, tell)
     return session.close(), session.folder
@@ -340,7 +382,7 @@ def _surprises(comparison: Comparison, expected: dict[str, str]) -> list[str]:
 
 @main.command()
 @click.argument("folder", type=click.Path(exists=True, file_okay=False))
-@click.option("--budget", default=4.0, show_default=True, help="Seconds for the prediction.")
+@_BUDGET
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_context
 def compare(context: click.Context, folder: str, budget: float, as_json: bool) -> None:
@@ -358,6 +400,7 @@ def compare(context: click.Context, folder: str, budget: float, as_json: bool) -
 @click.pass_context
 def demo(context: click.Context, broker: str, runs: str) -> None:
     """The main job in a minute: predict LeadLawk, run it, kill a worker, compare."""
+    _choose(broker)
     system = systems.get("leadlawk")
     click.echo(f"{system.document}\n{system.question}\n")
     for line in (*system.corrections, *system.assumptions):

@@ -14,6 +14,7 @@ import math
 import random
 import statistics
 import zlib
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal
@@ -28,6 +29,7 @@ from sandbox.parts import NonNegative, Part, Positive
 Floats = NDArray[np.float64]
 
 _WORDS_A_BLOCK = 4
+_BLOCK = 1024
 _NORMAL = statistics.NormalDist()
 
 
@@ -43,7 +45,8 @@ def _generator(seed: int, stream: str, retry: int) -> np.random.Philox:
 
 def _unit(words: NDArray[np.uint64]) -> Floats:
     """Map 64-bit words to the open interval (0, 1): an inverse CDF is infinite at its ends."""
-    return ((words >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
+    # 52 bits, not 53: so the half can still be added exactly, and the largest stays below 1.
+    return ((words >> np.uint64(12)).astype(np.float64) + 0.5) * 2.0**-52
 
 
 def uniforms(seed: int, stream: str, n: int, *, retry: int = 0) -> Floats:
@@ -67,6 +70,18 @@ def uniform(seed: int, stream: str, i: int, *, retry: int = 0) -> float:
     generator.advance(i // _WORDS_A_BLOCK)
     words = np.asarray(generator.random_raw(i % _WORDS_A_BLOCK + 1), dtype=np.uint64)
     return float(_unit(words[-1:])[0])
+
+
+def uniform_stream(seed: int, stream: str) -> Iterator[float]:
+    """Yield the draws of a stream from the first on, without end: ``uniform`` for 0, 1, 2, …
+
+    >>> stream = uniform_stream(1, "load0/arrival")
+    >>> next(stream) == uniform(1, "load0/arrival", 0)
+    True
+    """
+    generator = _generator(seed, stream, retry=0)
+    while True:
+        yield from _unit(np.asarray(generator.random_raw(_BLOCK), dtype=np.uint64)).tolist()
 
 
 def jitter_seed(seed: int, task: str, retry: int) -> int:
@@ -242,7 +257,11 @@ def from_quantiles(*, p50_s: float, p95_s: float) -> LogNormal:
     if not 0 < p50_s < p95_s < math.inf:
         raise ScenarioError(f"p95_s is {p95_s} but must be above p50_s = {p50_s}, which must be > 0")
     sigma = math.log(p95_s / p50_s) / _NORMAL.inv_cdf(0.95)
-    return LogNormal(mean_s=p50_s * math.exp(sigma**2 / 2), cv=math.sqrt(math.expm1(sigma**2)))
+    try:
+        mean_s, cv = p50_s * math.exp(sigma**2 / 2), math.sqrt(math.expm1(sigma**2))
+    except OverflowError:
+        raise ScenarioError(f"p95_s is {p95_s}, too far above p50_s = {p50_s}") from None
+    return LogNormal(mean_s=mean_s, cv=cv)
 
 
 def empirical(path: str | Path, *, column: str | None = None) -> Empirical:

@@ -26,10 +26,6 @@ class EngineError(SandboxError, RuntimeError):
     """An engine that cannot do what was asked; everything it had started is taken down."""
 
 
-class RefusedError(SandboxError, PermissionError):
-    """A verb that would hurt the owner of something the sandbox did not start."""
-
-
 def one_of(value: str, allowed: Iterable[str]) -> str:
     """Say what is allowed, with the nearest name first when one is near.
 

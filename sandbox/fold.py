@@ -201,6 +201,9 @@ class Fold:
         self._count(journey, event)
         if attempt is not None:
             self._close(attempt, event.t_s, event.kind)
+        elif event.kind != "failed" and self.workers.get(event.worker or "", True):
+            # The last words of a worker that is gone can come after its end.
+            self.problems.append(f"{journey.task} {event.kind} without having been started")
 
     def _count(self, journey: Journey, event: Event) -> None:
         if event.kind == "succeeded":

@@ -3,27 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from itertools import pairwise
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from sandbox.draws import Deterministic, Distribution, Exponential, uniforms
+from sandbox.draws import Deterministic, Distribution, Exponential, uniform_stream
 from sandbox.errors import ScenarioError
 from sandbox.parts import Count, Name, NonNegative, Part, Positive
 
 Arrivals = list[float]
-
-_FIRST_BLOCK = 256
-
-
-def _draws(seed: int, stream: str) -> Iterator[float]:
-    """Yield draws 0, 1, … of a stream: `uniform`'s, by growing blocks, which is far quicker."""
-    done, n = 0, _FIRST_BLOCK
-    while True:
-        yield from uniforms(seed, stream, n)[done:].tolist()
-        done, n = n, 2 * n
 
 
 class Poisson(Part):
@@ -39,11 +28,17 @@ class Poisson(Part):
     start_s: NonNegative = 0.0
     stop_s: Positive | None = None
 
+    @model_validator(mode="after")
+    def _ordered(self) -> Poisson:
+        if self.stop_s is not None and self.stop_s <= self.start_s:
+            raise ScenarioError(f"stop_s is {self.stop_s} but must be above start_s = {self.start_s}")
+        return self
+
     def arrivals_s(self, horizon_s: float, *, seed: int, stream: str) -> Arrivals:
         """Return the arrival times (s), ascending, all before ``horizon_s``."""
         stop = min(horizon_s, self.stop_s or math.inf)
         gaps = Exponential(mean_s=1 / self.rate_per_s)
-        draws = _draws(seed, stream)
+        draws = uniform_stream(seed, stream)
         times: Arrivals = []
         at = self.start_s + gaps.quantile(next(draws))
         while at < stop:
@@ -107,7 +102,7 @@ class Rates(Part):
 
     def arrivals_s(self, horizon_s: float, *, seed: int, stream: str) -> Arrivals:
         """Return the arrival times (s), ascending, all before ``horizon_s``."""
-        draws = _draws(seed, stream)
+        draws = uniform_stream(seed, stream)
         times: Arrivals = []
         unit = Exponential(mean_s=1.0)
         due = unit.quantile(next(draws))
@@ -119,7 +114,7 @@ class Rates(Part):
                 start += due / rate
                 times.append(start)
                 due = unit.quantile(next(draws))
-            due -= max(0.0, stop - start) * rate
+            due = max(0.0, due - max(0.0, stop - start) * rate)
         return times
 
 

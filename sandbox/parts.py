@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -16,6 +16,13 @@ CountOrZero = Annotated[int, Field(ge=0, strict=True)]
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[A-Za-z0-9_.@-]+$")]
 
 _SHOWN = 60
+_PLAIN = {
+    "model_attributes_type": "allowed: an object",
+    "model_type": "allowed: an object",
+    "string_pattern_mismatch": "allowed: letters, digits and _ . @ -",
+    "string_unicode": "allowed: text",
+    "tuple_type": "allowed: a list",
+}
 
 
 class Part(BaseModel):
@@ -28,7 +35,7 @@ class Part(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    def __init__(self, **data: Any) -> None:
+    def __init__(self, /, **data: Any) -> None:
         # pydantic calls this for nested parts too, so each level adds its own place.
         try:
             super().__init__(**data)
@@ -55,19 +62,33 @@ def _sentence(exc: ValidationError, part: type[BaseModel]) -> str:
     if error["type"] == "missing":
         return f"{where} is missing; {part.__name__} needs it"
     if error["type"].startswith("union_tag"):
-        kind = value.get("kind") if isinstance(value, dict) else type(value).__name__
-        allowed = str(context.get("expected_tags", "a kind")).replace("'", "").split(", ")
-        return f"{where}.kind is {kind!r}; allowed: {one_of(str(kind), allowed)}"
-    reason = error["msg"].removeprefix("Value error, ")
-    return f"{where} is {_shown(value)}: {reason[0].lower()}{reason[1:]}"
+        tag = str(context["discriminator"]).strip("'")
+        kind = value.get(tag) if isinstance(value, dict) else getattr(value, tag, None)
+        allowed = _tags(part.model_fields[str(error["loc"][0])].annotation, tag)
+        near = kind if isinstance(kind, str) else ""
+        return f"{where}.{tag} is {shown(kind)}; allowed: {one_of(near, allowed)}"
+    reason = _PLAIN.get(error["type"], error["msg"].removeprefix("Value error, "))
+    return f"{where or 'a key'} is {shown(value)}: {reason[0].lower()}{reason[1:]}"
+
+
+def _tags(annotation: object, tag: str) -> set[str]:
+    """Return the tags of the parts that a field of this type can hold."""
+    fields = getattr(annotation, "model_fields", {})
+    inner = {found for part in get_args(annotation) for found in _tags(part, tag)}
+    return inner | ({str(fields[tag].default)} if tag in fields else set())
 
 
 def _where(location: tuple[int | str, ...]) -> str:
     """Write a place as a reader would, ``loads[0]``, without pydantic's union tags."""
     field, *rest = location or ("",)
-    return str(field) + "".join(f"[{step}]" for step in rest if isinstance(step, int))
+    name = field if str(field).isidentifier() or not field else shown(field)
+    return str(name) + "".join(f"[{step}]" for step in rest if isinstance(step, int))
 
 
-def _shown(value: object) -> str:
-    text = repr(value)
+def shown(value: object) -> str:
+    """Return a value as an error shows it: on one line, and not all of a long one."""
+    try:
+        text = repr(value)
+    except (RecursionError, ValueError):  # nested too deeply, or too many digits
+        return f"a {type(value).__name__}"
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 _PER_S = {"s": 1.0, "m": 1 / 60, "h": 1 / 3600}
@@ -17,6 +18,6 @@ def parse_rate(rate: str) -> float:
     0.5
     """
     match = _RATE.fullmatch(rate)
-    if match is None or not float(match[1]):
+    if match is None or not 0 < float(match[1]) < math.inf:
         raise ValueError("a rate is a number above 0, then /s, /m or /h, such as '5/m'")
     return float(match[1]) * _PER_S[match[2] or "s"]

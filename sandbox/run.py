@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -11,8 +10,11 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from pydantic import TypeAdapter, ValidationError
+
 from sandbox.errors import RunError, ScenarioError
 from sandbox.fold import Fold
+from sandbox.parts import NonNegative, shown
 from sandbox.scenario import Scenario
 
 if TYPE_CHECKING:
@@ -137,13 +139,13 @@ class Run:
         try:
             head = json.loads((path / "run.json").read_text(encoding="utf-8"))
             lines = (path / "events.jsonl").read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as exc:
+        except (OSError, ValueError, RecursionError) as exc:
             raise RunError(f"{path} is not a stored run: {exc}") from None
         if not isinstance(head, dict) or head.get("format_version") != FORMAT_VERSION:
             raise RunError(f"{path / 'run.json'} is not of format_version {FORMAT_VERSION}")
         try:
             scenario = Scenario.from_json(json.dumps(head.get("scenario")))
-        except ScenarioError as exc:
+        except (ScenarioError, RecursionError) as exc:
             raise RunError(f"{path / 'run.json'}: {exc}") from None
         info = head.get("info")
         if not isinstance(info, dict):
@@ -172,6 +174,17 @@ COLUMNS = {
     "outcome": "str",
 }
 
+_MOST = 2**53
+_DETAIL: dict[tuple[str, str], tuple[TypeAdapter[Any], str]] = {
+    ("control", "arguments"): (TypeAdapter(dict[str, Any]), "an object"),
+    ("control", "seconds"): (TypeAdapter(NonNegative), "seconds"),
+    ("dump", "queues"): (TypeAdapter(dict[str, list[str]]), "lists of tasks by queue"),
+    ("dump", "unacked"): (TypeAdapter(list[str]), "a list of tasks"),
+    ("skipped", "seconds"): (TypeAdapter(NonNegative), "seconds"),
+    ("worker_exited", "signal"): (TypeAdapter(int | None), "a number"),
+}
+"""What is read from the detail of events of a kind; the rest of it may be anything."""
+
 _TYPES: dict[str, tuple[type, ...]] = {
     "t_s": (int, float),
     "kind": (str,),
@@ -188,19 +201,29 @@ _TYPES: dict[str, tuple[type, ...]] = {
 def _read_event(line: str, where: str) -> Event:
     try:
         data = json.loads(line)
-    except (json.JSONDecodeError, RecursionError) as exc:
+    except (ValueError, RecursionError) as exc:
         raise RunError(f"{where} is not JSON: {exc}") from None
     if not isinstance(data, dict) or not {"t_s", "kind"} <= data.keys():
         raise RunError(f"{where} is not an event: it needs at least t_s and kind")
     for key, value in data.items():
         if key not in _TYPES:
-            raise RunError(f"{where} has the unknown key {key!r}; allowed: {', '.join(_TYPES)}")
+            raise RunError(f"{where} has the unknown key {shown(key)}; allowed: {', '.join(_TYPES)}")
         if not isinstance(value, _TYPES[key]) or isinstance(value, bool):
-            raise RunError(f"{where}: {key} is {value!r}, which is not {_TYPES[key][-1].__name__}")
+            types = " or ".join(kind.__name__ for kind in _TYPES[key])
+            raise RunError(f"{where}: {key} is {shown(value)}; allowed: {types}")
+        if isinstance(value, int) and key != "t_s" and not 0 <= value < _MOST:
+            raise RunError(f"{where}: {key} is {shown(value)}; allowed: 0 to {_MOST - 1}")
     if data["kind"] not in KINDS:
-        raise RunError(f"{where}: kind is {data['kind']!r}; allowed: {', '.join(KINDS)}")
-    if not math.isfinite(data["t_s"]):
-        raise RunError(f"{where}: t_s is {data['t_s']}, which is no time")
+        raise RunError(f"{where}: kind is {shown(data['kind'])}; allowed: {', '.join(KINDS)}")
+    if not -_MOST < data["t_s"] < _MOST:
+        raise RunError(f"{where}: t_s is {shown(data['t_s'])}, which is no time")
+    for (kind, name), (adapter, allowed) in _DETAIL.items():
+        if data["kind"] == kind and name in data.get("detail", {}):
+            try:
+                adapter.validate_python(data["detail"][name], strict=True)
+            except ValidationError:
+                value = shown(data["detail"][name])
+                raise RunError(f"{where}: detail.{name} is {value}; allowed: {allowed}") from None
     return Event(**data)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
@@ -14,7 +16,7 @@ from sandbox.draws import Deterministic, Distribution
 from sandbox.errors import ScenarioError, one_of
 from sandbox.faults import FAULTS, Fault
 from sandbox.loads import BeatEntry, Closed, Load
-from sandbox.parts import Count, CountOrZero, Name, NonNegative, Part, Positive, Probability
+from sandbox.parts import Count, CountOrZero, Name, NonNegative, Part, Positive, Probability, shown
 from sandbox.rates import parse_rate
 
 SCHEMA_VERSION = 1
@@ -123,7 +125,7 @@ class WorkerPool(Part):
     """
 
     name: Name = "worker"
-    n_workers: Count = 1
+    n_workers: Annotated[int, Field(ge=1, le=1000, strict=True)] = 1
     concurrency: Annotated[int, Field(ge=1, le=256, strict=True)] = 1
     queues: Annotated[tuple[Name, ...], Field(min_length=1)] = ("celery",)
     pool: Literal["prefork", "threads", "solo"] = "prefork"
@@ -207,11 +209,18 @@ class Scenario(Part):
         return self
 
     def _unique(self) -> None:
-        for field in ("tasks", "workers", "hosts", "beat"):
-            names = [part.name for part in getattr(self, field)]
-            twice = sorted({name for name in names if names.count(name) > 1})
-            if twice:
-                raise ScenarioError(f"{field} has the name {twice[0]!r} twice; names are unique")
+        names = {
+            field: [part.name for part in getattr(self, field)]
+            for field in ("tasks", "workers", "hosts", "beat")
+        }
+        names["queues"] = list(self.queues)
+        for field, found in names.items():
+            twice = _twice(found)
+            if twice is not None:
+                raise ScenarioError(f"{field} has the name {twice!r} twice; names are unique")
+        worker = _twice(self.worker_names)  # pools w1 and w both have a worker w11
+        if worker is not None:
+            raise ScenarioError(f"workers name two workers {worker!r}; names are unique")
 
     def _names(self) -> None:
         """Check every reference from one part to another."""
@@ -255,7 +264,9 @@ class Scenario(Part):
                 f"warmup_s is {self.warmup_s} but must be below horizon_s = {self.horizon_s}"
             )
         if self.kind == "terminating" and self.warmup_s:
-            raise ScenarioError("warmup_s is set; only a steady scenario has a warm-up")
+            raise ScenarioError(
+                f"warmup_s is {self.warmup_s}; a terminating scenario allows only 0"
+            )
         if self.deadline_s is not None and self.deadline_s < self.horizon_s:
             raise ScenarioError(
                 f"deadline_s is {self.deadline_s} but must not be below "
@@ -304,13 +315,13 @@ class Scenario(Part):
         """Read a scenario; raises ScenarioError with the place of the first mistake."""
         try:
             data = json.loads(text)
-        except (json.JSONDecodeError, RecursionError) as exc:
+        except (ValueError, RecursionError) as exc:
             raise ScenarioError(f"the scenario is not JSON: {exc}") from None
         if not isinstance(data, dict):
             raise ScenarioError(f"the scenario is a {type(data).__name__}; allowed: an object")
         version = data.get("schema_version")
-        if version != SCHEMA_VERSION:
-            raise ScenarioError(f"schema_version is {version!r}; allowed: {SCHEMA_VERSION}")
+        if isinstance(version, bool) or version != SCHEMA_VERSION:
+            raise ScenarioError(f"schema_version is {shown(version)}; allowed: {SCHEMA_VERSION}")
         return cls(**data)
 
     @classmethod
@@ -318,14 +329,21 @@ class Scenario(Part):
         """Read a scenario from a JSON file."""
         try:
             text = Path(path).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as exc:
+        except (OSError, ValueError) as exc:
             raise ScenarioError(f"{path} cannot be read: {exc}") from None
         return cls.from_json(text)
 
 
 def json_schema() -> dict[str, Any]:
     """Return the JSON Schema of a scenario (draft 2020-12)."""
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **TypeAdapter(Scenario).json_schema(mode="validation"),
-    }
+    schema = TypeAdapter(Scenario).json_schema(mode="validation")
+    for part in (schema, *schema["$defs"].values()):
+        # A tag, such as a load's kind or the version, has a default only in Python.
+        tags = {name for name, field in part["properties"].items() if "const" in field}
+        part["required"] = sorted({*part.get("required", ()), *tags})
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def _twice(names: Sequence[str]) -> str | None:
+    """Return the first name, in order of the alphabet, that is there more than once."""
+    return min((name for name, n in Counter(names).items() if n > 1), default=None)
