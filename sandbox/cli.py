@@ -110,8 +110,10 @@ def _choose(broker: str) -> BrokerChoice:
 
     try:
         return choose(broker)
-    except (EngineError, ValueError) as exc:
+    except EngineError as exc:
         raise exc if broker in CHOICES else ScenarioError(str(exc)) from None
+    except ValueError as exc:
+        raise ScenarioError(f"broker is not a URL that can be read: {exc}") from None
 
 
 @contextmanager
@@ -346,7 +348,8 @@ def _report(measured: Run, prediction: Prediction, folder: Path | None, *, as_js
 
     comparison = workbench.compare(measured, prediction)
     verdicts = workbench.claims(measured, prediction)
-    surprises = _surprises(comparison, workbench.expected_unknown(measured.scenario))
+    expected = workbench.expected_unknown(measured.scenario)
+    surprises = _surprises(comparison, expected)
     if as_json:
         _as_json(
             {
@@ -360,6 +363,7 @@ def _report(measured: Run, prediction: Prediction, folder: Path | None, *, as_js
         )
         return 1 if surprises else 0
     click.echo(comparison.summary())
+    click.echo(_conclusion(comparison, expected))
     for verdict in verdicts:
         click.echo(f"claim {verdict}")
     click.echo(audit(measured).summary())
@@ -368,6 +372,14 @@ def _report(measured: Run, prediction: Prediction, folder: Path | None, *, as_js
     for surprise in surprises:
         click.echo(f"SURPRISE {surprise}")
     return 1 if surprises else 0
+
+
+def _conclusion(comparison: Comparison, expected: dict[str, str]) -> str:
+    """Say in one line how many rows agree, and which unknown ones were named in advance."""
+    agree = sum(row.verdict == "agree" for row in comparison.rows)
+    named = [row.name for row in comparison.rows if row.verdict == "unknown" and row.name in expected]
+    told = "; ".join(f"{name} is unknown, as named in advance: {expected[name]}" for name in named)
+    return f"{agree} of {len(comparison.rows)} rows agree" + (f"; {told}" if told else "")
 
 
 def _surprises(comparison: Comparison, expected: dict[str, str]) -> list[str]:

@@ -19,7 +19,7 @@ from sandbox.loads import BeatEntry, Closed, Load
 from sandbox.parts import Count, CountOrZero, Name, NonNegative, Part, Positive, Probability, shown
 from sandbox.rates import parse_rate
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION: Literal[1] = 1
 
 if TYPE_CHECKING:
     AnyFault = Fault
@@ -66,7 +66,7 @@ class AutoRetry(Part):
 
     def ceiling(self, retry: int) -> int:
         """Return the longest countdown (whole s) before retry ``retry``, with backoff."""
-        return min(self.backoff_max_s, (self.backoff_s or 1) * 2**retry)
+        return int(min(self.backoff_max_s, (self.backoff_s or 1) * 2**retry))
 
 
 Retry = Annotated[SelfRetry | AutoRetry, Field(discriminator="kind")]
@@ -185,7 +185,7 @@ class Scenario(Part):
 
     model_config = ConfigDict(title="Celery Sandbox scenario")
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[1] = 1
     name: Name
     tasks: Annotated[tuple[TaskType, ...], Field(min_length=1)]
     workers: Annotated[tuple[WorkerPool, ...], Field(min_length=1)]

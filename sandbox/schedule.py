@@ -54,7 +54,7 @@ class ClosedTurns(NamedTuple):
     """
 
     load: Closed
-    index: int
+    position: int
     base: int
     seed: int
 
@@ -65,7 +65,7 @@ class ClosedTurns(NamedTuple):
     def think_s(self, client: int, turn: int) -> float:
         """Return how long the client thinks before that task, in seconds."""
         draw = turn * self.load.n_clients + client
-        return draw_s(self.load.think, self.seed, f"load{self.index}/think", draw)
+        return draw_s(self.load.think, self.seed, f"load{self.position}/think", draw)
 
 
 def closed_turns(scenario: Scenario) -> list[ClosedTurns]:
@@ -73,7 +73,7 @@ def closed_turns(scenario: Scenario) -> list[ClosedTurns]:
     open_counts = dict.fromkeys(scenario.task_names, 0)
     for publication in schedule(scenario):
         open_counts[publication.type] += 1
-    result = []
+    result: list[ClosedTurns] = []
     for i, load in enumerate(scenario.loads):
         if isinstance(load, Closed):
             earlier = sum(turns.load.task == load.task for turns in result)

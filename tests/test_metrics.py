@@ -287,7 +287,7 @@ def test_the_examples_in_the_docstrings_run(name: str) -> None:
 
 
 def test_neither_engines_nor_slow_libraries_are_imported() -> None:
-    slow = "scipy pandas simpy celery redis kombu sandbox.engines matplotlib"
+    slow = "scipy pandas simpy celery redis kombu sandbox.engines.model sandbox.engines.live matplotlib"
     code = (
         "import sys, sandbox.compare, sandbox.audit\n"
         f"print(sorted(set(sys.modules) & set({slow.split()})))"

@@ -62,8 +62,15 @@ class Session(Protocol):
     """
 
     scenario: Scenario
-    controls: Controls
     info: dict[str, Any]
+
+    @property
+    def controls(self) -> Controls:
+        """What can be done to the system while it runs."""
+
+    @property
+    def now_s(self) -> float:
+        """The run's time, in seconds."""
 
     def events_since(self, n: int) -> Sequence[Event]:
         """Return the events after the first ``n``, in the order they became known."""

@@ -69,7 +69,9 @@ class Client:
 
     def _subscribe(self, link: apps.Link) -> redis.client.PubSub:
         """Listen for results: Celery announces each one on a channel of its key's name."""
-        pubsub = redis.Redis.from_url(link.url).pubsub(ignore_subscribe_messages=True)
+        # Kept: a client that is collected takes its subscription's connection along.
+        self._redis = redis.Redis.from_url(link.url)
+        pubsub: redis.client.PubSub = self._redis.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call] # redis-py has no types for it
         pubsub.psubscribe(f"{link.prefix}{_RESULT_KEY}*")
         pubsub.get_message(timeout=5)
         return pubsub
@@ -105,7 +107,7 @@ class Client:
         self.app.backend.result_consumer.consume_from("warm-up")
         self.writer.write("_client_ready")
         orders, told, started = Orders(), False, False
-        sockets = [] if self.results is None else [self.results.connection._sock]  # noqa: SLF001 - redis-py has no public way to select on a subscription
+        sockets = [] if self.results is None else [_socket(self.results)]
         while True:
             idle = self.due[0][0] - self._now() if self.due and started else 60.0
             for order in orders.read(idle, *sockets):
@@ -132,6 +134,11 @@ class Client:
             self.app.tasks[kind_name].apply_async(task_id=key, **options)
         except (KombuError, redis.RedisError, OSError) as exc:
             self.writer.write("publish_unknown", task=key, detail={"error": str(exc)[:200]})
+
+
+def _socket(pubsub: redis.client.PubSub) -> Any:
+    """Return a subscription's socket; redis-py has no public way to wait on it and on stdin."""
+    return pubsub.connection._sock  # type: ignore[attr-defined] # noqa: SLF001 - connected above
 
 
 def _split(key: str) -> tuple[str, int]:

@@ -12,6 +12,7 @@ import time
 import weakref
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
@@ -131,15 +132,15 @@ class LiveSession:
 
     def _await_notes(self, *names: str) -> None:
         for name in names:
-            note, exited = f"_{name}_ready", self._processes.exited
-            self._record.wait_until(
-                lambda note=note, name=name: self._record.note(note) or name in exited, _STARTUP_S
-            )
-            if self._record.note(note) is None:
+            self._record.wait_until(partial(self._noted_or_gone, name), _STARTUP_S)
+            if self._record.note(f"_{name}_ready") is None:
                 raise EngineError(
                     f"the {name} process did not come up; its log ends with: "
                     f"{self._log_tail(name)}"
                 )
+
+    def _noted_or_gone(self, name: str) -> bool:
+        return self._record.note(f"_{name}_ready") is not None or name in self._processes.exited
 
     def _log_tail(self, name: str) -> str:
         path = self.folder / "logs" / f"{name}.log"

@@ -7,6 +7,8 @@ again two seconds later, and when all else is done lets an hour pass.
 
 from __future__ import annotations
 
+from typing import Any
+
 from sandbox.claims import Claim
 from sandbox.draws import Deterministic, LogNormal
 from sandbox.faults import At, OnEvent
@@ -24,9 +26,9 @@ _QUEUES = ("browser", "pagespeed", "database", "default")
 _LOAD_STOPS_S = 20.0
 
 
-def _task(name: str, queue: str, service: Deterministic | LogNormal, **more: object) -> TaskType:
+def _task(name: str, queue: str, service: Deterministic | LogNormal, **more: Any) -> TaskType:
     """Return a task type with the settings that the document gives to all of them."""
-    settings: dict[str, object] = {
+    settings: dict[str, Any] = {
         "acks_late": True,
         "reject_on_worker_lost": True,
         "soft_time_limit_s": 3300.0,
@@ -130,6 +132,7 @@ SYSTEM = System(
         "published",
         "done",
         "failed",
+        "revoked",
         "lost",
         "stuck",
         "executions",
