@@ -190,6 +190,9 @@ class _Case:
             return "unknown", "no prediction on the same draws"
         if math.isnan(self.measured) or math.isnan(self.paired):
             return "differ", self._one_sided()
+        race = METRICS[self.name].race
+        if race is not None:
+            return "unknown", f"a race decides {race}, not the draws"
         if self._too_wide(self.tolerance, self.paired):
             cause = self._cause(self.paired)
             return "unknown", f"{shown(self.tolerance)} is left to {cause}, {_OVER} prediction"

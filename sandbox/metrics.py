@@ -105,7 +105,8 @@ class Metrics(Mapping[str, Metric]):
 class Definition:
     """How a metric is computed, and the share of it that a prediction may miss.
 
-    ``tolerance`` 0 marks a count that Celery's semantics fix: it must be equal.
+    ``tolerance`` 0 marks a count that Celery's semantics fix: it must be equal. ``race`` says
+    what decides a metric that not even equal draws fix; only its interval can be judged.
     """
 
     name: str
@@ -114,6 +115,7 @@ class Definition:
     meaning: str
     tolerance: float
     compute: Callable[[Facts], float]
+    race: str | None = None
 
     def measure(self, facts: Facts) -> Metric:
         """Return the metric of one run."""
@@ -128,7 +130,7 @@ _Function = Callable[[Facts], float]
 
 
 def metric(
-    unit: str, kind: Kind, tolerance: float | None = None
+    unit: str, kind: Kind, tolerance: float | None = None, *, race: str | None = None
 ) -> Callable[[_Function], _Function]:
     """Register a function as a metric: its name is the metric's, its docstring the meaning.
 
@@ -140,7 +142,7 @@ def metric(
         if name in METRICS or not meaning:
             raise ImportError(f"the metric {name} is defined twice or has no docstring")
         share = _TOLERANCE[kind] if tolerance is None else tolerance
-        METRICS[name] = Definition(name, unit, kind, meaning, share, function)
+        METRICS[name] = Definition(name, unit, kind, meaning, share, function, race)
         return function
 
     return register
@@ -303,7 +305,7 @@ def utilisation(facts: Facts) -> float:
 # --- faults ------------------------------------------------------------------------------
 
 
-@metric("s", "time")
+@metric("s", "time", race="whether the dead child is noticed at once or at the next 5 s tick")
 def child_recovery_s(facts: Facts) -> float:
     """Longest run time from a child's kill to the next start of the task it was running."""
     return max(facts.child_recoveries_s, default=math.nan)

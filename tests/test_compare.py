@@ -531,3 +531,9 @@ def test_the_examples_in_the_docstrings_run(name: str) -> None:
 
 def test_the_widest_allowance_by_default_is_not_too_wide() -> None:
     assert max(definition.tolerance for definition in METRICS.values()) <= WIDEST
+
+
+def test_what_a_race_decides_is_never_judged_on_equal_draws() -> None:
+    """Equal draws do not fix a race: however near or far the two numbers, pairing says nothing."""
+    for name, definition in METRICS.items():
+        assert (definition.race is not None) == (name == "child_recovery_s")
