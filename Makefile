@@ -34,7 +34,8 @@ demo: $(VENV)/.base  ## the main job in the terminal: predict, run, crash, compa
 	$(BIN)/sandbox demo
 
 test: $(VENV)/.dev  ## all tests (within 10 minutes on 2 cores)
-	$(BIN)/python -m pytest tests
+	$(BIN)/python -m pytest tests --ignore tests/browser
+	$(BIN)/python -m pytest --nbval notebooks/00-start-here.ipynb
 
 notebooks: $(VENV)/.dev  ## build the notebooks from their sources and verify them
 	$(BIN)/python tools/build_notebooks.py

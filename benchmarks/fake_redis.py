@@ -28,9 +28,10 @@ def _scenario() -> Scenario:
 
 def _once(broker: str) -> tuple[float, float]:
     """Return (round trip in µs, tasks a second)."""
-    with tempfile.TemporaryDirectory() as runs, start(
-        _scenario(), broker=broker, runs=runs
-    ) as session:
+    with (
+        tempfile.TemporaryDirectory() as runs,
+        start(_scenario(), broker=broker, runs=runs) as session,
+    ):
         session.wait()
         client = redis.Redis.from_url(session.broker.url)
         times = []

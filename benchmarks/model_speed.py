@@ -21,8 +21,9 @@ def _ours() -> float:
     """Return tasks a second of wall time, every event of Celery's semantics recorded."""
     queue = Scenario(
         name="mm8",
-        tasks=({"name": "job", "service": {"kind": "exponential", "mean_s": 1.0},
-                "acks_late": True},),
+        tasks=(
+            {"name": "job", "service": {"kind": "exponential", "mean_s": 1.0}, "acks_late": True},
+        ),
         workers=({"concurrency": _SERVERS, "prefetch_multiplier": 1},),
         loads=({"kind": "poisson", "task": "job", "rate_per_s": _RATE},),
         horizon_s=_HORIZON_S,

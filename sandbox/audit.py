@@ -76,7 +76,7 @@ class Audit:
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row a task: verdict, where, effect_unknown, evidence as text."""
-        import pandas as pd  # noqa: PLC0415 - pandas is slow to import
+        import pandas as pd
 
         columns = ["verdict", "where", "effect_unknown", "evidence"]
         rows = [

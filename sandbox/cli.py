@@ -232,8 +232,14 @@ def predict(scenario: str, budget: float, seed: int | None, as_json: bool) -> No
     frame = prediction.to_frame()
     if as_json:
         rows = json.loads(frame.reset_index().to_json(orient="records"))
-        _as_json({"scenario": described.name, "overheads": prediction.overheads.source, "n": len(
-            prediction.replications), "rows": rows})
+        _as_json(
+            {
+                "scenario": described.name,
+                "overheads": prediction.overheads.source,
+                "n": len(prediction.replications),
+                "rows": rows,
+            }
+        )
         return
     _show_prediction(prediction)
 
@@ -248,9 +254,7 @@ def _predict(
     from sandbox import workbench
 
     with _progress("predicting", hidden=quiet) as tell:
-        return workbench.predict(
-            scenario, budget_s=budget, overheads=overheads, on_progress=tell
-        )
+        return workbench.predict(scenario, budget_s=budget, overheads=overheads, on_progress=tell)
 
 
 def _show_prediction(prediction: Prediction) -> None:
@@ -377,7 +381,9 @@ def _report(measured: Run, prediction: Prediction, folder: Path | None, *, as_js
 def _conclusion(comparison: Comparison, expected: dict[str, str]) -> str:
     """Say in one line how many rows agree, and which unknown ones were named in advance."""
     agree = sum(row.verdict == "agree" for row in comparison.rows)
-    named = [row.name for row in comparison.rows if row.verdict == "unknown" and row.name in expected]
+    named = [
+        row.name for row in comparison.rows if row.verdict == "unknown" and row.name in expected
+    ]
     told = "; ".join(f"{name} is unknown, as named in advance: {expected[name]}" for name in named)
     return f"{agree} of {len(comparison.rows)} rows agree" + (f"; {told}" if told else "")
 
@@ -389,7 +395,9 @@ def _surprises(comparison: Comparison, expected: dict[str, str]) -> list[str]:
         for row in comparison.rows
         if row.verdict == "differ" or (row.verdict == "unknown" and row.name not in expected)
     ]
-    return surprises + [f"wrong model {name!r} was not rejected" for name in comparison.not_rejected]
+    return surprises + [
+        f"wrong model {name!r} was not rejected" for name in comparison.not_rejected
+    ]
 
 
 @main.command()

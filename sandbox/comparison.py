@@ -76,7 +76,7 @@ class Comparison:
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row a metric, with all that `Row` holds."""
-        import pandas as pd  # noqa: PLC0415 - pandas is slow to import
+        import pandas as pd
 
         columns = [name for name in Row.__dataclass_fields__ if name != "name"]
         table = [[getattr(row, column) for column in columns] for row in self.rows]

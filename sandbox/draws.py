@@ -16,6 +16,7 @@ import statistics
 import zlib
 from collections.abc import Iterator
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -23,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from sandbox.errors import ScenarioError
+from sandbox.errors import ScenarioError, one_of
 from sandbox.parts import NonNegative, Part, Positive
 
 Floats = NDArray[np.float64]
@@ -221,15 +222,13 @@ class Empirical(Part):
     def mean_s(self) -> float:
         """The mean of the interpolated distribution, in seconds."""
         values = self.values_s
-        return sum((a + b) / 2 for a, b in zip(values, values[1:], strict=False)) / (
-            len(values) - 1
-        )
+        return sum((a + b) / 2 for a, b in pairwise(values)) / (len(values) - 1)
 
     @property
     def cv(self) -> float:
         """Coefficient of variation (standard deviation over mean, no unit)."""
         values = self.values_s
-        pairs = list(zip(values, values[1:], strict=False))
+        pairs = list(pairwise(values))
         second = sum((a * a + a * b + b * b) / 3 for a, b in pairs) / len(pairs)
         mean = self.mean_s
         return math.sqrt(max(0.0, second - mean * mean)) / mean if mean else 0.0
@@ -255,7 +254,9 @@ def from_quantiles(*, p50_s: float, p95_s: float) -> LogNormal:
     (1.0, 3.0)
     """
     if not 0 < p50_s < p95_s < math.inf:
-        raise ScenarioError(f"p95_s is {p95_s} but must be above p50_s = {p50_s}, which must be > 0")
+        raise ScenarioError(
+            f"p95_s is {p95_s} but must be above p50_s = {p50_s}, which must be > 0"
+        )
     sigma = math.log(p95_s / p50_s) / _NORMAL.inv_cdf(0.95)
     try:
         mean_s, cv = p50_s * math.exp(sigma**2 / 2), math.sqrt(math.expm1(sigma**2))
@@ -267,26 +268,35 @@ def from_quantiles(*, p50_s: float, p95_s: float) -> LogNormal:
 def empirical(path: str | Path, *, column: str | None = None) -> Empirical:
     """Read observed times (s) from a CSV file with a header: one column, the first by default.
 
-    Raises ScenarioError with the line that is not a number.
+    Raises ScenarioError with the line that is not a time.
     """
     try:
-        with Path(path).open(newline="") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as exc:
+        with Path(path).open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            names = list(reader.fieldnames or ())
+            rows = [(reader.line_num, row) for row in reader]
+    except (OSError, ValueError, csv.Error) as exc:
         raise ScenarioError(f"{path} cannot be read as a CSV file: {exc}") from None
-    name = column or next(iter(rows[0] if rows else {}), "")
-    try:
-        values = [float(row[name]) for row in rows]
-    except KeyError:
-        raise ScenarioError(f"{path} has no column {name!r}; it has {list(rows[0])}") from None
-    except (TypeError, ValueError) as exc:
-        raise ScenarioError(f"{path}, column {name!r}: {exc}; seconds are expected") from None
+    name = column or next(iter(names), "")
+    if name not in names:
+        raise ScenarioError(f"{path} has no column {name!r}; allowed: {one_of(name, names)}")
+    values = [_seconds(row[name], f"{path}, line {line}: {name}") for line, row in rows]
+    if len(values) < 2:
+        raise ScenarioError(f"{path} has {len(values)} observed times; at least 2 are needed")
     return Empirical(values_s=tuple(values))
 
 
-def draw_s(
-    distribution: Distribution, seed: int, stream: str, i: int, *, retry: int = 0
-) -> float:
+def _seconds(text: str | None, where: str) -> float:
+    try:
+        value = float(text or "")
+    except ValueError:
+        value = math.nan
+    if not 0 <= value < math.inf:
+        raise ScenarioError(f"{where} is {text!r}; allowed: seconds, 0 or more")
+    return value
+
+
+def draw_s(distribution: Distribution, seed: int, stream: str, i: int, *, retry: int = 0) -> float:
     """Return draw ``i`` of a stream, in seconds.
 
     >>> draw_s(Deterministic(value_s=0.2), seed=1, stream="resize/service", i=3)

@@ -180,7 +180,7 @@ class Fold:
         journey.n_executions += 1
         slot = (event.worker or "", event.slot or 0)
         attempt = self._first(event, lambda a: a.started_s is None and a.ended_s is None)
-        if attempt is None:
+        if attempt is None or attempt.started_s is not None:
             self.problems.append(f"{journey.task} started without having been delivered")
             return
         if slot in self._by_slot:
@@ -197,7 +197,7 @@ class Fold:
         slot = (event.worker or "", event.slot if event.slot is not None else -1)
         attempt = self._by_slot.get(slot)
         if attempt is None or attempt.task != journey.task:
-            attempt = self._running_of(event)
+            attempt = None if self._was_lost(event) else self._running_of(event)
         self._count(journey, event)
         if attempt is not None:
             self._close(attempt, event.t_s, event.kind)
@@ -220,6 +220,14 @@ class Fold:
         if attempt is not None:
             journey.n_killed += 1
             self._close(attempt, event.t_s, "killed")
+
+    def _was_lost(self, event: Event) -> bool:
+        """Whether main reports the end of an execution that `child_lost` has ended already.
+
+        Its worker may run another copy of the same message at that moment.
+        """
+        attempts = self._by_tag.get((event.worker or "", event.tag or ""), [])
+        return event.slot is None and any(a.outcome == "killed" for a in attempts)
 
     def _revoked(self, journey: Journey, event: Event) -> None:
         journey.n_revoked += 1

@@ -31,7 +31,9 @@ class Poisson(Part):
     @model_validator(mode="after")
     def _ordered(self) -> Poisson:
         if self.stop_s is not None and self.stop_s <= self.start_s:
-            raise ScenarioError(f"stop_s is {self.stop_s} but must be above start_s = {self.start_s}")
+            raise ScenarioError(
+                f"stop_s is {self.stop_s} but must be above start_s = {self.start_s}"
+            )
         return self
 
     def arrivals_s(self, horizon_s: float, *, seed: int, stream: str) -> Arrivals:
@@ -144,8 +146,9 @@ class BeatEntry(Part):
 
     def arrivals_s(self, horizon_s: float, *, seed: int, stream: str) -> Arrivals:
         """Return the times (s) at which beat publishes, all before ``horizon_s``."""
-        n = math.ceil(horizon_s / self.every_s) - 1
-        return [self.every_s * (i + 1) for i in range(n)]
+        most = math.ceil(horizon_s / self.every_s)  # one too many when the quotient is rounded up
+        times = (self.every_s * i for i in range(1, most + 1))
+        return [at for at in times if at < horizon_s]
 
 
 OpenLoad = Poisson | Burst | Trace | Rates

@@ -81,7 +81,7 @@ def _tags(annotation: object, tag: str) -> set[str]:
 def _where(location: tuple[int | str, ...]) -> str:
     """Write a place as a reader would, ``loads[0]``, without pydantic's union tags."""
     field, *rest = location or ("",)
-    name = field if str(field).isidentifier() or not field else shown(field)
+    name = field if str(field).isidentifier() or not location else shown(field)
     return str(name) + "".join(f"[{step}]" for step in rest if isinstance(step, int))
 
 

@@ -97,7 +97,7 @@ class Prediction:
 
         Columns: mean, low, high, unit, half_width_relative (inf for a mean of 0), n.
         """
-        import pandas as pd  # noqa: PLC0415 - pandas is slow to import
+        import pandas as pd
 
         names = [name for name in (METRICS if rows is None else rows) if self.values(name)]
         columns = ["mean", "low", "high", "unit", "half_width_relative", "n"]
@@ -145,6 +145,6 @@ def zero_bound(trials: float, chance: float = LEVEL) -> float:
 
 def _t(chance: float, n: int) -> float:
     """Return the two-sided quantile of Student's t for ``n`` values."""
-    from scipy.special import stdtrit  # noqa: PLC0415 - scipy is slow to import
+    from scipy.special import stdtrit
 
     return float(stdtrit(n - 1, (1 + chance) / 2))

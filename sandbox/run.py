@@ -103,7 +103,7 @@ class Run:
     @cached_property
     def attempts(self) -> pd.DataFrame:
         """One row a delivery of a task to a worker, unfinished ones included; times in s."""
-        import pandas as pd  # noqa: PLC0415 - the model alone does not need pandas
+        import pandas as pd
 
         rows = [attempt.row() for attempt in self.fold.attempts]
         return pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
@@ -207,7 +207,9 @@ def _read_event(line: str, where: str) -> Event:
         raise RunError(f"{where} is not an event: it needs at least t_s and kind")
     for key, value in data.items():
         if key not in _TYPES:
-            raise RunError(f"{where} has the unknown key {shown(key)}; allowed: {', '.join(_TYPES)}")
+            raise RunError(
+                f"{where} has the unknown key {shown(key)}; allowed: {', '.join(_TYPES)}"
+            )
         if not isinstance(value, _TYPES[key]) or isinstance(value, bool):
             types = " or ".join(kind.__name__ for kind in _TYPES[key])
             raise RunError(f"{where}: {key} is {shown(value)}; allowed: {types}")
@@ -247,6 +249,11 @@ def broken_laws(run: Run) -> list[str]:
         ]
         if attempt.sent_s is None:
             problems.append(f"{attempt.task} was delivered but never sent")
+    problems += [
+        f"{task} was delivered more often than it was sent or put back"
+        for task, journey in run.fold.journeys.items()
+        if journey.n_queued < 0
+    ]
     return problems + run.fold.problems
 
 

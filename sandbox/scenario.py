@@ -339,8 +339,8 @@ def json_schema() -> dict[str, Any]:
     schema = TypeAdapter(Scenario).json_schema(mode="validation")
     for part in (schema, *schema["$defs"].values()):
         # A tag, such as a load's kind or the version, has a default only in Python.
-        tags = {name for name, field in part["properties"].items() if "const" in field}
-        part["required"] = sorted({*part.get("required", ()), *tags})
+        tags = [name for name, field in part["properties"].items() if "const" in field]
+        part["required"] = list(dict.fromkeys([*part.get("required", ()), *tags]))
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 

@@ -41,11 +41,11 @@ def start(
     'drained'
     """
     if engine == "model":
-        from sandbox.engines import model  # noqa: PLC0415 - each engine only when it is used
+        from sandbox.engines import model
 
         return model.start(scenario, overheads=overheads)
     if engine == "live":
-        from sandbox.engines import live  # noqa: PLC0415
+        from sandbox.engines import live
 
         return live.start(scenario, broker=broker, runs=runs)
     raise EngineError(f"engine is {engine!r}; allowed: {one_of(str(engine), _ENGINES)}")
@@ -76,8 +76,8 @@ def predict(
 
     Without ``overheads`` the newest calibration of this machine is used, if there is one.
     """
-    from sandbox.calibration import newest  # noqa: PLC0415
-    from sandbox.engines.predicting import predict as replicate  # noqa: PLC0415
+    from sandbox.calibration import newest
+    from sandbox.engines.predicting import predict as replicate
 
     system = systems.of_scenario(scenario)
     models = system.wrong if system is not None else {}

@@ -169,8 +169,11 @@ def test_a_queue_without_a_worker_keeps_its_tasks(begin: Begin) -> None:
     """A route that no -Q names: the task is neither lost nor done, it is stuck."""
     tasks = [task(), task("orphan", queue="nobody")]
     described = scenario(
-        tasks=tasks, loads=[burst(2), burst(1, "orphan")], queues=["celery", "nobody"],
-        horizon_s=1.0, deadline_s=2.0,
+        tasks=tasks,
+        loads=[burst(2), burst(1, "orphan")],
+        queues=["celery", "nobody"],
+        horizon_s=1.0,
+        deadline_s=2.0,
     )
     with begin(described) as session:
         assert session.wait() == "deadline"
@@ -182,8 +185,14 @@ def test_a_queue_without_a_worker_keeps_its_tasks(begin: Begin) -> None:
 
 def test_a_closed_load_has_at_most_its_clients_in_the_system(begin: Begin) -> None:
     """n clients that wait for their results: never more than n tasks under way."""
-    loads = [{"kind": "closed", "task": "job", "n_clients": 3,
-              "think": {"kind": "deterministic", "value_s": 0.1}}]
+    loads = [
+        {
+            "kind": "closed",
+            "task": "job",
+            "n_clients": 3,
+            "think": {"kind": "deterministic", "value_s": 0.1},
+        }
+    ]
     run = finish(begin, scenario(loads=loads, horizon_s=2.0, tasks=[task(service_s=0.2)]))
     under_way = 0
     for event in run.events:
@@ -265,13 +274,16 @@ def test_a_hard_limit_kills_and_acknowledges(begin: Begin) -> None:
     run = finish(begin, described)
     assert verdicts(run) == {"failed": 1, "done once": 2}
     assert executions(run)["slow/0"] == 1
+    assert len(run.of_kind("failed")) == 1
 
 
 def test_an_expired_message_is_dropped_on_receipt(begin: Begin) -> None:
     """expires: nobody removes it from the queue; the worker that receives it late drops it."""
     tasks = [task("first", 1.5, acks_late=True), task("job", 0.05, acks_late=True, expires_s=0.5)]
     workers = [{"concurrency": 1, "prefetch_multiplier": 1}]
-    described = scenario(tasks=tasks, loads=[burst(1, "first"), burst(2, at_s=0.2)], workers=workers)
+    described = scenario(
+        tasks=tasks, loads=[burst(1, "first"), burst(2, at_s=0.2)], workers=workers
+    )
     run = finish(begin, described)
     assert verdicts(run) == {"done once": 1, "revoked": 2}
 
@@ -383,8 +395,11 @@ def test_a_restarted_worker_brings_nothing_back(begin: Begin) -> None:
         loads=[burst(6)],
         faults=[
             {"kind": "kill_worker", "worker": "worker1", "when": on_start(2, 0.2)},
-            {"kind": "start_worker", "worker": "worker1",
-             "when": {"on": "event", "event": "worker_exited", "after_s": 0.2}},
+            {
+                "kind": "start_worker",
+                "worker": "worker1",
+                "when": {"on": "event", "event": "worker_exited", "after_s": 0.2},
+            },
         ],
     )
     with begin(described) as session:

@@ -76,7 +76,9 @@ def test_a_killed_parent_takes_everything_along(tmp_path: Path) -> None:
     described = tmp_path / "scenario.json"
     described.write_text(scenario().to_json())
     parent = subprocess.Popen(
-        [sys.executable, "-c", code, str(described), str(tmp_path)], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", code, str(described), str(tmp_path)],
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert parent.stdout is not None
     group, temp = parent.stdout.readline().split()
@@ -129,7 +131,9 @@ def test_the_broker_is_on_loopback_and_wants_a_password(tmp_path: Path) -> None:
 def test_a_server_that_is_not_ours_keeps_what_it_has(tmp_path: Path) -> None:
     """By URL: every key stands under a prefix and is gone afterwards; foreign keys stay."""
     elsewhere = scenario(
-        tasks=[task(queue="elsewhere")], loads=[], queues=["elsewhere"],
+        tasks=[task(queue="elsewhere")],
+        loads=[],
+        queues=["elsewhere"],
         workers=[{"queues": ["elsewhere"]}],
     )
     with start(elsewhere, broker=real_redis(), runs=tmp_path) as owner:
@@ -149,7 +153,10 @@ def test_a_server_that_is_not_ours_keeps_what_it_has(tmp_path: Path) -> None:
 def test_two_clusters_do_not_see_each_other(tmp_path: Path) -> None:
     """Side by side: each does its own tasks and none of the other's."""
     one, two = scenario(loads=[burst(3)]), scenario(loads=[burst(5)])
-    with start(one, broker="fake", runs=tmp_path) as a, start(two, broker="fake", runs=tmp_path) as b:
+    with (
+        start(one, broker="fake", runs=tmp_path) as a,
+        start(two, broker="fake", runs=tmp_path) as b,
+    ):
         assert a.wait() == b.wait() == "drained"
     assert len(a.close().of_kind("succeeded")) == 3
     assert len(b.close().of_kind("succeeded")) == 5
@@ -281,8 +288,11 @@ def test_a_stored_run_is_the_run(tmp_path: Path) -> None:
         session.wait()
     run = session.close()
     assert sandbox.Run.load(session.folder) == run
-    raw = [json.loads(line) for path in (session.folder / "raw").glob("*.jsonl")
-           for line in path.read_text().splitlines()]
+    raw = [
+        json.loads(line)
+        for path in (session.folder / "raw").glob("*.jsonl")
+        for line in path.read_text().splitlines()
+    ]
     recorded = sum(line["kind"] == "succeeded" for line in raw)
     assert recorded == len(run.of_kind("succeeded")) == 3
 

@@ -597,7 +597,8 @@ def test_a_hard_limit_kills_the_child_and_never_retries(mode: dict[str, Any], wo
     tasks = [task("slow", 9.0, time_limit_s=2.0, retries=[policy], work=work, **mode), task()]
     described = scenario(tasks=tasks, loads=[burst(1, "slow"), burst(1, at_s=1.0)])
     run = run_of(described, ZERO.but(child_start_s=0.5))
-    assert times(run, "failed") == [2.0]
+    assert times(run, "child_lost") == times(run, "failed") == [2.0]
+    assert run.of_kind("failed")[0].slot is None
     assert len(times(run, "acked", task="slow/0")) == 1
     assert times(run, "started", task="job/0") == [2.5]
     assert run.of_kind("retried") == []
@@ -748,7 +749,7 @@ def test_a_killed_child_in_three_ack_modes(mode: dict[str, Any], kinds: list[str
     victim = run.of_kind("control")[0].detail or {}
     assert victim == {"verb": "kill_child", "slot": 0, "task": "job/0"}
     noticed = [e.kind for e in run.events if e.task == "job/0" and e.t_s == 0.6]
-    assert noticed == (kinds + ["delivered", "received"] if mode is REJECT else kinds)
+    assert noticed == ([*kinds, "delivered", "received"] if mode is REJECT else kinds)
     again = mode is REJECT
     assert executions(run) == {"job/0": 2 if again else 1, "job/1": 1, "job/2": 1, "job/3": 1}
     assert times(run, "started", task="job/1") == [0.85]
@@ -1246,11 +1247,20 @@ def test_every_run_obeys_the_laws(described: Scenario, overheads: Overheads) -> 
         assert settled or key in held or journey.running or in_a_socket(run, key), key
     if outcome == "drained":
         assert run.fold.drained or any(in_a_socket(run, k) for k in run.fold.journeys)
+        assert ended_with(run), "drained, but noticed later"
     for name, on in capacity(run).items():
         pool = described.pool_of(name)
         assert pool is not None
         assert on <= pool.concurrency
     assert_without_crashes_all_run_once(run)
+
+
+def ended_with(run: Run) -> bool:
+    """Whether something happened at the moment the run ended, beside its workers' sweeps."""
+    *events, _, end = run.events
+    return any(
+        event.t_s == end.t_s and not (event.kind == "sweep" and event.worker) for event in events
+    )
 
 
 def in_a_socket(run: Run, key: str) -> bool:
@@ -1271,8 +1281,8 @@ def capacity(run: Run) -> dict[str, int]:
             now[event.worker or ""] = 0
         now[event.worker or ""] += event.kind == "started"
         ended = event.kind in {"succeeded", "retried", "child_lost"}
-        by_limit = (event.detail or {}).get("error") != "WorkerLostError"
-        now[event.worker or ""] -= ended or (event.kind == "failed" and by_limit)
+        by_child = event.kind == "failed" and event.slot is not None
+        now[event.worker or ""] -= ended or by_child
         most[event.worker or ""] = max(most[event.worker or ""], now[event.worker or ""])
     del most[""]
     return most

@@ -45,9 +45,7 @@ class Controls(Protocol):
     def start_worker(self, worker: str, *, when: At | OnEvent | None = None) -> None:
         """Start a worker that is down."""
 
-    def rate_limit(
-        self, task: str, rate: str | None, *, when: At | OnEvent | None = None
-    ) -> None:
+    def rate_limit(self, task: str, rate: str | None, *, when: At | OnEvent | None = None) -> None:
         """Set a task type's rate limit on every running worker; None lifts it."""
 
     def skip(self, seconds: float, *, when: At | OnEvent | None = None) -> None:

@@ -23,7 +23,7 @@ def _model(scenario: Scenario, overheads: Overheads) -> Metrics:
     return measure(session.close())
 
 
-def predict(
+def predict(  # noqa: PLR0913 - all but the scenario have defaults
     scenario: Scenario,
     *,
     overheads: Overheads | None = None,

@@ -73,7 +73,9 @@ def choose(broker: str = "auto") -> BrokerChoice:
     if "://" in broker:
         return _at_url(broker)
     if broker not in CHOICES:
-        raise EngineError(f"broker is {broker!r}; allowed: a redis:// URL or {one_of(broker, CHOICES)}")
+        raise EngineError(
+            f"broker is {broker!r}; allowed: a redis:// URL or {one_of(broker, CHOICES)}"
+        )
     found = {"redis": _on_path, "bundled": _bundled}
     if broker in found:
         program = found[broker]()
@@ -144,7 +146,7 @@ def _free_port() -> int:
 
 def _wait_ready(url: str, gone: Callable[[], bool]) -> str:
     """Return the server's version once it answers; EngineError (no password in it) if not."""
-    import redis  # noqa: PLC0415 - only a live session pays for it
+    import redis
 
     deadline = time.monotonic() + _READY_S
     place = urlsplit(url)
@@ -168,7 +170,7 @@ def clean(broker: RunningBroker) -> None:
     """Delete what a run left under its prefix on a server that is not ours."""
     if broker.owned or not broker.prefix:
         return
-    import redis  # noqa: PLC0415
+    import redis
 
     client = redis.Redis.from_url(broker.url, socket_timeout=5)
     try:

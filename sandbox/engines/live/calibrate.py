@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import statistics
 import tempfile
@@ -58,7 +59,7 @@ def _measure(run: Run, startup_s: float) -> Overheads:
     idle = frame[frame["type"] == "idle"]
     busy = frame[(frame["type"] == "busy") & (frame["sent_s"] > idle["sent_s"].max())]
     sent = [e.t_s for e in run.events if e.kind == "sent" and e.t_s >= busy["sent_s"].min()]
-    publish = _Figure(b - a for a, b in zip(sent, sent[1:], strict=False))
+    publish = _Figure(b - a for a, b in itertools.pairwise(sent))
     deliver = _Figure(idle["received_s"] - idle["sent_s"])
     dispatch = _Figure(idle["started_s"] - idle["received_s"])
     body = _Figure(idle["ended_s"] - idle["started_s"])

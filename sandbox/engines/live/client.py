@@ -16,7 +16,6 @@ import redis
 from celery import Celery
 from kombu.exceptions import KombuError
 
-from sandbox.draws import draw_s
 from sandbox.engines.live import app as apps
 from sandbox.engines.live.recorder import Writer, record_publishing
 from sandbox.scenario import Scenario

@@ -135,8 +135,7 @@ class LiveSession:
             self._record.wait_until(partial(self._noted_or_gone, name), _STARTUP_S)
             if self._record.note(f"_{name}_ready") is None:
                 raise EngineError(
-                    f"the {name} process did not come up; its log ends with: "
-                    f"{self._log_tail(name)}"
+                    f"the {name} process did not come up; its log ends with: {self._log_tail(name)}"
                 )
 
     def _noted_or_gone(self, name: str) -> bool:

@@ -60,7 +60,7 @@ class _Zygote:
     def get(cls) -> _Zygote:
         """Return the living zygote of this process, started at first need."""
         known = cls.current
-        if known is None or known.owner != os.getpid() or known._popen.poll() is not None:
+        if known is None or known.owner != os.getpid() or known._popen.poll() is not None:  # noqa: SLF001 - this class
             cls.current = known = cls()
         return known
 

@@ -100,6 +100,9 @@ class Record:
 
     def _event(self, line: dict[str, Any]) -> Event:
         fields = {key: value for key, value in line.items() if key != "t"}
+        eta = (line.get("detail") or {}).get("eta")
+        if eta is not None:
+            fields["detail"] = {"eta_s": round(eta - (self.t0 or 0.0), 6)}
         return Event(t_s=round(line["t"] - (self.t0 or 0.0), 6), **fields)
 
     def wait_until(self, condition: Callable[[], Any], timeout_s: float) -> Any:

@@ -13,6 +13,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from datetime import datetime
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -80,17 +81,17 @@ class Writer:
 
 def record_publishing(writer: Writer) -> None:
     """Write ``sent`` before and ``published`` after each publish of this process."""
-    from celery import signals  # noqa: PLC0415 - only processes that run Celery pay for it
+    from celery import signals
 
     def sent(headers: dict[str, Any] | None = None, **rest: Any) -> None:
         headers = headers or {}
-        eta = headers.get("eta")
+        eta = _monotonic(headers.get("eta"))
         writer.write(
             "sent",
             task=headers.get("id"),
             queue=rest.get("routing_key"),
             retry=headers.get("retries") or 0,
-            detail={"eta": eta} if eta else None,
+            detail={"eta": eta} if eta is not None else None,
         )
 
     def published(headers: dict[str, Any] | None = None, **_rest: Any) -> None:
@@ -98,6 +99,13 @@ def record_publishing(writer: Writer) -> None:
 
     signals.before_task_publish.connect(sent, weak=False)
     signals.after_task_publish.connect(published, weak=False)
+
+
+def _monotonic(eta: str | None) -> float | None:
+    """Return a message's ETA (ISO 8601) on the clock that events are stamped with."""
+    if not eta:
+        return None
+    return datetime.fromisoformat(eta).timestamp() - time.time() + time.monotonic()
 
 
 def record_worker(writer: Writer) -> None:
@@ -114,7 +122,7 @@ def record_sweeps(writer: Writer) -> None:
 
 def _slot() -> int:
     """Return which of its worker's processes (or threads) this is, from 0."""
-    from billiard import current_process  # noqa: PLC0415
+    from billiard import current_process
 
     index = getattr(current_process(), "index", None)
     if index is not None:
@@ -125,7 +133,7 @@ def _slot() -> int:
 
 def _record_executions(writer: Writer) -> None:
     """Write what happens to a task's body, in the process (or thread) that runs it."""
-    from celery import signals  # noqa: PLC0415
+    from celery import signals
 
     def where(task: Any) -> dict[str, Any]:
         request = task.request
@@ -153,11 +161,12 @@ class _Main:
         self.writer = writer
         self.tags: dict[str, str] = {}
         self.held: set[str] = set()
+        self.failed: set[str | None] = set()
         self.pid = os.getpid()
 
     def connect(self) -> None:
         """Connect the signals and replace the methods that this version has."""
-        from celery import signals  # noqa: PLC0415
+        from celery import signals
 
         self.hook("")
         signals.worker_ready.connect(self._ready, weak=False)
@@ -195,11 +204,15 @@ class _Main:
         """Write a task's final failure: by its child, or by main when the child is gone."""
         request = sender.request
         here = not isinstance(exception, _lost())
+        tag = (request.properties or {}).get("delivery_tag") if here else self.tags.get(task_id)
+        if not here and tag in self.failed:
+            return  # a hard time limit is reported twice: by the timer and by the lost child
+        self.failed.add(tag)
         self.writer.write(
             "failed",
             task=task_id,
             slot=_slot() if here else None,
-            tag=(request.properties or {}).get("delivery_tag") if here else self.tags.get(task_id),
+            tag=tag,
             retry=request.retries if here else None,
             detail={"error": f"{type(exception).__name__}: {exception}"[:200]},
         )
@@ -326,7 +339,7 @@ class _Main:
 
 
 def _lost() -> tuple[type[BaseException], ...]:
-    from billiard.exceptions import (  # noqa: PLC0415
+    from billiard.exceptions import (
         Terminated,
         TimeLimitExceeded,
         WorkerLostError,

@@ -100,13 +100,13 @@ class Supervisor:
 
     def do_worker(self, name: str, url: str, prefix: str) -> int:
         """Fork a Celery worker."""
-        from sandbox.engines.live import app, worker  # noqa: PLC0415
+        from sandbox.engines.live import app, worker
 
         return self._fork(name, lambda: worker.main(self.folder, name, app.Link(url, prefix)))
 
     def do_client(self, name: str, role: str, url: str, prefix: str) -> int:
         """Fork a client process: the one that publishes, or the one that operates."""
-        from sandbox.engines.live import app, client, operator  # noqa: PLC0415
+        from sandbox.engines.live import app, client, operator
 
         mains: dict[str, Callable[..., None]] = {"client": client.main, "operator": operator.main}
         link = app.Link(url, prefix)
@@ -114,7 +114,7 @@ class Supervisor:
 
     def do_fake(self, name: str, port: int, password: str) -> int:
         """Fork the fake Redis server."""
-        from sandbox.engines.live import fake  # noqa: PLC0415
+        from sandbox.engines.live import fake
 
         return self._fork(name, lambda: fake.serve(port, password))
 
@@ -198,7 +198,7 @@ def _die_with_parent(parent: int) -> None:
 
 
 def _children(pid: int) -> list[int]:
-    import psutil  # noqa: PLC0415
+    import psutil
 
     try:
         return [child.pid for child in psutil.Process(pid).children(recursive=True)]
@@ -232,18 +232,18 @@ def zygote(link: socket.socket) -> None:
 
     Ends when the notebook's end of ``link`` is closed.
     """
-    import encodings.idna  # noqa: F401, PLC0415
+    import encodings.idna  # noqa: F401
 
-    import celery.apps.worker  # noqa: F401, PLC0415
-    import celery.backends.redis  # noqa: F401, PLC0415
-    import celery.concurrency.prefork  # noqa: F401, PLC0415
-    import celery.worker.consumer  # noqa: F401, PLC0415
-    import kombu.transport.redis  # noqa: F401, PLC0415
-    import psutil  # noqa: F401, PLC0415
+    import celery.apps.worker
+    import celery.backends.redis
+    import celery.concurrency.prefork
+    import celery.worker.consumer  # noqa: F401
+    import kombu.transport.redis  # noqa: F401
+    import psutil  # noqa: F401
 
-    import sandbox.engines.live.client  # noqa: F401, PLC0415
-    import sandbox.engines.live.operator  # noqa: F401, PLC0415
-    from sandbox.draws import uniform  # noqa: PLC0415
+    import sandbox.engines.live.client
+    import sandbox.engines.live.operator  # noqa: F401
+    from sandbox.draws import uniform
 
     # The first draw loads numpy's generators; better once here than in every child.
     uniform(0, "warm-up", 0)

@@ -16,6 +16,7 @@ from simpy import Timeout
 from sandbox.engines.model.alarm import Alarm
 from sandbox.engines.model.broker import Message
 from sandbox.engines.model.host import Job
+from sandbox.engines.model.slot import Slot
 
 if TYPE_CHECKING:
     from sandbox.engines.model.worker import Worker
@@ -26,26 +27,6 @@ _DONE, _FAILS, _SOFT, _HARD = "done", "WorkFailed", "SoftTimeLimitExceeded", "Ti
 _ERRORS: dict[str, dict[str, Any]] = {
     error: {"error": error} for error in (_FAILS, _SOFT, _HARD, "WorkerLostError")
 }
-
-
-class Slot:
-    """One child process of a worker; a replaced child has the slot of the one before it.
-
-    ``end`` rings at the end of the body; ``started_s`` is None unless one runs; ``is_up`` is False from its death until its
-    replacement is ready.
-    """
-
-    __slots__ = ("end", "is_up", "job", "message", "n_done", "number", "process", "started_s")
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-        self.process: simpy.Process | None = None
-        self.end: Alarm | None = None
-        self.job: Job | None = None
-        self.message: Message | None = None
-        self.started_s: float | None = None
-        self.n_done = 0
-        self.is_up = True
 
 
 class Pool:
@@ -207,7 +188,8 @@ class Pool:
         if countdown_s is not None:
             yield from self._retry(message, countdown_s)
             self.record.execution("retried", message, self.worker.name, slot.number, detail)
-        elif error == _HARD:  # The main process reports it: the child is gone.
+        elif error == _HARD:  # The main process has killed the child, and reports for it.
+            self.record.message("child_lost", message, self.worker.name)
             self.record.message("failed", message, self.worker.name, detail)
         else:
             self.record.execution("failed", message, self.worker.name, slot.number, detail)
@@ -288,6 +270,7 @@ class Pool:
             self.worker.leave()
         else:
             self.world.call_in(self.overheads.child_start_s, self._refork, slot)
+        self.world.look()
 
     def _refork(self, slot: Slot) -> None:
         if self.worker.is_alive and not self.worker.closing:

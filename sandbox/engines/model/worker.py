@@ -16,7 +16,8 @@ from sandbox.draws import uniform
 from sandbox.engines.model.alarm import Alarm
 from sandbox.engines.model.broker import Message
 from sandbox.engines.model.holds import Holds
-from sandbox.engines.model.pool import Pool, Slot
+from sandbox.engines.model.pool import Pool
+from sandbox.engines.model.slot import Slot
 from sandbox.scenario import WorkerPool
 
 if TYPE_CHECKING:

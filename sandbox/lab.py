@@ -1,0 +1,119 @@
+"""Lab: all that a notebook imports, under one name; it has no logic of its own.
+
+One kernel has one running system: ``start`` first closes the one before, so that a cell that
+is run again leaves no second system behind. ``$SANDBOX_BROKER`` chooses the broker.
+"""
+
+from __future__ import annotations
+
+import os
+
+from sandbox import (
+    AutoRetry,
+    Burst,
+    Deterministic,
+    Poisson,
+    Run,
+    Scenario,
+    TaskType,
+    WorkerPool,
+    audit,
+    calibration,
+    claims,
+    compare,
+    load,
+    measure,
+    workbench,
+)
+from sandbox.engines import Session
+from sandbox.engines.live.broker import choose
+from sandbox.engines.live.calibrate import calibrate
+from sandbox.faults import At, OnEvent
+from sandbox.faults.kill_worker import KillWorker
+from sandbox.faults.skip import Skip
+from sandbox.pictures import (
+    curves,
+    curves_table,
+    retry_gaps,
+    side_by_side,
+    task_table,
+    timeline,
+    timeline_table,
+)
+from sandbox.prediction import Prediction
+from sandbox.systems import get as system
+from sandbox.widgets import Panel as panel
+
+__all__ = [
+    "At",
+    "AutoRetry",
+    "Burst",
+    "Deterministic",
+    "KillWorker",
+    "OnEvent",
+    "Poisson",
+    "Scenario",
+    "Skip",
+    "TaskType",
+    "WorkerPool",
+    "audit",
+    "broker",
+    "claims",
+    "compare",
+    "curves",
+    "curves_table",
+    "load",
+    "measure",
+    "model",
+    "panel",
+    "predict",
+    "retry_gaps",
+    "run",
+    "side_by_side",
+    "so_far",
+    "start",
+    "system",
+    "task_table",
+    "timeline",
+    "timeline_table",
+]
+
+BROKER = os.environ.get("SANDBOX_BROKER", "auto")
+_running: list[Session] = []
+
+
+def start(scenario: Scenario) -> Session:
+    """Start real workers and leave them running; the system started before is closed."""
+    while _running:
+        _running.pop().close()
+    session = workbench.start(scenario, broker=BROKER)
+    _running.append(session)
+    return session
+
+
+def run(scenario: Scenario) -> Run:
+    """Run a scenario on real workers until everything is done; return what happened."""
+    return workbench.run(scenario, broker=BROKER)
+
+
+def broker() -> str:
+    """Say which broker this kernel's systems run on, and why."""
+    choice = choose(BROKER)
+    return f"{choice.kind} ({choice.why})"
+
+
+def predict(scenario: Scenario) -> Prediction:
+    """Predict with this machine's overheads, which are measured first if need be (5 s)."""
+    stored, _ = calibration.read(choose(BROKER).kind.replace("url", "redis"))
+    return workbench.predict(scenario, overheads=stored or calibrate(BROKER))
+
+
+def model(scenario: Scenario) -> Run:
+    """Run a scenario in the model, with the same draws; no worker is started."""
+    return workbench.run(scenario, engine="model")
+
+
+def so_far(session: Session) -> Run:
+    """Return what has happened in a running system until now; it goes on."""
+    events = sorted(session.events_since(0), key=lambda event: event.t_s)
+    return Run(session.scenario, tuple(events), dict(session.info))

@@ -1,0 +1,19 @@
+"""Pictures: a run as a static figure, and beside each figure the table that says the same.
+
+A figure is made without pyplot, so that there is no global state and no display is needed;
+matplotlib is imported when the first figure is made.
+"""
+
+from sandbox.pictures.curves import curves, curves_table
+from sandbox.pictures.tables import retry_gaps, side_by_side, task_table
+from sandbox.pictures.timeline import timeline, timeline_table
+
+__all__ = [
+    "curves",
+    "curves_table",
+    "retry_gaps",
+    "side_by_side",
+    "task_table",
+    "timeline",
+    "timeline_table",
+]

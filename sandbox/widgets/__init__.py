@@ -1,0 +1,5 @@
+"""Widgets: what a notebook shows of a running system. Only this folder imports ipywidgets."""
+
+from sandbox.widgets.panel import Panel
+
+__all__ = ["Panel"]

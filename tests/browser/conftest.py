@@ -1,0 +1,50 @@
+"""A JupyterLab and a Chromium for the tests of this folder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("playwright", reason="playwright is not installed")
+
+from playwright.sync_api import BrowserContext
+
+from tests.browser.lab_harness import CHROMIUM, LabPage, LabServer, chromium, until
+
+Opened = Callable[[Path], LabPage]
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabServer]:
+    """Return one JupyterLab for all tests."""
+    server = LabServer(tmp_path_factory.mktemp("lab"))
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def context(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrowserContext]:
+    """Return one Chromium for all tests; without one, skip on a laptop and fail in CI."""
+    if not CHROMIUM.exists():
+        if os.environ.get("CI"):
+            pytest.fail(f"CI has no {CHROMIUM}, so nothing would be proved in a browser")
+        pytest.skip(f"no {CHROMIUM} on this machine (Debian: apt install chromium)")
+    with chromium(tmp_path_factory.mktemp("chromium")) as context:
+        yield context
+
+
+@pytest.fixture
+def opened(context: BrowserContext, server: LabServer, tmp_path: Path) -> Iterator[Opened]:
+    """Return a function that opens a notebook, with a kernel of its own.
+
+    ``$SANDBOX_SHOTS`` names a folder that keeps the pictures.
+    """
+    shots = Path(os.environ.get("SANDBOX_SHOTS") or tmp_path / "shots")
+    page = context.new_page()
+    yield lambda notebook: LabPage(page, server, server.add(notebook), shots)
+    page.evaluate("() => window.jupyterapp?.serviceManager.sessions.shutdownAll()")
+    page.close()
+    until("the kernel is gone", lambda: not server.processes())

@@ -1,0 +1,288 @@
+"""A real JupyterLab on 127.0.0.1, driven by a real Chromium; everything in a temporary folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import psutil
+from playwright.sync_api import (
+    BrowserContext,
+    ConsoleMessage,
+    Locator,
+    Page,
+    Request,
+    sync_playwright,
+)
+
+CHROMIUM = Path("/usr/bin/chromium")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+# JupyterLab's own noise; whatever else the console calls an error is ours.
+_NOT_OURS = ("favicon", "service-worker", "workspaces/", "ResizeObserver")
+_QUIET = '{"fetchNews": "false", "checkForUpdates": false, "doNotDisturbMode": true}'
+_KERNEL_ANSWERS = """async () => {
+    const context = window.jupyterapp?.shell.currentWidget?.context?.sessionContext;
+    if (!context) return false;
+    if (!context.isReady) return false;
+    const kernel = context.session?.kernel;
+    if (!kernel || kernel.connectionStatus !== 'connected') return false;
+    await kernel.info;
+    return kernel.status === 'idle';
+}"""
+T = TypeVar("T")
+
+
+def until(what: str, condition: Callable[[], T], timeout_s: float = 30.0) -> T:
+    """Wait until ``condition()`` is true and return its value; AssertionError after that time."""
+    deadline = time.monotonic() + timeout_s
+    pause = threading.Event()
+    while not (value := condition()):
+        assert time.monotonic() < deadline, f"{what}: not within {timeout_s} s"
+        pause.wait(0.05)
+    return value
+
+
+class LabServer:
+    """JupyterLab with its configuration, runtime files, settings and workspaces under ``home``."""
+
+    def __init__(self, home: Path) -> None:
+        self.home, self.root, self.token = home, home / "root", secrets.token_hex(16)
+        self.root.mkdir(parents=True)
+        settings = home / "settings" / "@jupyterlab" / "apputils-extension"
+        settings.mkdir(parents=True)
+        (settings / "notification.jupyterlab-settings").write_text(_QUIET)
+        self._log = (home / "lab.log").open("w")
+        self.process = subprocess.Popen(
+            self._command(), cwd=self.root, env=self._environment(), stdout=self._log,
+            stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
+        self.url = until("JupyterLab is up", self._found, 60)
+
+    def _command(self) -> list[str]:
+        options = {
+            "ServerApp.ip": "127.0.0.1",
+            "ServerApp.port": "0",
+            "ServerApp.root_dir": str(self.root),
+            "ServerApp.open_browser": "False",
+            "IdentityProvider.token": self.token,
+            "LabApp.expose_app_in_browser": "True",
+            "LabApp.user_settings_dir": str(self.home / "settings"),
+            "LabApp.workspaces_dir": str(self.home / "workspaces"),
+        }
+        root = ["--allow-root"] if os.getuid() == 0 else []
+        return [
+            sys.executable,
+            "-m",
+            "jupyterlab",
+            *root,
+            *(f"--{k}={v}" for k, v in options.items()),
+        ]
+
+    def _environment(self) -> dict[str, str]:
+        own = {name: str(self.home / name) for name in ("config", "data", "runtime", "ipython")}
+        return os.environ | {
+            "JUPYTER_CONFIG_DIR": own["config"],
+            "JUPYTER_DATA_DIR": own["data"],
+            "JUPYTER_RUNTIME_DIR": own["runtime"],
+            "IPYTHONDIR": own["ipython"],
+        }
+
+    def _found(self) -> str | None:
+        assert self.process.poll() is None, (self.home / "lab.log").read_text()[-2000:]
+        for path in (self.home / "runtime").glob("jpserver-*.json"):
+            text = path.read_text()
+            if text.strip():
+                return str(json.loads(text)["url"])
+        return None
+
+    def add(self, notebook: Path) -> str:
+        """Copy a notebook into the server's folder; return its name there."""
+        shutil.copy(notebook, self.root / notebook.name)
+        return notebook.name
+
+    def processes(self) -> list[psutil.Process]:
+        """Return every process below the server: kernels, and what kernels have started."""
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+    def kernel(self) -> psutil.Process:
+        """Return the process of the only kernel."""
+        kernels = [p for p in self.processes() if "ipykernel_launcher" in " ".join(p.cmdline())]
+        return kernels[0]
+
+    def close(self) -> None:
+        """End the server and what it started."""
+        below = self.processes() if self.process.poll() is None else []
+        self.process.terminate()
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait(10)
+        _, alive = psutil.wait_procs(below, timeout=10)
+        for process in alive:
+            process.kill()
+        self._log.close()
+
+
+@contextmanager
+def chromium(home: Path) -> Iterator[BrowserContext]:
+    """Start a headless Chromium with a profile of its own."""
+    with sync_playwright() as play:
+        context = play.chromium.launch_persistent_context(
+            str(home), executable_path=str(CHROMIUM), headless=True, args=FLAGS,
+            viewport={"width": 1280, "height": 1000},
+        )  # fmt: skip
+        try:
+            yield context
+        finally:
+            context.close()
+
+
+class LabPage:
+    """A notebook open in JupyterLab, and what went wrong or out while it was."""
+
+    def __init__(self, page: Page, server: LabServer, name: str, shots: Path) -> None:
+        self.page, self.server, self._shots = page, server, shots
+        self.foreign: list[str] = []
+        self.console: list[str] = []
+        page.on("request", self._watch_request)
+        page.on("console", self._watch_console)
+        page.on("pageerror", lambda error: self.console.append(str(error)))
+        page.goto(f"{server.url}doc/tree/{name}?token={server.token}")
+        self.wait_kernel()
+
+    def _watch_request(self, request: Request) -> None:
+        place = urlsplit(request.url)
+        if place.scheme in {"http", "https", "ws", "wss"} and place.hostname != "127.0.0.1":
+            self.foreign.append(request.url)
+
+    def _watch_console(self, message: ConsoleMessage) -> None:
+        where = f"{message.text} {message.location.get('url', '')}"
+        if message.type == "error" and not any(word in where for word in _NOT_OURS):
+            self.console.append(where)
+
+    # --- the notebook ----------------------------------------------------------------
+
+    def wait_kernel(self) -> None:
+        """Wait until the kernel really answers; the idle indicator says so too early."""
+        until("the kernel answers", lambda: self.page.evaluate(_KERNEL_ANSWERS), 90)
+
+    def command(self, name: str) -> None:
+        """Carry out one of JupyterLab's commands and wait for it."""
+        self.page.evaluate("name => jupyterapp.commands.execute(name)", name)
+
+    def run_all(self, timeout_s: float = 240.0) -> None:
+        """Run all cells and wait for the last one."""
+        self.page.evaluate("() => { window.ran = null; jupyterapp.commands.execute("
+                           "'notebook:run-all-cells').then(() => { window.ran = true; }); }")  # fmt: skip
+        self.page.wait_for_function("() => window.ran === true", timeout=timeout_s * 1000)
+
+    def run_cell(self, index: int) -> None:
+        """Run one cell by its position and wait for it."""
+        self.page.evaluate(
+            """async index => {
+                const notebook = jupyterapp.shell.currentWidget.content;
+                notebook.activeCellIndex = index;
+                notebook.deselectAll();
+                await jupyterapp.commands.execute('notebook:run-cell');
+            }""",
+            index,
+        )
+
+    def begin_cell(self, index: int) -> None:
+        """Begin to run one cell and do not wait for it."""
+        self.page.evaluate(
+            """index => {
+                jupyterapp.shell.currentWidget.content.activeCellIndex = index;
+                jupyterapp.commands.execute('notebook:run-cell');
+            }""",
+            index,
+        )
+
+    def is_busy(self) -> bool:
+        """Tell whether the kernel is running a cell."""
+        context = "jupyterapp.shell.currentWidget.context.sessionContext"
+        return bool(self.page.evaluate(f"{context}.session.kernel.status === 'busy'"))
+
+    def restart_kernel(self) -> None:
+        """Restart the kernel without asking and wait until the new one answers."""
+        context = "jupyterapp.shell.currentWidget.context.sessionContext"
+        self.page.evaluate(f"{context}.session.kernel.restart()")
+        self.wait_kernel()
+
+    def cells(self) -> list[dict[str, Any]]:
+        """Return the cells from the notebook's model; the page may not have drawn them all."""
+        model = "jupyterapp.shell.currentWidget.content.model.sharedModel.toJSON()"
+        return list(self.page.evaluate(model)["cells"])
+
+    def errors(self) -> list[str]:
+        """Return the errors that cells have put out."""
+        return [
+            f"{output['ename']}: {output['evalue']}"
+            for cell in self.cells()
+            for output in cell.get("outputs", ())
+            if output["output_type"] == "error"
+        ]
+
+    def printed(self, index: int) -> str:
+        """Return what a cell has printed."""
+        outputs = self.cells()[index]["outputs"]
+        return "".join("".join(o["text"]) for o in outputs if "text" in o).strip()
+
+    def pictures(self) -> list[Locator]:
+        """Return the pictures among the outputs."""
+        return self.page.locator(".jp-RenderedImage img").all()
+
+    def assert_clean(self) -> None:
+        """Assert that no cell failed, nothing left the machine and the console has no error."""
+        assert self.errors() == []
+        assert self.foreign == []
+        assert self.console == []
+
+    # --- the panel -------------------------------------------------------------------
+
+    def press(self, name: str) -> None:
+        """Press a button of the newest panel, found as a screen reader finds it."""
+        self.page.get_by_role("button", name=name, exact=True).last.click()
+
+    def state(self, name: str) -> Locator:
+        """Return a node of the newest board by its ``data-id``."""
+        return self.page.locator(f'.sb-board [data-id="{name}"]').last
+
+    def number(self, name: str) -> int:
+        """Return a counter of the board."""
+        return int(self.state(name).get_attribute("data-n") or -1)
+
+    def worker(self, name: str) -> tuple[str, int]:
+        """Return the state of a worker on the board and how many of its processes are busy."""
+        node = self.state(f"worker:{name}")
+        state, busy = node.get_attribute("data-state"), node.get_attribute("data-busy")
+        return str(state), int(busy or -1)
+
+    def told(self) -> str:
+        """Return the sentences on the newest panel."""
+        return self.page.locator(".sb-log").last.inner_text()
+
+    def shot(self, name: str, what: Locator | None = None) -> None:
+        """Save a picture of the page, or of one node."""
+        self._shots.mkdir(parents=True, exist_ok=True)
+        (what or self.page).screenshot(path=self._shots / f"{name}.png")

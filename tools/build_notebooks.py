@@ -1,0 +1,151 @@
+"""Build notebooks from their reviewed sources: ``notebooks/src/NN_slug.py`` → ``NN-slug.ipynb``.
+
+A source is py:percent text. Building executes it and saves the outputs. A notebook whose cells
+and compared outputs are what they were is left as it is, byte for byte: its pictures of live
+runs would differ each time and tell nothing new. ``--check`` executes nothing and fails where
+a notebook's cells are not those of its source.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbclient import NotebookClient
+from nbformat import NotebookNode
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCES = ROOT / "notebooks" / "src"
+IGNORED = "nbval-ignore-output"
+_MARK = re.compile(r"^# %%(?: \[(?P<kind>markdown)\])?(?: tags=(?P<tags>\[.*\]))?\s*$")
+_WIDGET = "application/vnd.jupyter.widget-view+json"
+_NOT_COMPARED = ("image/png", _WIDGET)
+_METADATA = {
+    "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
+    "language_info": {"name": "python"},
+}
+_CELL_S = 90
+
+
+def target(source: Path) -> Path:
+    """Return the notebook that a source is built into."""
+    return source.parent.parent / f"{source.stem.replace('_', '-')}.ipynb"
+
+
+def parse(text: str) -> NotebookNode:
+    """Return the unexecuted notebook of a py:percent text."""
+    book = nbformat.v4.new_notebook(metadata=json.loads(json.dumps(_METADATA)))
+    marks = [(i, m) for i, line in enumerate(text.splitlines()) if (m := _MARK.match(line))]
+    lines = text.splitlines()
+    ends = [i for i, _ in marks[1:]] + [len(lines)]
+    for position, ((begin, mark), end) in enumerate(zip(marks, ends, strict=True)):
+        body = "\n".join(lines[begin + 1 : end]).strip("\n")
+        book.cells.append(_cell(mark, body, position))
+    return book
+
+
+def _cell(mark: re.Match[str], body: str, position: int) -> NotebookNode:
+    if mark["kind"]:
+        body = "\n".join(line.removeprefix("#").removeprefix(" ") for line in body.splitlines())
+        cell = nbformat.v4.new_markdown_cell(body)
+    else:
+        cell = nbformat.v4.new_code_cell(body)
+    if mark["tags"]:
+        cell.metadata["tags"] = json.loads(mark["tags"])
+    cell["id"] = hashlib.sha256(f"{position}\n{body}".encode()).hexdigest()[:12]
+    return cell
+
+
+def execute(book: NotebookNode, folder: Path) -> NotebookNode:
+    """Run every cell in ``folder`` and return the notebook with what is worth keeping."""
+    client = NotebookClient(
+        book,
+        timeout=_CELL_S,
+        kernel_name="python3",
+        store_widget_state=False,
+        resources={"metadata": {"path": str(folder)}},
+    )
+    client.execute()
+    book.metadata = nbformat.from_dict(_METADATA)
+    for cell in book.cells:
+        cell.metadata.pop("execution", None)
+        for output in cell.get("outputs", ()):
+            # A saved notebook holds no live widget: JupyterLab would show an error instead.
+            output.get("data", {}).pop(_WIDGET, None)
+    return book
+
+
+def cells(book: NotebookNode) -> list[tuple[Any, ...]]:
+    """Return what a source determines of a notebook."""
+    return [(c.cell_type, c.get("id"), c.source, c.metadata.get("tags", [])) for c in book.cells]
+
+
+def compared(book: NotebookNode) -> list[Any]:
+    """Return the outputs that nbval compares: not pictures, not ignored cells."""
+    found = []
+    for cell in book.cells:
+        if IGNORED in cell.metadata.get("tags", []):
+            continue
+        outputs = json.loads(json.dumps(cell.get("outputs", [])))
+        for output in outputs:
+            for kind in _NOT_COMPARED:
+                output.get("data", {}).pop(kind, None)
+            output.pop("metadata", None)
+        found.append(outputs)
+    return found
+
+
+def unverified_share(book: NotebookNode) -> float:
+    """Return the share of the code cells whose output nothing compares."""
+    code = [cell for cell in book.cells if cell.cell_type == "code"]
+    return sum(bool(cell.metadata.get("tags")) for cell in code) / max(1, len(code))
+
+
+def build(source: Path) -> bool:
+    """Build one notebook; return whether its file has changed."""
+    path = target(source)
+    book = execute(parse(source.read_text(encoding="utf-8")), path.parent)
+    if path.exists():
+        old = nbformat.read(path, as_version=4)
+        if cells(old) == cells(book) and compared(old) == compared(book):
+            return False
+    nbformat.validate(book)
+    path.write_text(nbformat.writes(book) + "\n", encoding="utf-8")
+    return True
+
+
+def agrees(source: Path) -> bool:
+    """Tell whether a built notebook has the cells of its source, and outputs."""
+    path = target(source)
+    if not path.exists():
+        return False
+    book = nbformat.read(path, as_version=4)
+    executed = all(c.execution_count for c in book.cells if c.cell_type == "code")
+    return executed and cells(book) == cells(parse(source.read_text(encoding="utf-8")))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Build or check every notebook; return the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="compare cells, execute nothing")
+    parser.add_argument("sources", nargs="*", type=Path, help="default: all of notebooks/src")
+    options = parser.parse_args(arguments)
+    status = 0
+    for source in options.sources or sorted(SOURCES.glob("[0-9]*.py")):
+        if options.check:
+            good = agrees(source)
+            status |= not good
+            print(f"{target(source).name}: {'agrees' if good else 'is not built from its source'}")
+        else:
+            print(f"{target(source).name}: {'built' if build(source) else 'unchanged'}")
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())
