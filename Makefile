@@ -2,10 +2,12 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+# Jupyter refuses to run as root, as in a container, unless it is told that this is meant.
+AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help lab demo test notebooks browser bench theory lint clean
+.PHONY: help lab demo test notebooks browser bench lint clean
 
 help:  ## print this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,7 +30,7 @@ $(VENV)/.dev: $(VENV)/.notebook
 	@touch $@
 
 lab: $(VENV)/.notebook  ## install and open JupyterLab at the first notebook
-	$(BIN)/jupyter lab notebooks/00-start-here.ipynb
+	$(BIN)/jupyter lab $(AS_ROOT) notebooks/00-start-here.ipynb
 
 demo: $(VENV)/.base  ## the main job in the terminal: predict, run, crash, compare
 	$(BIN)/sandbox demo

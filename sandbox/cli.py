@@ -170,7 +170,9 @@ def list_(what: str, as_json: bool) -> None:
     tables: dict[str, dict[str, str]] = {
         "systems": {name: system.question for name, system in systems.all_systems().items()},
         "faults": {name: _first_line(fault.__doc__) for name, fault in FAULTS.items()},
-        "metrics": {name: f"{d.meaning} [{d.unit or 'share'}]" for name, d in METRICS.items()},
+        "metrics": {
+            name: f"{_first_line(d.meaning)} [{d.unit or 'share'}]" for name, d in METRICS.items()
+        },
     }
     if as_json:
         _as_json(tables[what])
@@ -274,7 +276,13 @@ def _show_prediction(prediction: Prediction) -> None:
 @main.command()
 @click.argument("scenario")
 @click.option("--broker", default="auto", show_default=True, help=_BROKER_HELP)
-@click.option("--engine", type=click.Choice(["live", "model"]), default="live", show_default=True)
+@click.option(
+    "--engine",
+    type=click.Choice(["live", "model"]),
+    default="live",
+    show_default=True,
+    help="Real workers, or the model alone, which is only measured.",
+)
 @_BUDGET
 @click.option("--seed", type=int, help="Other draws than the scenario's own.")
 @click.option("--runs", default="runs", show_default=True, help="Folder that keeps the record.")

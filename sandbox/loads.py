@@ -36,6 +36,11 @@ class Poisson(Part):
             )
         return self
 
+    def expected_n(self, horizon_s: float) -> float:
+        """Return how many tasks are expected before ``horizon_s``."""
+        stop = min(horizon_s, self.stop_s or math.inf)
+        return max(0.0, stop - self.start_s) * self.rate_per_s
+
     def arrivals_s(self, horizon_s: float, *, seed: int, stream: str) -> Arrivals:
         """Return the arrival times (s), ascending, all before ``horizon_s``."""
         stop = min(horizon_s, self.stop_s or math.inf)
@@ -61,6 +66,10 @@ class Burst(Part):
     n: Count
     at_s: NonNegative = 0.0
 
+    def expected_n(self, horizon_s: float) -> float:
+        """Return how many tasks are expected before ``horizon_s``."""
+        return float(self.n)
+
     def arrivals_s(self, horizon_s: float, *, seed: int, stream: str) -> Arrivals:
         """Return the arrival times (s), ascending, all before ``horizon_s``."""
         return [self.at_s] * self.n if self.at_s < horizon_s else []
@@ -76,6 +85,10 @@ class Trace(Part):
     kind: Literal["trace"] = "trace"
     task: Name
     at_s: tuple[NonNegative, ...]
+
+    def expected_n(self, horizon_s: float) -> float:
+        """Return how many tasks are expected before ``horizon_s``."""
+        return float(len(self.at_s))
 
     def arrivals_s(self, horizon_s: float, *, seed: int, stream: str) -> Arrivals:
         """Return the arrival times (s), ascending, all before ``horizon_s``."""
@@ -101,6 +114,14 @@ class Rates(Part):
             starts = [start for start, _ in self.steps]
             raise ScenarioError(f"steps start at {starts} but must start at ascending times")
         return self
+
+    def expected_n(self, horizon_s: float) -> float:
+        """Return how many tasks are expected before ``horizon_s``."""
+        ends = [start for start, _ in self.steps[1:]] + [math.inf]
+        return sum(
+            max(0.0, min(end, horizon_s) - start) * rate
+            for (start, rate), end in zip(self.steps, ends, strict=True)
+        )
 
     def arrivals_s(self, horizon_s: float, *, seed: int, stream: str) -> Arrivals:
         """Return the arrival times (s), ascending, all before ``horizon_s``."""
@@ -132,6 +153,10 @@ class Closed(Part):
     n_clients: Count
     think: Distribution = Deterministic(value_s=0.0)
 
+    def expected_n(self, horizon_s: float) -> float:
+        """Return how many tasks are under way at most: how many follow depends on the system."""
+        return float(self.n_clients)
+
 
 class BeatEntry(Part):
     """A periodic task that ``celery beat`` publishes: first after one period, then each period.
@@ -143,6 +168,10 @@ class BeatEntry(Part):
     name: Name
     task: Name
     every_s: Positive
+
+    def expected_n(self, horizon_s: float) -> float:
+        """Return how many tasks are expected before ``horizon_s``."""
+        return horizon_s / self.every_s
 
     def arrivals_s(self, horizon_s: float, *, seed: int, stream: str) -> Arrivals:
         """Return the times (s) at which beat publishes, all before ``horizon_s``."""

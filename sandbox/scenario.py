@@ -20,6 +20,7 @@ from sandbox.parts import Count, CountOrZero, Name, NonNegative, Part, Positive,
 from sandbox.rates import parse_rate
 
 SCHEMA_VERSION: Literal[1] = 1
+MOST_TASKS = 10_000_000
 
 if TYPE_CHECKING:
     AnyFault = Fault
@@ -204,7 +205,7 @@ class Scenario(Part):
 
     @model_validator(mode="after")
     def _consistent(self) -> Scenario:
-        for check in (self._unique, self._names, self._faults_apply, self._times):
+        for check in (self._unique, self._names, self._faults_apply, self._times, self._size):
             check()
         return self
 
@@ -272,6 +273,17 @@ class Scenario(Part):
                 f"deadline_s is {self.deadline_s} but must not be below "
                 f"horizon_s = {self.horizon_s}"
             )
+
+    def _size(self) -> None:
+        """Refuse what no machine could run: the schedule is made before the run."""
+        for field in ("loads", "beat"):
+            for i, source in enumerate(getattr(self, field)):
+                n = source.expected_n(self.horizon_s)
+                if n > MOST_TASKS:
+                    raise ScenarioError(
+                        f"{field}[{i}] would publish about {n:.3g} tasks by horizon_s = "
+                        f"{self.horizon_s}; allowed: up to {MOST_TASKS:,}"
+                    )
 
     @property
     def ends_by_s(self) -> float:

@@ -7,10 +7,12 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
@@ -90,7 +92,7 @@ def test_every_command_explains_itself_and_its_options(command: str) -> None:
     described = cli.main.commands[command]
     assert (described.help or "").split("\n")[0].endswith(".")
     for option in described.params:
-        if isinstance(option, cli.click.Option):
+        if isinstance(option, click.Option):
             assert option.help, option.name
 
 
@@ -102,8 +104,6 @@ def test_every_command_that_reports_can_do_so_in_json(command: str) -> None:
 
 def test_the_version_is_that_of_the_distribution() -> None:
     """--version prints it and nothing else."""
-    from importlib.metadata import version
-
     assert invoke("--version").stdout == f"sandbox, version {version('celery-sandbox-lab')}\n"
 
 
@@ -222,7 +222,6 @@ def test_what_has_no_number_is_null_in_json(tmp_path: Path) -> None:
     assert (
         data_of(invoke("run", "idle.json", "--engine", "model", "--json"))["mean_latency_s"] is None
     )
-    burst(loads=[]).to_json()
     sandbox.run(burst(loads=[]), engine="model").save(tmp_path / "idle")
     data_of(invoke("compare", "idle", "--budget", TINY, "--json"))
 
@@ -236,7 +235,8 @@ def test_a_stored_run_that_agrees_exits_with_0(tmp_path: Path) -> None:
     assert report["run"] == "run"
     assert sum(report["audit"].values()) == len(leadlawk_run().fold.journeys)
     told = invoke("compare", "run", "--budget", TINY).stdout
-    assert all(word in told for word in ("leadlawk: agree", "claim ", "done once", "record: run"))
+    assert all(word in told for word in ("rows agree", "claim ", "done once", "record: run"))
+    assert "SURPRISE" not in told
 
 
 def test_a_stored_run_that_differs_exits_with_1(tmp_path: Path) -> None:
@@ -274,7 +274,7 @@ def test_run_and_demo_end_with_comparison_claims_and_record(
     monkeypatch.setattr(predicting, "time", SimpleNamespace(monotonic=iter(range(999)).__next__))
     result = invoke(*command)
     assert result.exit_code == 0, result.output
-    assert all(word in result.stdout for word in ("leadlawk: agree", "claim ", "record: runs"))
+    assert all(word in result.stdout for word in ("rows agree", "claim ", "record: runs"))
 
 
 # --- trouble --------------------------------------------------------------------------------------

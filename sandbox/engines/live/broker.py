@@ -93,7 +93,12 @@ def choose(broker: str = "auto") -> BrokerChoice:
 
 
 def _at_url(url: str) -> BrokerChoice:
-    scheme = urlsplit(url).scheme
+    try:
+        scheme, _ = urlsplit(url).scheme, urlsplit(url).port
+    except ValueError:
+        raise EngineError(
+            "broker is not a URL that can be read; allowed: redis://host:port/0"
+        ) from None
     if scheme not in {"redis", "rediss"}:
         raise EngineError(f"broker has the scheme {scheme!r}; allowed: one of 'redis', 'rediss'")
     return BrokerChoice("url", "asked for by URL", url=url)
