@@ -593,7 +593,8 @@ def mutate(draw: st.DrawFn, data: Any) -> None:
             other = other[step] if isinstance(other, dict) and step in other else other
         parent[last] = copy.deepcopy(other)
     else:
-        parent[last] = draw(st.sampled_from(_ODD))
+        # A copy: what is put in may itself be mutated next.
+        parent[last] = copy.deepcopy(draw(st.sampled_from(_ODD)))
 
 
 @st.composite
