@@ -427,7 +427,11 @@ def test_a_scenario_of_ones_own_runs_on_real_workers(tmp_path: Path) -> None:
         "differ",
         "unknown",
     }
-    assert not [row for row in report["comparison"]["rows"] if row["verdict"] == "differ"]
+    # Times depend on what else this machine does; what Celery's semantics fix does not.
+    fixed = {name for name, d in METRICS.items() if d.kind == "count" and not d.tolerance}
+    rows = [row for row in report["comparison"]["rows"] if row["name"] in fixed]
+    assert len(rows) >= 8
+    assert not [row for row in rows if row["verdict"] == "differ"]
     assert report["info"]["ended"] == "drained"
     kept = Run.load(tmp_path / report["run"])
     assert kept.scenario == scenario
