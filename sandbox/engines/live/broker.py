@@ -179,8 +179,7 @@ def clean(broker: RunningBroker) -> None:
 
     client = redis.Redis.from_url(broker.url, socket_timeout=5)
     try:
-        for pattern in (f"{broker.prefix}*",):
-            for key in client.scan_iter(match=pattern, count=500):
-                client.delete(key)
+        for key in client.scan_iter(match=f"{broker.prefix}*", count=500):
+            client.delete(key)
     finally:
         client.close()

@@ -21,7 +21,6 @@ from sandbox.run import Event
 from sandbox.scenario import Scenario
 from sandbox.schedule import BY_HAND
 
-_STARTUP_S = 20.0
 _ANSWER_S = 15.0
 
 

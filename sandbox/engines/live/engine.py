@@ -193,8 +193,7 @@ class LiveSession:
         if record.note("_client_done") is None or self.controls.pending:
             return False
         unseen = self.controls.submitted - record.fold.journeys.keys()
-        quiet = not record.events or record.now() - record.events[-1].t_s >= 0
-        return not unseen and quiet and record.settled and record.fold.drained
+        return not unseen and record.settled and record.fold.drained
 
     def wait(self, timeout_s: float | None = None) -> str:
         """Wait until all is drained, or the deadline, or ``timeout_s``; return which."""
