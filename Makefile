@@ -47,7 +47,7 @@ browser: $(VENV)/.dev  ## drive the notebook in a real JupyterLab in headless Ch
 	$(BIN)/python -m pytest tests/browser
 
 bench: $(VENV)/.dev  ## side-by-side ratios, the README's table
-	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks --write
 
 lint: $(VENV)/.dev  ## ruff and mypy
 	$(BIN)/ruff check .

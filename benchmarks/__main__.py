@@ -1,46 +1,39 @@
-"""Run every benchmark and print one table: ``python -m benchmarks [name …]``."""
+"""Run benchmarks and print one table: ``python -m benchmarks [--write] [name …]``.
+
+With ``--write`` the whole table also replaces the README's.
+"""
 
 from __future__ import annotations
 
-import statistics
 import sys
 from collections.abc import Callable
-from typing import NamedTuple
+from pathlib import Path
 
 from benchmarks import fake_redis, model_speed, startup
+from benchmarks.table import HEAD, Row, write_into
 
-
-class Result(NamedTuple):
-    """One line of the table: two medians over rounds taken in turns."""
-
-    what: str
-    ours: list[float]
-    theirs: list[float]
-    unit: str
-
-
-BENCHMARKS: dict[str, Callable[[], list[tuple[str, list[float], list[float], str]]]] = {
+README = Path(__file__).parents[1] / "README.md"
+BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
     "startup": startup.measure,
     "fake": fake_redis.measure,
     "model": model_speed.measure,
 }
 
 
-def main(names: list[str]) -> None:
+def main(arguments: list[str]) -> None:
     """Print the table for the benchmarks named, or for all."""
+    names = [name for name in arguments if name != "--write"]
     unknown = set(names) - BENCHMARKS.keys()
     if unknown:
         raise SystemExit(f"no benchmark {sorted(unknown)}; allowed: {', '.join(BENCHMARKS)}")
-    print("| what | first | second | ratio | rounds |")
-    print("|---|---|---|---|---|")
+    print(HEAD)
+    lines = []
     for name in names or BENCHMARKS:
-        for row in map(Result._make, BENCHMARKS[name]()):
-            ours, theirs = statistics.median(row.ours), statistics.median(row.theirs)
-            print(
-                f"| {row.what} | {ours:.4g} {row.unit} | {theirs:.4g} {row.unit} "
-                f"| {ours / theirs:.2f} | {len(row.ours)} |",
-                flush=True,
-            )
+        for row in BENCHMARKS[name]():
+            lines.append(row.line())
+            print(lines[-1], flush=True)
+    if "--write" in arguments and not names:
+        write_into(README, lines)
 
 
 if __name__ == "__main__":

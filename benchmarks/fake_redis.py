@@ -8,6 +8,7 @@ import time
 
 import redis
 
+from benchmarks.table import Row
 from sandbox.engines.live import start
 from sandbox.scenario import Scenario, TaskType, WorkerPool
 
@@ -45,12 +46,12 @@ def _once(broker: str) -> tuple[float, float]:
     return statistics.median(times) * 1e6, len(ends) / (max(ends) - min(ends))
 
 
-def measure() -> list[tuple[str, list[float], list[float], str]]:
+def measure() -> list[Row]:
     """Return fake against redis, one after the other in each round."""
     pairs = [(_once("fake"), _once("auto")) for _ in range(_ROUNDS)]
     trips = [[pair[i][0] for pair in pairs] for i in (0, 1)]
     rates = [[pair[i][1] for pair in pairs] for i in (0, 1)]
     return [
-        ("round trip (GET): fake / redis", trips[0], trips[1], "µs"),
-        ("no-op tasks with results: fake / redis", rates[0], rates[1], "tasks/s"),
+        Row("round trip (GET): fake / redis", trips[0], trips[1], "µs", "≤ 2"),
+        Row("no-op tasks with results: fake / redis", rates[0], rates[1], "tasks/s", "≥ 0.7"),
     ]

@@ -1,0 +1,64 @@
+"""The table of ratios: one row for two things that were measured in turns in one run."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from scipy import stats
+
+HEAD = "| what | first | second | ratio (95 %) | wanted | rounds |\n|---|---|---|---|---|---|"
+BEGIN, END = "<!-- benchmarks: written by make bench -->", "<!-- /benchmarks -->"
+
+
+class Row(NamedTuple):
+    """Two series in ``unit``, one value of each a round, taken one after the other.
+
+    ``wanted`` is the goal in words; ``what`` names the first and the second thing.
+    """
+
+    what: str
+    first: Sequence[float]
+    second: Sequence[float]
+    unit: str
+    wanted: str = ""
+
+    @property
+    def ratios(self) -> list[float]:
+        """The ratio of each round: what the machine did meanwhile is in both its values."""
+        return [a / b for a, b in zip(self.first, self.second, strict=True)]
+
+    def interval(self) -> tuple[float, float]:
+        """Return the 95 % interval of the median ratio (bootstrap, percentile)."""
+        found = stats.bootstrap(
+            (self.ratios,), np.median, method="percentile", rng=np.random.default_rng(0)
+        ).confidence_interval
+        return float(found.low), float(found.high)
+
+    def line(self) -> str:
+        """Return the row as a line of Markdown."""
+        low, high = self.interval()
+        first, second = statistics.median(self.first), statistics.median(self.second)
+        ratio = statistics.median(self.ratios)
+        return (
+            f"| {self.what} | {_figure(first)} {self.unit} | {_figure(second)} {self.unit} "
+            f"| {ratio:.2f} ({low:.2f} … {high:.2f}) | {self.wanted} | {len(self.first)} |"
+        )
+
+
+def _figure(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def write_into(page: Path, lines: Sequence[str]) -> None:
+    """Replace the table between the two marks of a page; ValueError without them."""
+    text = page.read_text(encoding="utf-8")
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        raise ValueError(f"{page} lacks the marks {BEGIN} and {END}")
+    table = "\n".join([HEAD, *lines])
+    page.write_text(f"{before}{begin}\n\n{table}\n\n{end}{after}", encoding="utf-8")
