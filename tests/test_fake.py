@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from contextlib import closing
 from pathlib import Path
@@ -17,21 +16,13 @@ import pytest
 import redis
 from celery import Celery, chord
 
+from tests.redis_wire import PASSWORD, fake_server, until
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-PASSWORD = "open sesame"
-ROOT = Path(__file__).resolve().parents[1]
 N_KILLED = 100
 N_TASKS = 50
-
-
-def until(condition: Callable[[], Any], t_limit: float = 30) -> None:
-    """Wait until `condition()` is true; fail after `t_limit` seconds."""
-    pause, t_end = threading.Event(), time.monotonic() + t_limit
-    while not condition():
-        assert time.monotonic() < t_end, "the condition did not come true in time"
-        pause.wait(0.005)
 
 
 def end(process: subprocess.Popen[Any], number: signal.Signals = signal.SIGKILL) -> None:
@@ -43,26 +34,8 @@ def end(process: subprocess.Popen[Any], number: signal.Signals = signal.SIGKILL)
 @pytest.fixture
 def port() -> Iterator[int]:
     """Port of a fake broker of the test's own."""
-    server = subprocess.Popen(
-        [sys.executable, "-m", "sandbox.engines.live.fake", "--port", "0"],
-        cwd=ROOT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert server.stdin
-    assert server.stdout
-    assert server.stderr
-    with server:
-        server.stdin.write(f"{PASSWORD}\n")
-        server.stdin.flush()
-        try:
-            yield int(server.stdout.readline())
-        finally:
-            end(server)
-            complaints = server.stderr.read()
-    assert complaints == "", "the broker says nothing on stderr, whatever clients do"
+    with fake_server() as port:
+        yield port
 
 
 @pytest.fixture
