@@ -18,16 +18,18 @@ from collections.abc import Iterator
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from sandbox.errors import ScenarioError, one_of
 from sandbox.parts import NonNegative, Part, Positive
 
-Floats = NDArray[np.float64]
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+Floats: TypeAlias = "NDArray[np.float64]"
 
 _WORDS_A_BLOCK = 4
 _BLOCK = 1024
@@ -40,6 +42,9 @@ def _crc32(stream: str) -> int:
 
 
 def _generator(seed: int, stream: str, retry: int) -> np.random.Philox:
+    # Here, since a process that describes or starts a scenario draws nothing.
+    import numpy as np
+
     counter = np.array([0, 0, 0, retry], dtype=np.uint64)
     return np.random.Philox(key=np.array([seed, _crc32(stream)], dtype=np.uint64), counter=counter)
 
@@ -47,7 +52,7 @@ def _generator(seed: int, stream: str, retry: int) -> np.random.Philox:
 def _unit(words: NDArray[np.uint64]) -> Floats:
     """Map 64-bit words to the open interval (0, 1): an inverse CDF is infinite at its ends."""
     # 52 bits, not 53: so the half can still be added exactly, and the largest stays below 1.
-    return ((words >> np.uint64(12)).astype(np.float64) + 0.5) * 2.0**-52
+    return ((words >> 12).astype("float64") + 0.5) * 2.0**-52
 
 
 def uniforms(seed: int, stream: str, n: int, *, retry: int = 0) -> Floats:
@@ -57,8 +62,7 @@ def uniforms(seed: int, stream: str, n: int, *, retry: int = 0) -> Floats:
     >>> bool(first_three[2] == uniform(1, "resize/service", 2))
     True
     """
-    words = _generator(seed, stream, retry).random_raw(n)
-    return _unit(np.asarray(words, dtype=np.uint64))
+    return _unit(_generator(seed, stream, retry).random_raw(n))
 
 
 def uniform(seed: int, stream: str, i: int, *, retry: int = 0) -> float:
@@ -69,12 +73,12 @@ def uniform(seed: int, stream: str, i: int, *, retry: int = 0) -> float:
     """
     generator = _generator(seed, stream, retry)
     generator.advance(i // _WORDS_A_BLOCK)
-    words = np.asarray(generator.random_raw(i % _WORDS_A_BLOCK + 1), dtype=np.uint64)
+    words = generator.random_raw(i % _WORDS_A_BLOCK + 1)
     return float(_unit(words[-1:])[0])
 
 
 def uniform_stream(seed: int, stream: str) -> Iterator[float]:
-    """Yield the draws of a stream from the first on, without end: ``uniform`` for 0, 1, 2, …
+    """Yield the draws of a stream without end: ``uniform`` for 0, 1, 2 and so on.
 
     >>> stream = uniform_stream(1, "load0/arrival")
     >>> next(stream) == uniform(1, "load0/arrival", 0)
@@ -82,7 +86,7 @@ def uniform_stream(seed: int, stream: str) -> Iterator[float]:
     """
     generator = _generator(seed, stream, retry=0)
     while True:
-        yield from _unit(np.asarray(generator.random_raw(_BLOCK), dtype=np.uint64)).tolist()
+        yield from _unit(generator.random_raw(_BLOCK)).tolist()
 
 
 def jitter_seed(seed: int, task: str, retry: int) -> int:
@@ -191,7 +195,7 @@ class LogNormal(Part):
 
     kind: Literal["lognormal"] = "lognormal"
     mean_s: Positive
-    cv: Positive
+    cv: Annotated[float, Field(gt=0, le=1000, strict=True)]
 
     @property
     def _sigma(self) -> float:
@@ -211,7 +215,7 @@ class Empirical(Part):
     """
 
     kind: Literal["empirical"] = "empirical"
-    values_s: Annotated[tuple[NonNegative, ...], Field(min_length=2)]
+    values_s: Annotated[tuple[NonNegative, ...], Field(min_length=2, max_length=1_000_000)]
 
     @model_validator(mode="after")
     def _sorted(self) -> Empirical:

@@ -66,12 +66,12 @@ class Journey:
     @property
     def gone(self) -> bool:
         """Whether nothing more can happen to it: no message and no execution is left."""
-        return self.n_queued <= 0 and not self.unacked and not self.running
+        return not self.in_motion
 
     @property
     def in_motion(self) -> bool:
         """Whether the run must still wait for it."""
-        return not self.gone
+        return self.n_queued > 0 or bool(self.unacked) or bool(self.running)
 
 
 @dataclass(slots=True)
@@ -250,6 +250,8 @@ class Fold:
         attempts = self._by_tag.get((event.worker or "", event.tag or ""))
         if not attempts:
             return None
+        if len(attempts) == 1:
+            return attempts[0]
         return next((attempt for attempt in attempts if fits(attempt)), attempts[-1])
 
     def _running_of(self, event: Event) -> Attempt | None:

@@ -14,12 +14,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-
 from sandbox.errors import one_of
 from sandbox.facts import Facts
 from sandbox.little import littles_law
-from sandbox.run import Run
+from sandbox.run import KINDS, Run
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -124,6 +122,9 @@ class Definition:
 
 METRICS: dict[str, Definition] = {}
 """Every metric by name, in the order in which they are shown."""
+
+READ = frozenset(KINDS) - {"published", "received", "acked", "rejected", "sweep", "sample"}
+"""The kinds of events that metrics are made of; a run without the others has the same ones."""
 
 _TOLERANCE: Mapping[Kind, float] = {"count": 0.0, "time": 0.10, "rate": 0.05, "share": 0.05}
 _Function = Callable[[Facts], float]
@@ -332,4 +333,8 @@ def _mean(values: Sequence[float]) -> float:
 
 
 def _quantile(values: Sequence[float], q: float) -> float:
-    return float(np.quantile(values, q)) if values else math.nan
+    if not values:
+        return math.nan
+    import numpy as np
+
+    return float(np.quantile(values, q))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import count, repeat
+from operator import itemgetter
 from typing import NamedTuple
 
 from sandbox.draws import draw_s
@@ -12,6 +14,7 @@ BY_HAND = 1_000_000_000
 """Numbers from here on belong to tasks that were submitted by hand."""
 
 _CLOSED_SPAN = 10_000_000
+_new = tuple.__new__
 
 
 class Publication(NamedTuple):
@@ -37,14 +40,11 @@ def schedule(scenario: Scenario) -> list[Publication]:
             if not isinstance(source, Closed):
                 stream = f"{field}{i}/arrival"
                 times = source.arrivals_s(scenario.horizon_s, seed=scenario.seed, stream=stream)
-                timed += [(at, source.task) for at in times]
-    timed.sort(key=lambda publication: publication[0])
-    counts = dict.fromkeys(scenario.task_names, 0)
-    result = []
-    for at_s, name in timed:
-        result.append(Publication(at_s, name, counts[name]))
-        counts[name] += 1
-    return result
+                timed += zip(times, repeat(source.task))
+    timed.sort(key=itemgetter(0))
+    numbers = {name: count() for name in scenario.task_names}
+    # `_new` makes a Publication without the cost of naming its fields.
+    return [_new(Publication, (at_s, name, next(numbers[name]))) for at_s, name in timed]
 
 
 class ClosedTurns(NamedTuple):

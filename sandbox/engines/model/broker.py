@@ -11,9 +11,8 @@ from collections import deque
 from itertools import count
 from typing import TYPE_CHECKING
 
-import simpy
-
 from sandbox.engines.model.chance import Chance
+from sandbox.engines.model.clock import Clock
 from sandbox.engines.model.record import Record
 from sandbox.scenario import Scenario, TaskType
 
@@ -27,13 +26,18 @@ _BRPOP_TIMEOUT_S = 1.0
 class Kind:
     """A task type, made ready: its draws, its queue and the Redis list its messages go to."""
 
-    __slots__ = ("chance", "is_cpu", "is_limited", "late", "name", "queue", "ready", "task")
+    __slots__ = (
+        "chance", "expires_s", "is_cpu", "is_limited", "is_plain", "late", "name", "queue",
+        "ready", "service_s", "task",
+    )  # fmt: skip
 
     def __init__(self, task: TaskType, chance: Chance, ready: deque[Message]) -> None:
         self.task, self.chance, self.ready = task, chance, ready
-        self.name, self.queue = task.name, task.queue
+        self.name, self.queue, self.service_s = task.name, task.queue, chance.service_s
+        self.expires_s = task.expires_s
         self.late, self.is_cpu = task.acks_late, task.work == "cpu"
         self.is_limited = task.time_limit_s is not None or task.soft_time_limit_s is not None
+        self.is_plain = not (self.is_cpu or self.is_limited or task.p_failure)
 
 
 class Message:
@@ -42,16 +46,20 @@ class Message:
     __slots__ = ("eta_s", "expires_s", "key", "kind", "n", "retry", "tag")
 
     def __init__(
-        self, kind: Kind, n: int, key: str, tag: str, retry: int,
-        eta_s: float | None, expires_s: float | None,
+        self, kind: Kind, n: int, tag: str, expires_s: float | None,
+        retry: int = 0, eta_s: float | None = None,
     ) -> None:  # fmt: skip
-        self.kind, self.n, self.key, self.tag, self.retry = kind, n, key, tag, retry
-        self.eta_s, self.expires_s = eta_s, expires_s
+        self.kind = kind
+        self.n = n
+        self.key = f"{kind.name}/{n}"
+        self.tag = tag
+        self.expires_s = expires_s
+        self.retry = retry
+        self.eta_s = eta_s
 
     def next_retry(self, tag: str, eta_s: float | None) -> Message:
         """Return the message of the next retry; an expiry stays where it was."""
-        retry, expires_s = self.retry + 1, self.expires_s
-        return Message(self.kind, self.n, self.key, tag, retry, eta_s, expires_s)
+        return Message(self.kind, self.n, tag, self.expires_s, self.retry + 1, eta_s)
 
 
 class Broker:
@@ -61,10 +69,10 @@ class Broker:
     the back (LPUSH), restoring adds at the front (RPUSH).
     """
 
-    def __init__(self, env: simpy.Environment, scenario: Scenario, record: Record) -> None:
+    def __init__(self, env: Clock, scenario: Scenario, record: Record) -> None:
         self.env, self.settings, self.record = env, scenario.broker, record
         self.lists: dict[tuple[int, str], deque[Message]] = {}
-        self.unacked: dict[str, tuple[float, Message]] = {}
+        self.unacked: dict[Message, float] = {}
         self.blocked: dict[Worker, float] = {}
         self._tags = count()
 
@@ -88,16 +96,14 @@ class Broker:
 
     def requeue(self, message: Message, worker: str) -> None:
         """`reject(requeue=True)`: from `unacked` to the back of the queue."""
-        if self.unacked.pop(message.tag, None) is not None:
+        if self.unacked.pop(message, None) is not None:
             self.record.message("requeued", message, worker)
             self.publish(message)
 
-    def restore(self, tag: str, by: str | None) -> None:
+    def restore(self, message: Message, by: str | None) -> None:
         """`restore_by_tag`: from `unacked` to the front of the queue, whoever holds it now."""
-        entry = self.unacked.pop(tag, None)
-        if entry is None:
+        if self.unacked.pop(message, None) is None:
             return
-        message = entry[1]
         self.record.message("restored", message, by)
         if not self.blocked or not self._hand_over(message):
             message.kind.ready.appendleft(message)
@@ -108,40 +114,36 @@ class Broker:
         waiting = [worker for worker in self.blocked if queue in worker.queues]
         if not waiting:
             return False
-        now, since = self.env.now, self.blocked
-        # An idle client asks again every second, and is then last in Redis' line.
-        worker = max(waiting, key=lambda worker: (now - since[worker]) % _BRPOP_TIMEOUT_S)
+        worker = waiting[0] if len(waiting) == 1 else self._first_in_line(waiting)
         del self.blocked[worker]
         worker.take(message)
         return True
 
+    def _first_in_line(self, waiting: list[Worker]) -> Worker:
+        # An idle client asks again every second, and is then last in Redis' line.
+        now, since = self.env.now, self.blocked
+        return max(waiting, key=lambda worker: (now - since[worker]) % _BRPOP_TIMEOUT_S)
+
     # --- out of a queue --------------------------------------------------------------
 
     def brpop(self, worker: Worker) -> Message | None:
-        """Pop from the first of the worker's lists that holds a message."""
+        """Pop from the first of the worker's lists that holds a message, or have it wait."""
         for ready in worker.lists:
             if ready:
                 return ready.popleft()
+        self.block(worker)
         return None
 
     def block(self, worker: Worker) -> None:
         """Let the worker wait on all its lists."""
         self.blocked[worker] = self.env.now
 
-    def deliver(self, message: Message) -> None:
-        """`QoS.append`: note the message in `unacked`, with the time it was received."""
-        self.unacked[message.tag] = (self.env.now, message)
-
-    def ack(self, message: Message) -> None:
-        """`QoS.ack`: drop the entry of this tag, even if it is a later owner's by now."""
-        self.unacked.pop(message.tag, None)
-
     # --- the visibility timeout ------------------------------------------------------
 
     def age(self, seconds: float) -> None:
         """Make every message in `unacked` older, as ZINCRBY on `unacked_index` does."""
-        for tag, (at, message) in self.unacked.items():
-            self.unacked[tag] = (at - seconds, message)
+        for message, at_s in self.unacked.items():
+            self.unacked[message] = at_s - seconds
 
     def sweep(self, by: str | None) -> None:
         """`restore_visible`: restore what is older than the visibility timeout.
@@ -153,9 +155,9 @@ class Broker:
         ceiling = self.env.now - self.settings.visibility_timeout_s
         due = []
         # The order of `unacked` is the order of receipt.
-        for tag, (at, _) in self.unacked.items():
-            if at > ceiling:
+        for message, at_s in self.unacked.items():
+            if at_s > ceiling:
                 break
-            due.append(tag)
-        for tag in reversed(due):
-            self.restore(tag, by)
+            due.append(message)
+        for message in reversed(due):
+            self.restore(message, by)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from sandbox.draws import Deterministic, full_jitter, uniform, uniforms
 from sandbox.scenario import AutoRetry, Retry, TaskType
 
@@ -9,38 +11,47 @@ _BLOCK_LIMIT = 4_000_000
 
 
 class Stream:
-    """The uniforms of one stream: first attempts in one vector call, the others one by one."""
+    """The draws of one stream: first attempts in one block, the others one by one.
 
-    def __init__(self, seed: int, name: str, n: int) -> None:
-        self.seed, self.name = seed, name
-        self._first: list[float] = uniforms(seed, name, n).tolist() if n else []
+    ``quantile`` makes a draw of a uniform; without it the uniforms themselves are the draws.
+    """
+
+    def __init__(
+        self, seed: int, name: str, n: int, quantile: Callable[[float], float] = float
+    ) -> None:
+        self.seed, self.name, self.quantile = seed, name, quantile
+        self._first: list[float] = []
+        if n:
+            self._draw(n)
 
     def at(self, n: int, retry: int) -> float:
-        """Return the uniform of task ``n`` at its retry ``retry``."""
+        """Return the draw of task ``n`` at its retry ``retry``."""
         if retry == 0:
             if n < len(self._first):
                 return self._first[n]
             if n < _BLOCK_LIMIT:
-                self._first = uniforms(self.seed, self.name, max(1024, 2 * n + 2)).tolist()
+                self._draw(max(1024, 2 * n + 2))
                 return self._first[n]
-        return uniform(self.seed, self.name, n, retry=retry)
+        return self.quantile(uniform(self.seed, self.name, n, retry=retry))
+
+    def _draw(self, n: int) -> None:
+        more = uniforms(self.seed, self.name, n)[len(self._first) :]
+        self._first += map(self.quantile, more.tolist())
 
 
 class Chance:
-    """What is drawn for the tasks of one type; ``n_open`` of them are known beforehand."""
+    """What is drawn for the tasks of one type; ``n_open`` of them are known beforehand.
+
+    ``service_s(n, retry)`` is how long the body of an attempt works, in seconds.
+    """
 
     def __init__(self, task: TaskType, seed: int, n_open: int) -> None:
         self.task, self.seed = task, seed
-        always = isinstance(task.service, Deterministic)
-        self._fixed_s = task.service.value_s if isinstance(task.service, Deterministic) else 0.0
-        self._service = None if always else Stream(seed, f"{task.name}/service", n_open)
+        self.service_s: Callable[[int, int], float] = _always(task.service.mean_s)
+        if not isinstance(task.service, Deterministic):
+            name = f"{task.name}/service"
+            self.service_s = Stream(seed, name, n_open, task.service.quantile).at
         self._failure = Stream(seed, f"{task.name}/failure", n_open) if task.p_failure else None
-
-    def service_s(self, n: int, retry: int) -> float:
-        """Return how long the body of this attempt works, in seconds."""
-        if self._service is None:
-            return self._fixed_s
-        return self.task.service.quantile(self._service.at(n, retry))
 
     def fails(self, n: int, retry: int) -> bool:
         """Return whether the body of this attempt raises at its end."""
@@ -60,3 +71,7 @@ class Chance:
             return policy.countdown_s
         ceiling = policy.ceiling(retry)
         return float(full_jitter(self.seed, key, retry, ceiling) if policy.jitter else ceiling)
+
+
+def _always(value_s: float) -> Callable[[int, int], float]:
+    return lambda *_: value_s

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Generic, Self, TypeVar
 
 import simpy
 from simpy.core import StopSimulation
 from simpy.events import URGENT
 
 from sandbox.engines.model.client import Client
+from sandbox.engines.model.clock import Clock
 from sandbox.engines.model.controls import ModelControls
+from sandbox.engines.model.record import Record, Waits
 from sandbox.engines.model.worker import Worker
 from sandbox.engines.model.world import World
 from sandbox.errors import EngineError
@@ -22,9 +25,19 @@ from sandbox.overheads import Overheads
 from sandbox.run import Event, Run
 from sandbox.scenario import Scenario
 
+R = TypeVar("R", bound=Record)
 
-def start(scenario: Scenario, *, overheads: Overheads | None = None) -> ModelSession:
+
+def start(
+    scenario: Scenario,
+    *,
+    overheads: Overheads | None = None,
+    kinds: Collection[str] | None = None,
+) -> ModelSession[Record]:
     """Build the model of a scenario and stand at t = 0; nothing has happened yet.
+
+    With ``kinds`` only events of these kinds are recorded, and those that a fault waits for:
+    it is quicker, and enough for who reads no others.
 
     >>> from sandbox.scenario import TaskType, WorkerPool
     >>> hello = Scenario(name="hello", tasks=[TaskType(name="hi")], workers=[WorkerPool()],
@@ -33,24 +46,45 @@ def start(scenario: Scenario, *, overheads: Overheads | None = None) -> ModelSes
     ...     session.wait()
     'drained'
     """
-    return ModelSession(scenario, overheads or Overheads())
+    return ModelSession(scenario, overheads or Overheads(), partial(Record, kinds=kinds))
 
 
-class ModelSession:
+def waits_s(scenario: Scenario, *, overheads: Overheads | None = None) -> list[float]:
+    """Run a scenario to its end and return how long each task waited, and nothing else.
+
+    In seconds from first sent to first started, in the order of the starts; a task that
+    never starts is left out. Nothing else is kept: for long runs against queueing theory.
+
+    >>> from sandbox.scenario import TaskType, WorkerPool
+    >>> hello = Scenario(name="hello", tasks=[TaskType(name="hi")], workers=[WorkerPool()],
+    ...                  loads=[{"kind": "burst", "task": "hi", "n": 3}], horizon_s=1.0)
+    >>> len(waits_s(hello))
+    3
+    """
+    session = ModelSession(scenario, overheads or Overheads(), Waits)
+    session.wait()
+    return session.record.waits_s
+
+
+class ModelSession(Generic[R]):
     """A running model. Time stands still except in ``wait``, ``wait_for`` and ``advance``."""
 
-    def __init__(self, scenario: Scenario, overheads: Overheads) -> None:
+    def __init__(
+        self, scenario: Scenario, overheads: Overheads, record: Callable[[Clock], R]
+    ) -> None:
         self.scenario = scenario
         self.info: dict[str, Any] = {
             "engine": "model",
             "simpy": simpy.__version__,
             "overheads": overheads.model_dump(),
         }
-        self._world = world = World(scenario, overheads)
-        for pool in scenario.workers:
-            for name in pool.worker_names:
-                world.workers[name] = Worker(world, pool, name)
-        self.controls = ModelControls(world, Client(world))
+        with collector_paused():
+            self.record = record(Clock())
+            self._world = world = World(scenario, overheads, self.record)
+            for pool in scenario.workers:
+                for name in pool.worker_names:
+                    world.workers[name] = Worker(world, pool, name)
+            self.controls = ModelControls(world, Client(world))
         self._halt: simpy.Event | None = None
         self._run: Run | None = None
 
@@ -61,7 +95,7 @@ class ModelSession:
 
     def events_since(self, n: int) -> Sequence[Event]:
         """Return the events after the first ``n``, in the order they became known."""
-        return self._world.record.events[n:]
+        return self.record.events[n:]
 
     # --- time ------------------------------------------------------------------------
 
@@ -84,16 +118,19 @@ class ModelSession:
     def wait_for(self, what: OnEvent, timeout_s: float = 30.0) -> Event:
         """Advance to an event, counted from the start of the run, and return it.
 
-        EngineError when it does not come within
-        ``timeout_s``, or before the deadline.
+        EngineError when it does not come within ``timeout_s``, or before the deadline, and
+        for a kind that this session does not record.
         """
+        if what.event not in self.record.kinds:
+            kinds = ", ".join(sorted(self.record.kinds))
+            raise EngineError(f"event is {what.event!r}, which is not recorded; allowed: {kinds}")
         found: list[Event] = []
 
         def seen(event: Event) -> None:
             found.append(event)
             self._stop_soon()
 
-        forget = self._world.record.watch(what, seen)
+        forget = self.record.watch(what, seen)
         if not found:
             self._advance(min(self.now_s + timeout_s, self.scenario.ends_by_s))
         forget()
@@ -111,7 +148,7 @@ class ModelSession:
         delay_s = until_s - self.now_s
         if delay_s > 0:
             self._stop_in(delay_s)
-            with _collector_paused():
+            with collector_paused():
                 self._world.env.run()
 
     def _stop_soon(self) -> None:
@@ -140,9 +177,9 @@ class ModelSession:
             elif self.now_s >= self.scenario.ends_by_s:
                 why = "deadline"
             self.info["ended"] = why
-            world.record.note("dump", detail=self._dump())
-            world.record.note("ended", detail={"why": why})
-            self._run = Run(self.scenario, tuple(world.record.events), dict(self.info))
+            self.record.note("dump", detail=self._dump())
+            self.record.note("ended", detail={"why": why})
+            self._run = Run(self.scenario, tuple(self.record.events), dict(self.info))
         return self._run
 
     def _dump(self) -> dict[str, Any]:
@@ -152,7 +189,7 @@ class ModelSession:
         for step_and_queue in sorted(broker.lists):
             ready = broker.lists[step_and_queue]
             queues[step_and_queue[1]] += [message.key for message in reversed(ready)]
-        return {"queues": queues, "unacked": [m.key for _, m in broker.unacked.values()]}
+        return {"queues": queues, "unacked": [message.key for message in broker.unacked]}
 
     def __enter__(self) -> Self:
         return self
@@ -167,7 +204,7 @@ class ModelSession:
 
 
 @contextmanager
-def _collector_paused() -> Iterator[None]:
+def collector_paused() -> Iterator[None]:
     """Spare Python's cycle collector the record: a run only adds to it (30 % of the time)."""
     was_on = gc.isenabled()
     gc.disable()

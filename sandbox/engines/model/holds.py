@@ -38,14 +38,10 @@ class Bucket:
 
 
 class Holds:
-    """The tasks one worker holds; each keeps its prefetch credit, in `unacked`.
-
-    ``n_etas`` counts those held for their ETA: for each, one more may be fetched.
-    """
+    """The tasks one worker holds; each keeps its prefetch credit, in `unacked`."""
 
     def __init__(self, worker: Worker) -> None:
         self.worker, self.env, self.record = worker, worker.env, worker.record
-        self.n_etas = 0
         self._due: deque[Callable[[], None]] = deque()
         self._limits = {task.name: task.rate_limit for task in worker.world.scenario.tasks}
         self.buckets = self._new_buckets()
@@ -89,11 +85,11 @@ class Holds:
     def _hold_for_eta(self, message: Message, eta_s: float, bucket: Bucket | None) -> None:
         """Keep a message until its time; then its rate limit, if any, has its turn."""
         self.record.message("eta_held", message, self.worker.name)
-        self.n_etas += 1
+        self.worker.prefetch_count += 1
 
         def due() -> None:
             self.record.message("eta_released", message, self.worker.name)
-            self.n_etas -= 1
+            self.worker.prefetch_count -= 1
             if bucket is None:
                 self.worker.pool.apply(message)
             else:

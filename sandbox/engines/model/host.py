@@ -9,12 +9,13 @@ from typing import Any
 import simpy
 
 from sandbox.engines.model.alarm import Alarm
+from sandbox.engines.model.clock import Clock
 
 _TINY_S = 1e-12
 
 
 class Job:
-    """``left_s`` seconds of one core for a task; ``done`` rings, with the task's outcome, when it is finished."""
+    """``left_s`` seconds of one core for a task; then ``done`` rings with the task's outcome."""
 
     __slots__ = ("done", "left_s", "outcome", "process")
 
@@ -29,7 +30,7 @@ class Host:
     process, since Python lets one of them compute at a time.
     """
 
-    def __init__(self, env: simpy.Environment, n_cores: int) -> None:
+    def __init__(self, env: Clock, n_cores: int) -> None:
         self.env, self.n_cores = env, n_cores
         self._jobs: dict[Job, None] = {}
         self._threads: Counter[object] = Counter()

@@ -7,21 +7,18 @@ Compare celery/worker/request.py (``on_accepted``, ``on_success``, ``on_failure`
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator
 from typing import TYPE_CHECKING, Any, cast
 
 import simpy
 from simpy import Timeout
 
-from sandbox.engines.model.alarm import Alarm
+from sandbox.engines.model.alarm import Alarm, Steps
 from sandbox.engines.model.broker import Message
 from sandbox.engines.model.host import Job
 from sandbox.engines.model.slot import Slot
 
 if TYPE_CHECKING:
     from sandbox.engines.model.worker import Worker
-
-Steps = Generator[simpy.Event, Any, None]
 
 _DONE, _FAILS, _SOFT, _HARD = "done", "WorkFailed", "SoftTimeLimitExceeded", "TimeLimitExceeded"
 _ERRORS: dict[str, dict[str, Any]] = {
@@ -33,19 +30,24 @@ class Pool:
     """The children of one worker and the first-in-first-out backlog they take tasks from."""
 
     def __init__(self, worker: Worker, concurrency: int, kind: str) -> None:
+        self.name = worker.name
         self.worker, self.world, self.env = worker, worker.world, worker.world.env
         self.record, self.overheads = self.world.record, self.world.overheads
+        self.body_s, self.ack_s = self.overheads.body_s, self.overheads.ack_s
         self.is_prefork, self.is_solo = kind == "prefork", kind == "solo"
+        costs = self.overheads
+        self.dispatch_s = costs.dispatch_threads_s if kind == "threads" else costs.dispatch_s
         self.backlog: deque[Message] = deque()
         self.idle: deque[Slot] = deque()
-        self.slots = [Slot(number) for number in range(concurrency)]
+        self.slots = [Slot(number, Alarm(self.env)) for number in range(concurrency)]
         self.max_tasks = worker.settings.max_tasks_per_child if self.is_prefork else None
         for slot in self.slots:
             self._fork(slot)
 
     def _fork(self, slot: Slot) -> None:
         slot.is_up, slot.n_done = True, 0
-        slot.process = self.env.process(self.child(slot))
+        slot.alarm = Alarm(self.env)
+        slot.alarm.begin(self.child(slot))
 
     # --- what the main process does --------------------------------------------------
 
@@ -56,8 +58,8 @@ class Pool:
             return
         slot = self.idle.popleft()
         slot.message = message
-        if self.overheads.dispatch_s:
-            arrives = Timeout(self.env, self.overheads.dispatch_s, (slot, message))
+        if self.dispatch_s:
+            arrives = Timeout(self.env, self.dispatch_s, (slot, message))
             arrives.callbacks.append(self._arrive)
         else:
             self._begin(slot, message)
@@ -73,6 +75,11 @@ class Pool:
         return self.is_solo and not self.idle
 
     @property
+    def runs(self) -> bool:
+        """Whether a body is under way, or the end of one has not been noticed."""
+        return any(slot.started_s is not None for slot in self.slots)
+
+    @property
     def busy(self) -> bool:
         """Whether a child has a task, or is still reporting one."""
         return any(slot.message is not None for slot in self.slots)
@@ -81,32 +88,34 @@ class Pool:
 
     def child(self, slot: Slot) -> Steps:
         """Take a task, run its body, report how it ended; again."""
-        env, overheads = self.env, self.overheads
+        worker, record, overheads = self.worker, self.record, self.overheads
+        alarm, backlog, is_solo, max_tasks = slot.alarm, self.backlog, self.is_solo, self.max_tasks
         # A solo worker's loop acknowledges before it does anything else.
-        pause_s = max(overheads.finish_s, overheads.ack_s) if self.is_solo else overheads.finish_s
-        try:
-            while not self.worker.closing:
-                slot.end = Alarm(env)
-                if self.backlog:
-                    self._begin(slot, self.backlog.popleft())
-                else:
-                    self._rest(slot)
-                outcome = yield slot.end
-                if outcome == _DONE:
-                    self._succeed(slot)
-                else:
-                    yield from self._fail(slot, outcome)
-                if pause_s:
-                    yield Timeout(env, pause_s)
-                if outcome == _HARD or slot.n_done == self.max_tasks:
-                    slot.n_done = 0
-                    yield Timeout(env, overheads.child_start_s)
-                elif self.is_solo:
-                    self.worker.holds.loop_again()
-            self.worker.leave()
-        except simpy.Interrupt:
-            if slot.job is not None:
-                self.worker.host.stop(slot.job)
+        pause_s = max(overheads.finish_s, overheads.ack_s) if is_solo else overheads.finish_s
+        while not worker.closing:
+            if backlog:
+                self._begin(slot, backlog.popleft())
+            else:
+                self._rest(slot)
+            yield
+            outcome = alarm.value
+            if outcome == _DONE:
+                message = slot.message
+                assert message is not None
+                record.succeeded(message, self.name, slot.number)
+                self._end(slot, message)
+            else:
+                yield from self._fail(slot, outcome)
+            if pause_s:
+                alarm.ring(pause_s)
+                yield
+            if outcome == _HARD or slot.n_done == max_tasks:
+                slot.n_done = 0
+                alarm.ring(overheads.child_start_s)
+                yield
+            elif is_solo:
+                worker.holds.loop_again()
+        worker.leave()
 
     def _rest(self, slot: Slot) -> None:
         """Wait for `apply` to begin a task in this child."""
@@ -123,13 +132,15 @@ class Pool:
                 self._rest(slot)
                 return
             message = self.backlog.popleft()
-        slot.message, slot.started_s = message, self.env.now
-        self.world.n_running += 1
-        self.record.execution("started", message, self.worker.name, slot.number)
+        slot.message, slot.started_s, kind = message, self.env.now, message.kind
+        self.record.started(message, self.name, slot.number)
         # A solo worker's acknowledgement waits for its event loop, which the body blocks.
-        if not (message.kind.late or self.is_solo):
+        if not (kind.late or self.is_solo):
             self.worker.ack(message)
-        self._run(slot, message)
+        if kind.is_plain:
+            slot.alarm.ring(kind.service_s(message.n, message.retry) + self.body_s, _DONE)
+        else:
+            self._run(slot, message)
 
     def _has_expired(self, expires_s: float) -> bool:
         # Only prefork has Celery look again when a process is free for the task.
@@ -137,10 +148,9 @@ class Pool:
 
     def _run(self, slot: Slot, message: Message) -> None:
         """Draw how the body ends and when, and set the alarm for it."""
-        kind, end = message.kind, slot.end
-        assert end is not None
-        service_s = kind.chance.service_s(message.n, message.retry)
-        work_s = service_s + self.overheads.body_s
+        kind, end = message.kind, slot.alarm
+        service_s = kind.service_s(message.n, message.retry)
+        work_s = service_s + self.body_s
         outcome = _FAILS if kind.chance.fails(message.n, message.retry) else _DONE
         limit_s, error = self._limit(message) if kind.is_limited else (None, _DONE)
         if kind.is_cpu:
@@ -150,7 +160,7 @@ class Pool:
             if limit_s is not None:
                 self._limit_job(slot.job, limit_s, error)
         elif limit_s is not None and limit_s < service_s:
-            end.ring(limit_s if error == _HARD else limit_s + self.overheads.body_s, error)
+            end.ring(limit_s if error == _HARD else limit_s + self.body_s, error)
         else:
             end.ring(work_s, outcome)
 
@@ -172,12 +182,6 @@ class Pool:
 
         Timeout(self.env, limit_s).callbacks.append(expire)
 
-    def _succeed(self, slot: Slot) -> None:
-        message = slot.message
-        assert message is not None
-        self.record.execution("succeeded", message, self.worker.name, slot.number)
-        self._end(slot, message)
-
     def _fail(self, slot: Slot, error: str) -> Steps:
         """Publish a retry if a policy has one left; else the task has failed for good."""
         message, detail = slot.message, _ERRORS[error]
@@ -186,42 +190,43 @@ class Pool:
         if error != _HARD:
             countdown_s = message.kind.chance.countdown_s(message.key, message.retry)
         if countdown_s is not None:
-            yield from self._retry(message, countdown_s)
-            self.record.execution("retried", message, self.worker.name, slot.number, detail)
+            yield from self._retry(slot.alarm, message, countdown_s)
+            self.record.execution("retried", message, self.name, slot.number, detail)
         elif error == _HARD:  # The main process has killed the child, and reports for it.
-            self.record.message("child_lost", message, self.worker.name)
-            self.record.message("failed", message, self.worker.name, detail)
+            self.record.message("child_lost", message, self.name)
+            self.record.message("failed", message, self.name, detail)
         else:
-            self.record.execution("failed", message, self.worker.name, slot.number, detail)
+            self.record.execution("failed", message, self.name, slot.number, detail)
         self._end(slot, message, is_final=countdown_s is None)
 
-    def _retry(self, message: Message, countdown_s: float) -> Steps:
+    def _retry(self, alarm: Alarm, message: Message, countdown_s: float) -> Steps:
         """Publish the next retry as a message of its own; a countdown of 0 is none at all."""
         eta_s = self.env.now + countdown_s if countdown_s else None
         retry = message.next_retry(self.world.broker.new_tag(), eta_s)
-        self.record.sent(retry, self.worker.name)
+        self.record.sent(retry, self.name)
         if self.overheads.publish_s:
             # What has been sent arrives, even if its sender dies meanwhile.
             self.world.await_in(self.overheads.publish_s, self._published, retry)
-            yield Timeout(self.env, self.overheads.publish_s)
+            alarm.ring(self.overheads.publish_s)
+            yield
         else:
             self._published(retry)
 
     def _published(self, retry: Message) -> None:
-        self.record.published(retry, self.worker.name)
+        self.record.published(retry, self.name)
         self.world.broker.publish(retry)
 
     def _end(self, slot: Slot, message: Message, *, is_final: bool = True) -> None:
         """Acknowledge late, tell who waits for the result, be free."""
         slot.message = slot.started_s = slot.job = None
         slot.n_done += 1
-        world, worker = self.world, self.worker
-        world.n_running -= 1
+        world = self.world
         if message.kind.late or self.is_solo:
-            if self.overheads.ack_s:
-                Timeout(self.env, self.overheads.ack_s, message).callbacks.append(worker.ack_due)
+            if self.ack_s:
+                due = Timeout(self.env, self.ack_s, message)
+                due.callbacks.append(self.worker.ack_due)
             else:
-                worker.ack(message)
+                self.worker.ack(message)
         if world.results and is_final:
             world.finished(message.key)
         if not world.n_sources:
@@ -232,15 +237,15 @@ class Pool:
     def kill_all(self) -> None:
         """End every child at once, with whatever it runs."""
         for slot in self.slots:
-            self.world.n_running -= slot.started_s is not None
             self._kill(slot)
 
     def _kill(self, slot: Slot) -> None:
         slot.is_up = False
         if slot in self.idle:
             self.idle.remove(slot)
-        if slot.process is not None and slot.process.is_alive:
-            slot.process.interrupt()
+        slot.alarm.silence()
+        if slot.job is not None:
+            self.worker.host.stop(slot.job)
 
     def victim(self) -> Slot | None:
         """Return the child that has been busy longest, else the first idle one, else None."""
@@ -262,7 +267,6 @@ class Pool:
         message, was_running = slot.message, slot.started_s is not None
         slot.message = slot.started_s = slot.job = None
         if message is not None and was_running:
-            self.world.n_running -= 1
             self._lose(message)
         elif message is not None:  # It was on its way to the child, which never began it.
             self.backlog.appendleft(message)

@@ -2,36 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any
 
-import simpy
-
 from sandbox.engines.commands import matches
+from sandbox.engines.model.clock import Clock
 from sandbox.faults import OnEvent
-from sandbox.run import Event
+from sandbox.run import KINDS, Event
 
 if TYPE_CHECKING:
     from sandbox.engines.model.broker import Message
 
 _new = tuple.__new__  # An Event without the cost of naming its fields, some seven times a task.
+_HOT = {"sent", "published", "delivered", "received", "started", "succeeded", "acked"}
+"""What happens to every task, each by its own method."""
+
+
+def _keep_nothing(*_: object) -> None:
+    """Stand in for the method of a kind that is not kept."""
 
 
 class Record:
-    """The events so far, and who waits for one of them.
+    """The events so far, of the kinds that are kept, and who waits for one of them.
 
     A method for each shape of event, with the fields that a live worker's recorder gives it.
+    ``kinds`` is what to keep, None for all; what nobody asked for costs next to nothing.
     """
 
-    def __init__(self, env: simpy.Environment) -> None:
+    def __init__(self, env: Clock, kinds: Collection[str] | None = None) -> None:
         self.env = env
         self.events: list[Event] = []
         self.put: Callable[[Event], None] = self.events.append
         self._watches: list[_Watch] = []
+        self.kinds = set(KINDS if kinds is None else kinds)
+        for kind in _HOT - self.kinds:
+            setattr(self, kind, _keep_nothing)
 
     def note(self, kind: str, **fields: Any) -> None:
         """Record any event, now."""
-        self.put(Event(self.env.now, kind, **fields))
+        if kind in self.kinds:
+            self.put(Event(self.env.now, kind, **fields))
+
+    # --- what happens to every task ----------------------------------------------------
 
     def sent(self, message: Message, worker: str | None = None) -> None:
         """Record that a client, or a worker that retries, begins to publish."""
@@ -51,21 +63,45 @@ class Record:
         fields = (self.env.now, "delivered", message.key, worker, None, queue, tag, retry, None)
         self.put(_new(Event, fields))
 
+    def received(self, message: Message, worker: str) -> None:
+        """Record that the worker's consumer has read the message."""
+        tag = message.tag
+        fields = (self.env.now, "received", message.key, worker, None, None, tag, None, None)
+        self.put(_new(Event, fields))
+
+    def started(self, message: Message, worker: str, slot: int) -> None:
+        """Record that a child has begun the task's body."""
+        tag, retry = message.tag, message.retry
+        fields = (self.env.now, "started", message.key, worker, slot, None, tag, retry, None)
+        self.put(_new(Event, fields))
+
+    def succeeded(self, message: Message, worker: str, slot: int) -> None:
+        """Record that the task's body has returned."""
+        tag, retry = message.tag, message.retry
+        fields = (self.env.now, "succeeded", message.key, worker, slot, None, tag, retry, None)
+        self.put(_new(Event, fields))
+
+    def acked(self, message: Message, worker: str) -> None:
+        """Record that the message is gone from `unacked`."""
+        fields = (self.env.now, "acked", message.key, worker, None, None, message.tag, None, None)
+        self.put(_new(Event, fields))
+
+    # --- what happens to some ----------------------------------------------------------
+
     def message(
         self, kind: str, message: Message, worker: str | None, detail: dict[str, Any] | None = None
     ) -> None:
         """Record what a worker's main process, or a sweep, does with a message."""
-        fields = (self.env.now, kind, message.key, worker, None, None, message.tag, None, detail)
-        self.put(_new(Event, fields))
+        self.note(kind, task=message.key, worker=worker, tag=message.tag, detail=detail)
 
     def execution(
-        self, kind: str, message: Message, worker: str, slot: int,
-        detail: dict[str, Any] | None = None,
-    ) -> None:  # fmt: skip
-        """Record what happens to a task's body in a child."""
-        tag, retry = message.tag, message.retry
-        fields = (self.env.now, kind, message.key, worker, slot, None, tag, retry, detail)
-        self.put(_new(Event, fields))
+        self, kind: str, message: Message, worker: str, slot: int, detail: dict[str, Any]
+    ) -> None:
+        """Record that the body of a task has ended otherwise than by returning."""
+        self.note(
+            kind, task=message.key, worker=worker, slot=slot,
+            tag=message.tag, retry=message.retry, detail=detail,
+        )  # fmt: skip
 
     # --- who waits for an event ------------------------------------------------------
 
@@ -74,8 +110,12 @@ class Record:
     ) -> Callable[[], None]:
         """Call ``then`` with the event, as soon as it is or at once if it has been.
 
-        Counts the events after the first ``since``. Returns what ends the watch.
+        Counts the events after the first ``since``. Returns what ends the watch. From now on
+        events of this kind are kept.
         """
+        if what.event not in self.kinds:
+            self.kinds.add(what.event)
+            self.__dict__.pop(what.event, None)
         watch = _Watch(what, then)
         for event in self.events[since:]:
             if watch.sees(event):
@@ -96,6 +136,31 @@ class Record:
             self._watches.remove(watch)
         if not self._watches:
             self.put = self.events.append  # Nobody waits: recording is an append again.
+
+
+class Waits(Record):
+    """Keeps how long each task waited, from first sent to first started, and nothing else.
+
+    Only for a fault that waits for an event are events kept, too.
+    """
+
+    def __init__(self, env: Clock) -> None:
+        super().__init__(env, kinds=("sent", "started"))
+        self.waits_s: list[float] = []
+        self._sent_s: dict[str, float] = {}
+
+    def sent(self, message: Message, worker: str | None = None) -> None:
+        """Note when a task is sent; its retries do not count."""
+        if not message.retry:
+            self._sent_s[message.key] = self.env.now
+
+    def started(self, message: Message, worker: str, slot: int) -> None:
+        """Note how long the task has waited, the first time it starts."""
+        since_s = self._sent_s.pop(message.key, None)
+        if since_s is not None:
+            self.waits_s.append(self.env.now - since_s)
+        if self._watches:
+            super().started(message, worker, slot)
 
 
 class _Watch:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import simpy
-
 from sandbox.engines.model.alarm import Alarm
 from sandbox.engines.model.broker import Message
 from sandbox.engines.model.host import Job
@@ -12,16 +10,14 @@ from sandbox.engines.model.host import Job
 class Slot:
     """One child process of a worker; a replaced child has the slot of the one before it.
 
-    ``end`` rings at the end of the body; ``started_s`` is None unless one runs; ``is_up`` is False from its death until its
-    replacement is ready.
+    ``alarm`` is the child's, and rings at the end of a body; ``started_s`` is None unless one
+    runs; ``is_up`` is False from its death until its replacement is ready.
     """
 
-    __slots__ = ("end", "is_up", "job", "message", "n_done", "number", "process", "started_s")
+    __slots__ = ("alarm", "is_up", "job", "message", "n_done", "number", "started_s")
 
-    def __init__(self, number: int) -> None:
-        self.number = number
-        self.process: simpy.Process | None = None
-        self.end: Alarm | None = None
+    def __init__(self, number: int, alarm: Alarm) -> None:
+        self.number, self.alarm = number, alarm
         self.job: Job | None = None
         self.message: Message | None = None
         self.started_s: float | None = None

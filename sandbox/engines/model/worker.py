@@ -5,15 +5,14 @@ Compare kombu/transport/redis.py ``MultiChannelPoller`` and celery/worker/loops.
 
 from __future__ import annotations
 
+import math
 from collections import deque
-from collections.abc import Generator
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import simpy
-from simpy import Timeout
 
 from sandbox.draws import uniform
-from sandbox.engines.model.alarm import Alarm
+from sandbox.engines.model.alarm import Alarm, Steps
 from sandbox.engines.model.broker import Message
 from sandbox.engines.model.holds import Holds
 from sandbox.engines.model.pool import Pool
@@ -31,8 +30,8 @@ class Worker:
     """One life of a worker, from its readiness to its end; started again, it is a new one.
 
     ``closing``: it has been told to stop, and finishes what runs. ``delivered`` holds what
-    it was given and has not acknowledged: its prefetch credit is ``limit`` (0: unlimited),
-    and one more for each task held for its ETA, minus the size of ``delivered``.
+    it was given and has not acknowledged; ``prefetch_count`` allows that many, and one more
+    for each task held for its ETA.
     """
 
     def __init__(self, world: World, settings: WorkerPool, name: str) -> None:
@@ -41,54 +40,46 @@ class Worker:
         self.host = world.hosts[settings.host]
         self.is_alive, self.closing = True, False
         self.ready_s, self.n_kills = self.env.now, 0
-        self.limit = settings.concurrency * settings.prefetch_multiplier
-        self.delivered: dict[str, Message] = {}
+        self.prefetch_count = settings.concurrency * settings.prefetch_multiplier or math.inf
+        self._is_solo = settings.pool == "solo"
+        self.delivered: dict[Message, None] = {}
         self.queues, self.cycle = frozenset(settings.queues), list(dict.fromkeys(settings.queues))
-        self.lists = self._brpop_keys()
+        self._orders: dict[tuple[str, ...], list[deque[Message]]] = {}
+        self.lists = self._brpop_keys(tuple(self.cycle))
         self._rotates = len(self.cycle) > 1 and (
             world.scenario.broker.queue_order_strategy == "round_robin"
         )
-        self._asleep: Alarm | None = None
+        self._asleep = False
         self._popped: Message | None = None
         self.holds = Holds(self)
         self.record.note("worker_ready", worker=name)
         self.pool = Pool(self, settings.concurrency, settings.pool)
-        self._processes = [self.env.process(self.main()), self.env.process(self.sweeper())]
+        self._main, self._sweeper = Alarm(self.env), Alarm(self.env)
+        self._main.begin(self.main())
+        self._sweeper.begin(self.sweeper())
 
     # --- fetching --------------------------------------------------------------------
 
-    def main(self) -> Generator[simpy.Event, Any, None]:
+    def main(self) -> Steps:
         """Fetch one message a round trip while there is credit for it."""
-        deliver_s = self.world.overheads.deliver_s
-        try:
-            while True:
-                message = self._fetch()
-                if message is None:
-                    self._asleep = Alarm(self.env)
-                    message = yield self._asleep
-                elif deliver_s:
-                    yield Timeout(self.env, deliver_s)
-                if message is not None:
-                    self._receive(message)
-        except simpy.Interrupt:
-            return
+        alarm, deliver_s, brpop = self._main, self.world.overheads.deliver_s, self.broker.brpop
+        while True:
+            while self.can_consume() and (message := brpop(self)):
+                self._deliver(message)
+                if deliver_s:
+                    alarm.ring(deliver_s)
+                    yield
+                self._receive(message)
+            self._asleep = True
+            yield
+            if alarm.value is not None:
+                self._receive(alarm.value)
 
     def can_consume(self) -> bool:
-        """Whether the prefetch limit allows one more; a solo worker's loop must be free, too."""
-        if self.pool.blocks_main:
+        """Whether the prefetch count allows one more; a solo worker's loop must be free, too."""
+        if self._is_solo and self.pool.blocks_main:
             return False
-        return not self.limit or len(self.delivered) < self.limit + self.holds.n_etas
-
-    def _fetch(self) -> Message | None:
-        """BRPOP: take the next message, or wait in line for it, or do without for now."""
-        if not self.can_consume():
-            return None
-        message = self.broker.brpop(self)
-        if message is None:
-            self.broker.block(self)
-        else:
-            self._deliver(message)
-        return message
+        return len(self.delivered) < self.prefetch_count
 
     def take(self, message: Message) -> None:
         """Get the message that a BRPOP has waited for.
@@ -106,49 +97,52 @@ class Worker:
             self._wake(message, self.world.overheads.deliver_s)
             return
         # A round trip that takes no time needs no event; main sleeps on, before empty lists.
-        asleep, self._asleep = self._asleep, None
+        self._asleep = False
         self._receive(message)
-        self._asleep = asleep
+        self._asleep = True
         if self.can_consume():
             self.broker.block(self)
 
     def credit(self) -> None:
         """Use credit that may have come back: main sleeps only for want of it."""
-        if self._asleep is None or self in self.broker.blocked or not self.can_consume():
+        if not self._asleep or self in self.broker.blocked or not self.can_consume():
             return
         message, self._popped = self._popped, None
         if message is None:
-            self._wake(None, 0.0)
+            self._asleep = False
+            self._main.ring()
         else:
             self.world.n_pending -= 1
             self._deliver(message)
             self._wake(message, self.world.overheads.deliver_s)
 
-    def _wake(self, message: Message | None, delay_s: float) -> None:
-        asleep, self._asleep = self._asleep, None
-        if asleep is not None:
-            asleep.ring(delay_s, message)
+    def _wake(self, message: Message, delay_s: float) -> None:
+        if self._asleep:
+            self._asleep = False
+            self._main.ring(delay_s, message)
 
     def _deliver(self, message: Message) -> None:
-        self.broker.deliver(message)
-        self.delivered[message.tag] = message
+        """`QoS.append`: note the message in `unacked`, with the time it was received."""
+        self.broker.unacked[message] = self.env.now
+        self.delivered[message] = None
         if self._rotates:
             self.cycle.remove(message.kind.queue)
             self.cycle.append(message.kind.queue)
-            self.lists = self._brpop_keys()
+            self.lists = self._brpop_keys(tuple(self.cycle))
         self.record.delivered(message, self.name)
 
-    def _brpop_keys(self) -> list[deque[Message]]:
+    def _brpop_keys(self, cycle: tuple[str, ...]) -> list[deque[Message]]:
         """Return the lists in the order BRPOP looks at them: by priority step, then queue."""
-        broker = self.broker
-        is_sorted = broker.settings.queue_order_strategy == "sorted"
-        queues = sorted(self.cycle) if is_sorted else self.cycle
-        return [
-            broker.lists[step, queue]
-            for step in broker.settings.priority_steps
-            for queue in queues
-            if (step, queue) in broker.lists
-        ]
+        if cycle not in self._orders:
+            broker = self.broker
+            is_sorted = broker.settings.queue_order_strategy == "sorted"
+            self._orders[cycle] = [
+                broker.lists[step, queue]
+                for step in broker.settings.priority_steps
+                for queue in (sorted(cycle) if is_sorted else cycle)
+                if (step, queue) in broker.lists
+            ]
+        return self._orders[cycle]
 
     # --- receiving -------------------------------------------------------------------
 
@@ -157,54 +151,57 @@ class Worker:
         if message.expires_s is not None and self.env.now > message.expires_s:
             self.revoke(message)
         else:
-            self.record.message("received", message, self.name)
-            self.holds.admit(message)
+            self.record.received(message, self.name)
+            if message.eta_s is None and not self.holds.buckets:
+                self.pool.apply(message)
+            else:
+                self.holds.admit(message)
 
     def revoke(self, message: Message) -> None:
         """Drop an expired message, on receipt or when a process would begin it."""
         self.record.message("revoked", message, self.name, _EXPIRED)
         self.ack(message)
         self.world.finished(message.key)
+        self.world.look()
 
     # --- acknowledging ---------------------------------------------------------------
 
     def ack(self, message: Message) -> None:
-        """Acknowledge a message, which gives its prefetch credit back."""
-        self.broker.ack(message)
-        self.delivered.pop(message.tag, None)
-        self.record.message("acked", message, self.name)
-        if self._asleep is not None:
+        """Acknowledge a message, which gives its prefetch credit back.
+
+        `QoS.ack` drops the entry of this tag, even if it is a later owner's by now.
+        """
+        self.broker.unacked.pop(message, None)
+        self.delivered.pop(message, None)
+        self.record.acked(message, self.name)
+        if self._asleep:
             self.credit()
-        if not self.world.n_sources:
-            self.world.look()
 
     def ack_due(self, event: simpy.Event) -> None:
         """Acknowledge the message of an event, unless the worker has died meanwhile."""
         if self.is_alive:
-            self.ack(cast(Message, event.value))
+            self.ack(cast("Message", event.value))
+            self.world.look()
 
     def reject(self, message: Message) -> None:
         """Put a message at the back of its queue."""
-        self.delivered.pop(message.tag, None)
+        self.delivered.pop(message, None)
         self.broker.requeue(message, self.name)
         self.credit()
 
     # --- the visibility timeout ------------------------------------------------------
 
-    def sweeper(self) -> Generator[simpy.Event, Any, None]:
+    def sweeper(self) -> Steps:
         """Look for messages older than the visibility timeout, at once and then regularly."""
-        settings = self.broker.settings
+        alarm, settings = self._sweeper, self.broker.settings
         period_s = settings.unacked_restore_interval_s * settings.unacked_restore_throttle
-        try:
-            while True:
-                self.broker.sweep(self.name)
-                yield Timeout(self.env, period_s)
-                if self.pool.blocks_main:
-                    free = Alarm(self.env)
-                    self.holds.call_when_free(free.ring)
-                    yield free
-        except simpy.Interrupt:
-            return
+        while True:
+            self.broker.sweep(self.name)
+            alarm.ring(period_s)
+            yield
+            if self.pool.blocks_main:
+                self.holds.call_when_free(alarm.ring)
+                yield
 
     # --- the end of a life -----------------------------------------------------------
 
@@ -238,8 +235,9 @@ class Worker:
         if self.closing:
             return
         self.broker.blocked.pop(self, None)
-        for process in self._processes:
-            process.interrupt()
+        self._asleep = False
+        self._main.silence()
+        self._sweeper.silence()
 
     def leave(self) -> None:
         """Let the worker exit once its last child has finished and been acknowledged."""
@@ -253,8 +251,8 @@ class Worker:
         if self._popped is not None:  # Closing the channel reads the reply of its last BRPOP.
             self.world.n_pending -= 1
             self._deliver(self._popped)
-        for tag in list(self.delivered):
-            self.broker.restore(tag, self.name)
+        for message in list(self.delivered):
+            self.broker.restore(message, self.name)
         self.record.note("worker_exited", worker=self.name, detail={"exit": 0})
         self.world.n_pending -= 1
         self.world.look()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from operator import itemgetter
 from typing import Any
 
 import simpy
 
+from sandbox.engines.model.alarm import Alarm
 from sandbox.engines.model.broker import Broker, Kind, Message
 from sandbox.engines.model.chance import Chance
 from sandbox.engines.model.host import Host
@@ -21,25 +23,24 @@ from sandbox.schedule import Publication, schedule
 class World:
     """Virtual time, the parts that live in it, and the counts that tell when all is over.
 
-    ``n_running`` counts bodies under way, ``n_sources`` loads that may still publish,
-    ``n_pending`` things that will still happen: scheduled commands, starts, exits, sweeps.
+    ``n_sources`` counts loads that may still publish, ``n_pending`` things that will still
+    happen: scheduled commands, starts, exits, sweeps.
     """
 
-    def __init__(self, scenario: Scenario, overheads: Overheads) -> None:
+    def __init__(self, scenario: Scenario, overheads: Overheads, record: Record) -> None:
         self.scenario, self.overheads = scenario, overheads
-        self.env = simpy.Environment(initial_time=0.0)
-        self.record = Record(self.env)
+        self.env, self.record = record.env, record
         self.broker = Broker(self.env, scenario, self.record)
         self.hosts = {host.name: Host(self.env, host.n_cores) for host in scenario.hosts}
         self.schedule: list[Publication] = schedule(scenario)
         self.kinds = self._kinds()
-        self.results: dict[str, simpy.Event] = {}
+        self.results: dict[str, Alarm] = {}
         self.workers: dict[str, Worker] = {}
-        self.n_running = self.n_sources = self.n_pending = 0
+        self.n_sources = self.n_pending = 0
         self.on_quiet: Callable[[], None] = lambda: None
 
     def _kinds(self) -> dict[str, Kind]:
-        n_open = Counter(publication.type for publication in self.schedule)
+        n_open = Counter(map(itemgetter(1), self.schedule))  # by type
         return {
             task.name: Kind(
                 task,
@@ -51,9 +52,9 @@ class World:
 
     def first_message(self, kind: Kind, n: int) -> Message:
         """Return the message of a task that is published now, for the first time."""
-        life_s = kind.task.expires_s
-        expires_s = None if life_s is None else self.env.now + life_s
-        return Message(kind, n, f"{kind.name}/{n}", self.broker.new_tag(), 0, None, expires_s)
+        if kind.expires_s is None:
+            return Message(kind, n, self.broker.new_tag(), None)
+        return Message(kind, n, self.broker.new_tag(), self.env.now + kind.expires_s)
 
     def call_in(self, delay_s: float, then: Callable[..., None], *arguments: Any) -> None:
         """Call ``then`` in ``delay_s`` seconds."""
@@ -74,7 +75,7 @@ class World:
         """Tell a client of a closed load that its result is there."""
         waiting = self.results.pop(key, None)
         if waiting is not None:
-            waiting.succeed()
+            waiting.ring()
 
     @property
     def quiet(self) -> bool:
@@ -82,9 +83,9 @@ class World:
         return not (
             self.n_sources
             or self.n_pending
-            or self.n_running
             or self.broker.unacked
             or any(self.broker.lists.values())
+            or any(worker.is_alive and worker.pool.runs for worker in self.workers.values())
         )
 
     def look(self) -> None:
