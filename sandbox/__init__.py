@@ -6,6 +6,9 @@
 'drained'
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from sandbox.audit import audit
 from sandbox.draws import (
     Deterministic,
@@ -23,6 +26,17 @@ from sandbox.run import Event, Run
 from sandbox.scenario import AutoRetry, Broker, Host, Scenario, SelfRetry, TaskType, WorkerPool
 from sandbox.systems import load
 from sandbox.workbench import claims, compare, predict, run, start
+
+if TYPE_CHECKING:
+    from sandbox.capacity import counterfactual, what_if
+else:
+
+    def __getattr__(name: str) -> Any:
+        # They alone need numpy, a third of the time that importing all this would take.
+        if name in {"counterfactual", "what_if"}:
+            return getattr(import_module("sandbox.capacity"), name)
+        raise AttributeError(f"module 'sandbox' has no attribute {name!r}")
+
 
 __all__ = [
     "AutoRetry",
@@ -49,6 +63,7 @@ __all__ = [
     "audit",
     "claims",
     "compare",
+    "counterfactual",
     "empirical",
     "from_quantiles",
     "load",
@@ -56,4 +71,5 @@ __all__ = [
     "predict",
     "run",
     "start",
+    "what_if",
 ]

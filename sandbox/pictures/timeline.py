@@ -96,7 +96,7 @@ def _alt(run: Run) -> str:
 
 def _rows(run: Run) -> dict[tuple[str, int], int]:
     """Return the row of each process, counted from the top."""
-    most = {name: 0 for name in _workers(run)}
+    most = dict.fromkeys(_workers(run), 0)
     for name in run.scenario.worker_names:
         pool = run.scenario.pool_of(name)
         most[name] = pool.concurrency if pool else 0
