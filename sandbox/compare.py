@@ -145,14 +145,12 @@ class _Case:
     def half_width(self) -> float:
         """How far one further run on real workers may lie from the replications' mean.
 
-        The draws and the calibration vary independently, hence the root of squares; and
-        nobody is held to less than the tolerance, which draws without spread would ask for.
+        Nobody is held to less than the tolerance, which draws without spread would ask for.
         """
-        draws = self.prediction.half_width(self.name, self.n_rows)
-        if math.isnan(draws):
+        half = self.prediction.half_width(self.name, self.n_rows)
+        if math.isnan(half):
             return math.nan
-        tolerance = max(self.excuses(self.prediction.mean(self.name)).values())
-        return max(math.hypot(draws, self.calibration), tolerance)
+        return max(half, *self.excuses(self.prediction.mean(self.name)).values())
 
     @cached_property
     def bounds(self) -> tuple[float, float]:
@@ -203,7 +201,7 @@ class _Case:
         verdict: Verdict = "agree" if gap <= self.tolerance + _ROUNDING else "differ"
         return verdict, f"{shown(gap)} from the prediction on the same draws"
 
-    def _interval(self) -> _Opinion:
+    def _interval(self) -> _Opinion:  # noqa: PLR0911 - one line for each way out
         n, defined = len(self.prediction.replications), len(self.prediction.values(self.name))
         if math.isnan(self.measured) and defined < n:
             return "unknown", f"undefined in {n - defined} of {n} replications too"

@@ -18,7 +18,6 @@ from sandbox import (
     TaskType,
     WorkerPool,
     audit,
-    calibration,
     claims,
     compare,
     load,
@@ -27,7 +26,6 @@ from sandbox import (
 )
 from sandbox.engines import Session
 from sandbox.engines.live.broker import choose
-from sandbox.engines.live.calibrate import calibrate
 from sandbox.faults import At, OnEvent
 from sandbox.faults.kill_worker import KillWorker
 from sandbox.faults.skip import Skip
@@ -42,7 +40,7 @@ from sandbox.pictures import (
 )
 from sandbox.prediction import Prediction
 from sandbox.systems import get as system
-from sandbox.widgets import Panel as panel
+from sandbox.widgets import Panel as panel  # noqa: N813 - a lab calls it like a function
 
 __all__ = [
     "At",
@@ -103,9 +101,8 @@ def broker() -> str:
 
 
 def predict(scenario: Scenario) -> Prediction:
-    """Predict with this machine's overheads, which are measured first if need be (5 s)."""
-    stored, _ = calibration.read(choose(BROKER).kind.replace("url", "redis"))
-    return workbench.predict(scenario, overheads=stored or calibrate(BROKER))
+    """Predict with this machine's overheads, which are measured first if need be (10 s)."""
+    return workbench.predict(scenario, overheads=workbench.calibrated(BROKER))
 
 
 def model(scenario: Scenario) -> Run:

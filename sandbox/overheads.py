@@ -2,43 +2,75 @@
 
 from __future__ import annotations
 
-from sandbox.parts import NonNegative, Part, Probability
+from collections.abc import Mapping
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from sandbox.errors import ScenarioError, one_of
+from sandbox.parts import Part, Probability
+
+_Seconds = Annotated[float, Field(ge=0, le=3600, strict=True)]
+_Share = Annotated[float, Field(ge=0, le=100, strict=True)]
+_P_INSTANT = "p_instant_detection"
 
 
 class Overheads(Part):
     """Seconds that a task costs beside its own work, measured on no-op tasks only.
 
-    Never fitted to the scenario that is compared. ``relative_error`` is the half-width of
-    the calibration's own interval as a share of each figure.
+    Never fitted to the scenario that is compared. ``errors`` holds the half-width of a
+    figure's 95 % interval as a share of the figure; ``relative_error`` is that share for a
+    figure that ``errors`` does not name. Raises ScenarioError for an error of no figure.
 
-    >>> Overheads().publish_s > 0
-    True
+    >>> Overheads(errors={"publish_s": 0.1}).error("publish_s")
+    0.1
     """
 
-    publish_s: NonNegative = 0.002
+    round_trip_s: _Seconds = 0.0002
+    """One command to the broker and its answer; a part of most figures, added to none."""
+    publish_s: _Seconds = 0.002
     """A client's publish call: two tasks of one burst are this far apart."""
-    deliver_s: NonNegative = 0.002
+    deliver_s: _Seconds = 0.002
     """From a message's arrival in an idle broker to the worker's `received`, one at a time."""
-    dispatch_s: NonNegative = 0.001
+    dispatch_s: _Seconds = 0.001
     """From `received` by a worker with an idle process to `started` in that process."""
-    body_s: NonNegative = 0.002
+    dispatch_threads_s: _Seconds = 0.001
+    """The same in a worker whose pool is threads."""
+    body_s: _Seconds = 0.002
     """From `started` to `succeeded` of a task whose body does nothing: the stored result."""
-    finish_s: NonNegative = 0.002
+    finish_s: _Seconds = 0.002
     """From `succeeded` until the process can start the next task that waits for it."""
-    ack_s: NonNegative = 0.002
+    ack_s: _Seconds = 0.002
     """From `succeeded` until the late acknowledgement frees the prefetch credit."""
-    child_start_s: NonNegative = 0.03
-    """From the death of a child to its replacement's readiness, once noticed."""
-    worker_start_s: NonNegative = 0.6
+    child_start_s: _Seconds = 0.2
+    """From the notice that a child died to its replacement's readiness."""
+    worker_start_s: _Seconds = 0.6
     """From the order to start a worker to its readiness."""
-    p_instant_detection: Probability = 0.5
+    p_instant_detection: Probability = 0.4
     """Chance that a killed child is noticed at once, not at the next 5 s maintenance tick."""
-    detection_s: NonNegative = 0.1
+    detection_s: _Seconds = 0.04
     """From the kill to the notice, when it is noticed at once."""
-    sweep_s: NonNegative = 0.3
+    sweep_s: _Seconds = 0.3
     """From the order to skip until the sweep has restored the messages."""
-    relative_error: NonNegative = 0.25
+    errors: Mapping[str, _Share] = {}
+    relative_error: _Share = 0.25
     source: str = "defaults, not measured on this machine"
+
+    @model_validator(mode="after")
+    def _errors_are_of_figures(self) -> Self:
+        for name in self.errors:
+            if name not in self.figures():
+                raise ScenarioError(f"errors has {name!r}; allowed: {one_of(name, self.figures())}")
+        return self
+
+    @classmethod
+    def figures(cls) -> tuple[str, ...]:
+        """Return the names of what is measured: every duration, and the one chance."""
+        return tuple(name for name in cls.model_fields if name.endswith("_s") or name == _P_INSTANT)
+
+    def error(self, figure: str) -> float:
+        """Return the half-width of a figure's 95 % interval, as a share of the figure."""
+        return self.errors.get(figure, self.relative_error)
 
     def scaled(self, factor: float) -> Overheads:
         """Return the overheads with every duration multiplied by ``factor``.
@@ -46,5 +78,25 @@ class Overheads(Part):
         >>> Overheads(publish_s=0.002).scaled(2.0).publish_s
         0.004
         """
-        times = [name for name in type(self).model_fields if name.endswith("_s")]
-        return self.but(**{name: getattr(self, name) * factor for name in times})
+        return self.but(**{name: getattr(self, name) * factor for name in self._durations()})
+
+    def moved(self, by: float) -> Overheads:
+        """Return the overheads with every duration moved by ``by`` of its own half-widths.
+
+        1 is the costly end of every interval at once and -1 the cheap one, as on a machine
+        that is slower or faster altogether. The chance of an instant detection stays: the
+        few kills of one further run vary by that chance itself, not by what is known of it.
+
+        >>> Overheads(publish_s=0.002, errors={"publish_s": 0.5}).moved(1).publish_s
+        0.003
+        """
+        moved = {
+            # A factor and its inverse, so that no cost is moved below zero.
+            name: min(3600.0, getattr(self, name) * (1 + self.error(name)) ** by)
+            for name in self._durations()
+        }
+        return self.but(**moved)
+
+    @classmethod
+    def _durations(cls) -> tuple[str, ...]:
+        return tuple(name for name in cls.figures() if name != _P_INSTANT)

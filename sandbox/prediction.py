@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import math
 import statistics
 from collections.abc import Mapping, Sequence
@@ -20,14 +21,14 @@ LEVEL = 0.95
 """The chance that all rows of one further run lie in their intervals, if the model is right."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Prediction:
     """The model's runs of one scenario, as metrics.
 
     ``paired`` has the scenario's own draws, ``replications`` other seeds. ``wrong`` holds the
     paired run of models that are wrong on purpose, by name, and ``rejects`` the metrics that
-    must tell each apart. ``sensitivity`` holds the paired run with the overheads scaled by
-    1 ± their ``relative_error``. ``paired`` is None for a run with other draws.
+    must tell each apart. ``sensitivity`` holds the paired run with every overhead at one end
+    of its own interval: all cheap, all costly. ``paired`` is None for a run with other draws.
 
     Raises ValueError for ``rejects`` that name no wrong model or no metric.
     """
@@ -48,6 +49,18 @@ class Prediction:
             for name in names:
                 known(name)
 
+    def __repr__(self) -> str:
+        """Say what was predicted, from how many replications, with which calibration."""
+        return (
+            f"<Prediction of {self.scenario.name!r}: {len(self.replications)} replications, "
+            f"overheads: {self.overheads.source}>"
+        )
+
+    def _repr_html_(self) -> str:
+        """Show the table under the same words in a notebook."""
+        table: str = self.to_frame().to_html(float_format="{:.4g}".format)
+        return f"<p>{html.escape(repr(self)[1:-1])}</p>{table}"
+
     def values(self, name: str) -> list[float]:
         """Return a metric of each replication that defines it; ValueError for no metric."""
         known(name)
@@ -63,13 +76,24 @@ class Prediction:
         """Return the half-width of the prediction interval for one further run.
 
         Joint over ``rows`` metrics (Bonferroni), in the metric's unit; nan below two
-        replications. A count has at least the spread of its binomial or Poisson law; one that
-        was 0 in every replication, or all of the published tasks, has its Clopper-Pearson bound.
+        replications. The draws vary and the calibration may be off, independently, hence the
+        root of squares.
+        """
+        chance = 1 - (1 - LEVEL) / rows
+        # The overheads' own intervals are of LEVEL; a joint one asks for more of them, too.
+        normal = statistics.NormalDist()
+        stretch = normal.inv_cdf((1 + chance) / 2) / normal.inv_cdf((1 + LEVEL) / 2)
+        return math.hypot(self._draws_half_width(name, chance), stretch * self.spread(name))
+
+    def _draws_half_width(self, name: str, chance: float) -> float:
+        """Return how far one further run's draws may carry it from the mean.
+
+        A count has at least the spread of its binomial or Poisson law; one that was 0 in
+        every replication, or all of the published tasks, has its Clopper-Pearson bound.
         """
         values = self.values(name)
         if len(values) < 2:
             return math.nan
-        chance = 1 - (1 - LEVEL) / rows
         if METRICS[name].kind == "count" and name != "published":
             tasks = self.mean("published")
             return _count_half_width(values, tasks, chance)
@@ -95,12 +119,14 @@ class Prediction:
     def to_frame(self, rows: Sequence[str] | None = None) -> pd.DataFrame:
         """Return mean and joint 95 % prediction interval of each metric that is defined.
 
-        Columns: mean, low, high, unit, half_width_relative (inf for a mean of 0), n.
+        Columns: mean, low, high, unit, half_width_relative (inf for a mean of 0), n. Their
+        heading tells which calibration was used, and how old it is.
         """
         import pandas as pd
 
         names = [name for name in (METRICS if rows is None else rows) if self.values(name)]
-        columns = ["mean", "low", "high", "unit", "half_width_relative", "n"]
+        heads = ["mean", "low", "high", "unit", "half_width_relative", "n"]
+        columns = pd.Index(heads, name=self.overheads.source)
         table = [self._row(name, len(names)) for name in names]
         return pd.DataFrame(table, columns=columns, index=pd.Index(names, name="metric"))
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
-from sandbox import systems
+from sandbox import calibration, systems
 from sandbox.claims import ClaimVerdict, judge_claim
 from sandbox.compare import compare as compare_rows
 from sandbox.comparison import Comparison
@@ -65,25 +65,62 @@ def run(
     return session.close()
 
 
+def calibrated(broker: str = "auto", *, tell: Callable[[str], None] = lambda _: None) -> Overheads:
+    """Return this machine's overheads with ``broker``: stored, else measured first (10 s).
+
+    ``tell`` is called before measuring, with a sentence on why nothing stored is used.
+    """
+    stored, told = calibration.read(_calibrated_as(broker))
+    if stored is not None:
+        return stored
+    from sandbox.engines.live.calibrate import calibrate
+
+    tell(told)
+    return calibrate(broker)
+
+
+def known(broker: str = "auto") -> Overheads:
+    """Return this machine's overheads with ``broker`` as far as known; measure nothing.
+
+    They are the stored calibration, else defaults; ``source`` says which, and why.
+    """
+    return calibration.known(_calibrated_as(broker))
+
+
+def _calibrated_as(broker: str) -> str:
+    from sandbox.engines.live.broker import choose
+
+    choice = choose(broker)
+    return calibration.broker_name(choice.kind, choice.url)
+
+
+def overheads_of(measured: Run) -> Overheads:
+    """Return the overheads to predict a stored run with: the calibration of its broker."""
+    broker = str(measured.info.get("broker", "")).partition(" ")[0]
+    return calibration.known(broker if broker in {"redis", "fake"} else "redis")
+
+
 def predict(
     scenario: Scenario,
     *,
+    broker: str = "auto",
     budget_s: float = 4.0,
     overheads: Overheads | None = None,
-    on_progress: Callable[[float], None] = lambda share: None,
+    on_progress: Callable[[float], None] = lambda _: None,
 ) -> Prediction:
     """Return what the model says of a scenario, within ``budget_s`` seconds.
 
-    Without ``overheads`` the newest calibration of this machine is used, if there is one.
+    Without ``overheads`` it is what runs on ``broker`` that is predicted, with its stored
+    calibration, else with the defaults; ``prediction.overheads.source`` says which, and how
+    old it is. No worker is started.
     """
-    from sandbox.calibration import newest
     from sandbox.engines.predicting import predict as replicate
 
     system = systems.of_scenario(scenario)
     models = system.wrong if system is not None else {}
     return replicate(
         scenario,
-        overheads=newest() if overheads is None else overheads,
+        overheads=known(broker) if overheads is None else overheads,
         budget_s=budget_s,
         wrong={name: model.edit(scenario) for name, model in models.items()},
         rejects={name: model.rejected_by for name, model in models.items()},

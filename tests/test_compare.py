@@ -63,7 +63,7 @@ def predicted(
         paired=None if paired is None else metrics(makespan_s=paired),
         replications=tuple(metrics(makespan_s=at) for at in replications),
         wrong=wrong,
-        rejects={name: ("makespan_s",) for name in wrong},
+        rejects=dict.fromkeys(wrong, ("makespan_s",)),
         sensitivity=sensitivity,
         **more,
     )
@@ -178,10 +178,17 @@ def test_replications_without_spread_leave_the_tolerance_as_the_interval() -> No
 
 
 def test_the_calibrations_uncertainty_widens_the_interval_as_a_root_of_squares() -> None:
-    prediction = predicted(10.0, NARROW, sensitivity=(9.8, 10.2))
-    row = makespan(took(10.0), prediction)
-    draws = prediction.half_width("makespan_s")
-    assert row.high - 10.0 == pytest.approx(math.hypot(draws, 0.6))
+    surely, unsure = predicted(10.0, NARROW), predicted(10.0, NARROW, sensitivity=(9.9, 10.3))
+    draws = surely.half_width("makespan_s")
+    assert unsure.half_width("makespan_s") == pytest.approx(math.hypot(draws, 0.3))
+    assert surely.half_width("makespan_s") == pytest.approx(prediction_half_width(NARROW))
+
+
+def test_a_joint_interval_asks_more_of_the_calibration_too() -> None:
+    unsure = predicted(10.0, (10.0,) * 5, sensitivity=(9.9, 10.3))
+    for rows, quantile in ((1, 1.960), (5, 2.576)):
+        expected = 0.3 * quantile / 1.960
+        assert unsure.half_width("makespan_s", rows=rows) == pytest.approx(expected, rel=1e-3)
 
 
 def test_a_metric_that_some_replications_do_not_define_either_is_unknown() -> None:
@@ -431,7 +438,7 @@ def test_the_interval_of_zero_counts_is_clopper_pearsons() -> None:
     """0 lost of 20 x 100 tasks: at most 1 - 0.05^(1/2000) of the next 100, so none."""
     low, high = counted(20, 100.0, lost=(0.0,)).interval("lost")
     assert low == 0.0 and high == pytest.approx(100 * (1 - 0.05 ** (1 / 2000)))
-    assert 0.95 == pytest.approx(1 - (1 - zero_bound(2000)) ** 2000)
+    assert pytest.approx(1 - (1 - zero_bound(2000)) ** 2000) == 0.95
 
 
 def test_the_interval_of_all_counts_mirrors_that_of_zero() -> None:

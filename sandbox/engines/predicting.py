@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 
-from sandbox.engines.model import start
-from sandbox.metrics import Metrics, measure
+from sandbox.engines.model import collector_paused, start
+from sandbox.metrics import READ, Metrics, measure
 from sandbox.overheads import Overheads
 from sandbox.prediction import Prediction
 from sandbox.scenario import Scenario
@@ -18,9 +18,10 @@ _SEED_STEP = 7_919
 
 
 def _model(scenario: Scenario, overheads: Overheads) -> Metrics:
-    with start(scenario, overheads=overheads) as session:
+    with collector_paused():
+        session = start(scenario, overheads=overheads, kinds=READ)
         session.wait()
-    return measure(session.close())
+        return measure(session.close())
 
 
 def predict(  # noqa: PLR0913 - all but the scenario have defaults
@@ -30,10 +31,11 @@ def predict(  # noqa: PLR0913 - all but the scenario have defaults
     budget_s: float = 4.0,
     wrong: Mapping[str, Scenario] | None = None,
     rejects: Mapping[str, tuple[str, ...]] | None = None,
-    on_progress: Callable[[float], None] = lambda share: None,
+    on_progress: Callable[[float], None] = lambda _: None,
 ) -> Prediction:
-    """Return what the model says of ``scenario``: its paired run, then as many replications
-    as ``budget_s`` allows (at least 3), each with draws of its own.
+    """Return the model's paired run and as many replications as ``budget_s`` allows.
+
+    There are at least 3 replications, each with draws of its own.
 
     ``wrong`` are models that are wrong on purpose, and ``rejects`` the metrics that must tell
     them apart. ``on_progress`` is called with the share of the budget that is used.
@@ -42,7 +44,7 @@ def predict(  # noqa: PLR0913 - all but the scenario have defaults
     used = Overheads() if overheads is None else overheads
     paired = _model(scenario, used)
     wrongs = {name: _model(other, used) for name, other in (wrong or {}).items()}
-    sensitivity = tuple(_model(scenario, used.scaled(k)) for k in _sides(used))
+    sensitivity = tuple(_model(scenario, used.moved(by)) for by in (-1, 1))
     replications: list[Metrics] = []
     while len(replications) < _MOST:
         share = (time.monotonic() - began) / budget_s
@@ -54,7 +56,3 @@ def predict(  # noqa: PLR0913 - all but the scenario have defaults
     return Prediction(
         scenario, used, paired, tuple(replications), wrongs, rejects or {}, sensitivity
     )
-
-
-def _sides(overheads: Overheads) -> tuple[float, float]:
-    return 1 - min(0.9, overheads.relative_error), 1 + overheads.relative_error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -21,17 +22,20 @@ class Tail:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._at: dict[Path, int] = {}
+        self._at: dict[str, int] = {}
 
     def read(self) -> list[dict[str, Any]]:
         """Return the complete new lines of all files, as they were written."""
         lines: list[dict[str, Any]] = []
-        for path in self._folder.glob("*.jsonl"):
-            with path.open("rb") as file:
-                file.seek(self._at.get(path, 0))
+        with os.scandir(self._folder) as entries:
+            grown = [x.path for x in entries if x.stat().st_size > self._at.get(x.path, 0)]
+        for path in grown:
+            at = self._at.get(path, 0)
+            with Path(path).open("rb") as file:
+                file.seek(at)
                 data = file.read()
             end = data.rfind(b"\n") + 1
-            self._at[path] = self._at.get(path, 0) + end
+            self._at[path] = at + end
             lines += [json.loads(line) for line in data[:end].splitlines()]
         return lines
 

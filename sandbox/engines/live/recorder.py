@@ -1,9 +1,9 @@
-"""The recorder: one line for each event, one write for each line, into files that survive SIGKILL.
+"""The recorder: hooks that write one line for each event of a worker, client or operator.
 
-Each process that Celery runs in appends to a file of its own (a worker's children share
-their worker's), stamped with the monotonic clock that all processes of a host share. Celery's
-signals give part of the moments; the rest needs hooks on a few named methods of Celery and
-kombu 5.7, and ``missing_hooks`` says which event kinds another version cannot give.
+Each process that Celery runs in appends to a file of its own (a child to that of its slot),
+stamped with the monotonic clock that all processes of a host share. Celery's signals give
+part of the moments; the rest needs hooks on a few named methods of Celery and kombu 5.7, and
+``missing_hooks`` says which event kinds another version cannot give.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 from functools import wraps
-from pathlib import Path
 from typing import Any
+
+from sandbox.engines.live.writer import Writer as Writer  # noqa: PLC0414 - used from here
 
 HOOKS = {
     "kombu.transport.redis:QoS.append": ("delivered",),
@@ -30,8 +31,12 @@ HOOKS = {
     "celery.worker.consumer.consumer:Consumer.apply_eta_task": ("eta_released",),
     "celery.worker.consumer.consumer:Consumer._limit_post_eta": ("eta_released",),
     "celery.worker.request:Request.on_failure": ("child_lost",),
+    "celery.concurrency.asynpool:AsynPool._create_worker_process": ("_child_forking",),
 }
-"""Every method of Celery or kombu that is hooked, and the event kinds that come from it."""
+"""Every method of Celery or kombu that is hooked, and the kinds of lines that come from it.
+
+A kind that begins with an underscore is a note: it is no event of the run.
+"""
 
 
 def _resolve(path: str) -> tuple[Any, str]:
@@ -57,26 +62,6 @@ def missing_hooks(hooks: dict[str, tuple[str, ...]] | None = None) -> dict[str, 
         except (ImportError, AttributeError):
             missing[path] = kinds
     return missing
-
-
-class Writer:
-    """Appends events to one file. A line is one ``write`` call, so SIGKILL cannot tear it."""
-
-    def __init__(self, path: Path, worker: str | None = None) -> None:
-        self.worker = worker
-        self._fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-
-    def write(self, kind: str, *, at: float | None = None, **fields: Any) -> None:
-        """Append one event; ``at`` is a monotonic time (s), now by default."""
-        event: dict[str, Any] = {"t": time.monotonic() if at is None else at, "kind": kind}
-        if self.worker is not None:
-            event["worker"] = self.worker
-        event |= {name: value for name, value in fields.items() if value is not None}
-        os.write(self._fd, (json.dumps(event, separators=(",", ":")) + "\n").encode())
-
-    def close(self) -> None:
-        """Close the file; only needed where a process outlives the session."""
-        os.close(self._fd)
 
 
 def record_publishing(writer: Writer) -> None:
@@ -120,11 +105,9 @@ def record_sweeps(writer: Writer) -> None:
     _Main(writer).hook("kombu.")
 
 
-def _slot() -> int:
-    """Return which of its worker's processes (or threads) this is, from 0."""
-    from billiard import current_process
-
-    index = getattr(current_process(), "index", None)
+def _slot(process: Any) -> int:
+    """Return which of its worker's processes (or threads) runs this; billiard's ``process``."""
+    index = getattr(process, "index", None)
     if index is not None:
         return int(index)
     _, _, number = threading.current_thread().name.rpartition("_")
@@ -133,22 +116,32 @@ def _slot() -> int:
 
 def _record_executions(writer: Writer) -> None:
     """Write what happens to a task's body, in the process (or thread) that runs it."""
+    from billiard import current_process
     from celery import signals
 
-    def where(task: Any) -> dict[str, Any]:
+    def write(kind: str, task: Any, more: str = "") -> None:
         request = task.request
         tag = (request.properties or {}).get("delivery_tag")
-        return {"task": request.id, "slot": _slot(), "tag": tag, "retry": request.retries}
+        if tag is not None:  # else it was called, not delivered
+            more = f',"slot":{_slot(current_process())},"retry":{request.retries}{more}'
+            writer.write_task(kind, request.id, tag, more)
 
     def started(task: Any, **_rest: Any) -> None:
-        writer.write("started", **where(task), detail={"pid": os.getpid()})
+        write("started", task, f',"detail":{{"pid":{os.getpid()}}}')
 
     def succeeded(sender: Any, **_rest: Any) -> None:
-        writer.write("succeeded", **where(sender))
+        write("succeeded", sender)
 
     def retried(sender: Any, reason: Any = None, **_rest: Any) -> None:
-        writer.write("retried", **where(sender), detail={"error": str(reason)[:200]})
+        write("retried", sender, f',"detail":{{"error":{json.dumps(str(reason)[:200])}}}')
 
+    def up(**_rest: Any) -> None:
+        slot = getattr(current_process(), "index", None)
+        if slot is not None:
+            writer.branch(str(slot))
+        writer.write("_child_up")
+
+    signals.worker_process_init.connect(up, weak=False)
     signals.task_prerun.connect(started, weak=False)
     signals.task_success.connect(succeeded, weak=False)
     signals.task_retry.connect(retried, weak=False)
@@ -191,7 +184,7 @@ class _Main:
     def _received(self, request: Any, **_rest: Any) -> None:
         tag = request.message.delivery_tag
         self.tags[request.id] = tag
-        self.writer.write("received", task=request.id, tag=tag)
+        self.writer.write_task("received", request.id, tag)
         if request.eta:
             self.writer.write("eta_held", task=request.id, tag=tag)
 
@@ -202,6 +195,8 @@ class _Main:
 
     def _failed(self, sender: Any, task_id: str, exception: BaseException, **_rest: Any) -> None:
         """Write a task's final failure: by its child, or by main when the child is gone."""
+        from billiard import current_process
+
         request = sender.request
         here = not isinstance(exception, _lost())
         tag = (request.properties or {}).get("delivery_tag") if here else self.tags.get(task_id)
@@ -211,7 +206,7 @@ class _Main:
         self.writer.write(
             "failed",
             task=task_id,
-            slot=_slot() if here else None,
+            slot=_slot(current_process()) if here else None,
             tag=tag,
             retry=request.retries if here else None,
             detail={"error": f"{type(exception).__name__}: {exception}"[:200]},
@@ -224,11 +219,9 @@ class _Main:
             task, at = message.headers.get("id"), time.monotonic()
             result = original(qos, message, delivery_tag)
             if task is not None:
-                queue = message.delivery_info.get("routing_key")
-                retry = message.headers.get("retries") or 0
-                self.writer.write(
-                    "delivered", at=at, task=task, tag=delivery_tag, queue=queue, retry=retry
-                )
+                queue = json.dumps(message.delivery_info.get("routing_key"))
+                more = f',"queue":{queue},"retry":{message.headers.get("retries") or 0}'
+                self.writer.write_task("delivered", task, delivery_tag, more, at)
             return result
 
         return append
@@ -242,7 +235,7 @@ class _Main:
             task, at = self._task_of(qos, delivery_tag), time.monotonic()
             result = original(qos, delivery_tag)
             if task is not None:
-                self.writer.write("acked", at=at, task=task, tag=delivery_tag)
+                self.writer.write_task("acked", task, delivery_tag, at=at)
             return result
 
         return ack
@@ -337,12 +330,16 @@ class _Main:
 
         return on_failure
 
+    def _wrap_create_worker_process(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def create_worker_process(pool: Any, index: int) -> Any:
+            # For a lost child, this is the moment at which its death has been noticed.
+            self.writer.write("_child_forking")
+            return original(pool, index)
+
+        return create_worker_process
+
 
 def _lost() -> tuple[type[BaseException], ...]:
-    from billiard.exceptions import (
-        Terminated,
-        TimeLimitExceeded,
-        WorkerLostError,
-    )
+    from billiard.exceptions import Terminated, TimeLimitExceeded, WorkerLostError
 
     return (WorkerLostError, Terminated, TimeLimitExceeded)

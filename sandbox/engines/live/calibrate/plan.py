@@ -1,0 +1,47 @@
+"""What a calibration runs: no-op tasks on idle workers, on busy ones, and held ones."""
+
+from __future__ import annotations
+
+from sandbox.loads import Burst, Trace
+from sandbox.scenario import Scenario, TaskType, WorkerPool
+
+VICTIMS = WorkerPool(
+    name="victim", n_workers=2, concurrency=1, prefetch_multiplier=1, queues=("held",)
+)
+"""The workers that are broken: each holds a message that its rate limit keeps from running."""
+
+N_BURST, N_WARM_UP = 120, 4
+_N_PACED = 30
+_GAP_S = 0.04
+_WARM_UP_S = 0.3
+_N_HELD = 24
+
+
+def no_ops() -> Scenario:
+    """Return no-op tasks, first one at a time on idle workers, then all at once."""
+    pace = tuple(_WARM_UP_S + _GAP_S * i for i in range(_N_PACED))
+    names = {"idle": "celery", "busy": "celery", "threads": "threads"}
+    held = TaskType(name="held", queue="held", acks_late=True, rate_limit="1/h")
+    workers = WorkerPool(n_workers=2, concurrency=2, prefetch_multiplier=1)
+    threads = WorkerPool(name="threads", pool="threads", concurrency=2, queues=("threads",))
+    return Scenario(
+        name="calibration",
+        queues=("celery", "threads", "held"),
+        tasks=(
+            *(TaskType(name=name, queue=queue, acks_late=True) for name, queue in names.items()),
+            held,
+        ),
+        workers=(workers, threads, VICTIMS),
+        # The first tasks pay for each child's lazy imports and connections; they are not used.
+        loads=(
+            Burst(task="busy", n=12),
+            Burst(task="threads", n=N_WARM_UP),
+            Burst(task="held", n=_N_HELD),
+            Trace(task="idle", at_s=pace),
+            # Between two of the others, so that each finds the machine idle.
+            Trace(task="threads", at_s=tuple(at + _GAP_S / 2 for at in pace)),
+            Burst(task="busy", n=N_BURST, at_s=pace[-1] + 0.15),
+        ),
+        horizon_s=pace[-1] + 1.0,
+        deadline_s=30.0,
+    )
