@@ -7,10 +7,10 @@ AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help lab demo test notebooks browser bench lint clean
+.PHONY: help lab demo test notebooks browser bench kill malformed lint wheelhouse wheelhouse-test clean
 
 help:  ## print this help
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # uv is a fast installer; it is itself installed inside the virtual environment.
 $(BIN)/uv:
@@ -36,8 +36,13 @@ demo: $(VENV)/.base  ## the main job in the terminal: predict, run, crash, compa
 	$(BIN)/sandbox demo
 
 test: $(VENV)/.dev  ## all tests (within 10 minutes on 2 cores)
-	$(BIN)/python -m pytest tests --ignore tests/browser
-	$(BIN)/python -m pytest --nbval notebooks/00-start-here.ipynb
+	$(BIN)/python -m pytest tests --ignore tests/browser --ignore tests/offline
+	$(BIN)/python -m pytest --nbval notebooks/00-start-here.ipynb notebooks/20-capacity.ipynb
+
+# Seeds differ each time; the one used is printed, and SEED=… takes it again.
+malformed: SEED ?= $(shell date +%s)
+malformed: $(VENV)/.dev  ## 10,000 malformed scenarios, runs, calibrations, command lines
+	MALFORMED=2500 $(BIN)/python -m pytest tests/malformed -v --hypothesis-seed=$(SEED)
 
 notebooks: $(VENV)/.dev  ## build the notebooks from their sources and verify them
 	$(BIN)/python tools/build_notebooks.py
@@ -46,13 +51,26 @@ notebooks: $(VENV)/.dev  ## build the notebooks from their sources and verify th
 browser: $(VENV)/.dev  ## drive the notebook in a real JupyterLab in headless Chromium
 	$(BIN)/python -m pytest tests/browser
 
-bench: $(VENV)/.dev  ## side-by-side ratios, the README's table
+$(VENV)/.bench: $(VENV)/.dev
+	$(INSTALL) -e '.[bundled,dev,bench]'
+	@touch $@
+
+bench: $(VENV)/.bench  ## side-by-side ratios, the README's table
 	$(BIN)/python -m benchmarks --write
+
+kill: $(VENV)/.dev  ## kill every part of a session 20 times at random moments; nothing may be left
+	SANDBOX_KILL_ROUNDS=20 SANDBOX_KILL_GRACE_S=2 $(BIN)/python -m pytest tests/kill -s
 
 lint: $(VENV)/.dev  ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+wheelhouse: $(VENV)/.base  ## a folder that installs without internet: dist/wheelhouse
+	$(BIN)/python tools/wheelhouse.py
+
+wheelhouse-test: $(VENV)/.dev wheelhouse  ## make it, install from it without a network, use it
+	$(BIN)/python -m pytest tests/offline
 
 clean:  ## remove the virtual environment and what tools have left
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
