@@ -19,6 +19,9 @@ class Claim:
 
     ``judge`` returns None where the metrics cannot tell. ``metric`` names the number to show.
     A verdict on a claim is not one on agreement: both engines may agree that a claim is wrong.
+
+    >>> Claim("it is quick", "a blog", lambda metrics: metrics.value("mean_wait_s") < 1).source
+    'a blog'
     """
 
     text: str
@@ -29,7 +32,12 @@ class Claim:
 
 @dataclass(frozen=True)
 class ClaimVerdict:
-    """The verdict on a claim, with the predicted and the measured number (nan without one)."""
+    """The verdict on a claim, with the predicted and the measured number (nan without one).
+
+    >>> quick = Claim("it is quick", "a blog", lambda metrics: None)
+    >>> print(ClaimVerdict(quick, "not testable here", predicted=math.nan, measured=math.nan))
+    'it is quick' [a blog]: not testable here
+    """
 
     claim: Claim
     verdict: Answer

@@ -1,5 +1,6 @@
 """Loads: where tasks come from. Times are seconds after all workers are ready."""
 
+
 from __future__ import annotations
 
 import math
@@ -84,7 +85,7 @@ class Trace(Part):
 
     kind: Literal["trace"] = "trace"
     task: Name
-    at_s: tuple[NonNegative, ...]
+    at_s: Annotated[tuple[NonNegative, ...], Field(max_length=1_000_000)]
 
     def expected_n(self, horizon_s: float) -> float:
         """Return how many tasks are expected before ``horizon_s``."""
@@ -106,7 +107,9 @@ class Rates(Part):
 
     kind: Literal["rates"] = "rates"
     task: Name
-    steps: Annotated[tuple[tuple[NonNegative, NonNegative], ...], Field(min_length=1)]
+    steps: Annotated[
+        tuple[tuple[NonNegative, NonNegative], ...], Field(min_length=1, max_length=100_000)
+    ]
 
     @model_validator(mode="after")
     def _ascending(self) -> Rates:
@@ -130,8 +133,8 @@ class Rates(Part):
         unit = Exponential(mean_s=1.0)
         due = unit.quantile(next(draws))
         ends = [start for start, _ in self.steps[1:]] + [math.inf]
-        for (start, rate), end in zip(self.steps, ends, strict=True):
-            stop = min(end, horizon_s)
+        for (begins_s, rate), end in zip(self.steps, ends, strict=True):
+            start, stop = begins_s, min(end, horizon_s)
             # `due` is the next arrival on the clock of expected arrivals, which runs at `rate`.
             while rate and start + due / rate < stop:
                 start += due / rate

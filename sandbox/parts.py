@@ -2,27 +2,84 @@
 
 from __future__ import annotations
 
+import json
+import stat
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from sandbox.errors import ScenarioError, one_of
+from sandbox.errors import ScenarioError, one_of, shown
 
-NonNegative = Annotated[float, Field(ge=0, strict=True)]
-Positive = Annotated[float, Field(gt=0, strict=True)]
+MOST = 1_000_000_000
+"""The largest number a part may hold: as seconds, 31 years."""
+LEAST = 1e-9
+"""The smallest number a part may hold where it must be above 0: as seconds, a nanosecond."""
+
+NonNegative = Annotated[float, Field(ge=0, le=MOST, strict=True)]
+Positive = Annotated[float, Field(ge=LEAST, le=MOST, strict=True)]
 Probability = Annotated[float, Field(ge=0, le=1, strict=True)]
-Count = Annotated[int, Field(ge=1, strict=True)]
-CountOrZero = Annotated[int, Field(ge=0, strict=True)]
-Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[A-Za-z0-9_.@-]+$")]
+Count = Annotated[int, Field(ge=1, le=MOST, strict=True)]
+CountOrZero = Annotated[int, Field(ge=0, le=MOST, strict=True)]
+# Names become names of files, keys in Redis and arguments of Celery's commands.
+_NAME = r"^[A-Za-z0-9_][A-Za-z0-9_.@-]*$"
+Name = Annotated[str, Field(min_length=1, max_length=100, pattern=_NAME)]
+_IMPORT_PATH = r"^[A-Za-z_][A-Za-z0-9_.]*(:[A-Za-z_][A-Za-z0-9_]*)?$"
+ImportPath = Annotated[str, Field(max_length=200, pattern=_IMPORT_PATH)]
+"""A module and, after a colon, the name of the app in it: what Celery takes after -A."""
 
-_SHOWN = 60
+_PATTERNS = {
+    _NAME: "allowed: letters, digits and _ . @ -, the last three not first",
+    _IMPORT_PATH: "allowed: a module and a name in it, such as 'proj.celery:app'",
+}
+
 _PLAIN = {
     "model_attributes_type": "allowed: an object",
     "model_type": "allowed: an object",
-    "string_pattern_mismatch": "allowed: letters, digits and _ . @ -",
     "string_unicode": "allowed: text",
     "tuple_type": "allowed: a list",
 }
+
+
+def read_text(path: Path, *, most_bytes: int) -> str:
+    """Return what a file holds; a ValueError says in a few words why it cannot be read.
+
+    A pipe or a device is no file: it could be waited for, or read, without end.
+    """
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise ValueError("it is no file")
+        if status.st_size > most_bytes:
+            raise ValueError(f"it has {status.st_size:,} bytes; allowed: up to {most_bytes:,}")
+        return path.read_text(encoding="utf-8")
+    except OSError as exc:
+        raise ValueError(exc.strerror or str(exc)) from None
+    except UnicodeDecodeError as exc:
+        raise ValueError(f"byte {exc.start} is not UTF-8") from None
+
+
+def read_json(text: str) -> Any:
+    """Return what JSON says; a ValueError says in a few words why it cannot be read.
+
+    >>> read_json('{"seed": 7}')
+    {'seed': 7}
+    """
+    try:
+        return json.loads(text, object_pairs_hook=_keys_once)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def _keys_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object of JSON; a key that is there twice would silently hide a value."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = next(key for key, n in Counter(key for key, _ in pairs).items() if n > 1)
+        raise ValueError(f"{shown(twice)} is there twice in one object")
+    return found
 
 
 class Part(BaseModel):
@@ -67,8 +124,15 @@ def _sentence(exc: ValidationError, part: type[BaseModel]) -> str:
         allowed = _tags(part.model_fields[str(error["loc"][0])].annotation, tag)
         near = kind if isinstance(kind, str) else ""
         return f"{where}.{tag} is {shown(kind)}; allowed: {one_of(near, allowed)}"
-    reason = _PLAIN.get(error["type"], error["msg"].removeprefix("Value error, "))
+    reason = _reason(error["type"], context, error["msg"].removeprefix("Value error, "))
     return f"{where or 'a key'} is {shown(value)}: {reason[0].lower()}{reason[1:]}"
+
+
+def _reason(kind: str, context: Mapping[str, Any], message: str) -> str:
+    """Return what is allowed: in our own words where pydantic's are not a reader's."""
+    if context.get("ge") == LEAST:
+        return f"must be greater than 0, from {LEAST:g} to {MOST:,}"
+    return _PATTERNS.get(context.get("pattern", ""), _PLAIN.get(kind, message))
 
 
 def _tags(annotation: object, tag: str) -> set[str]:
@@ -81,14 +145,6 @@ def _tags(annotation: object, tag: str) -> set[str]:
 def _where(location: tuple[int | str, ...]) -> str:
     """Write a place as a reader would, ``loads[0]``, without pydantic's union tags."""
     field, *rest = location or ("",)
-    name = field if str(field).isidentifier() or not location else shown(field)
+    plain = str(field).isidentifier() and len(str(field)) <= 100
+    name = field if plain or not location else shown(field)
     return str(name) + "".join(f"[{step}]" for step in rest if isinstance(step, int))
-
-
-def shown(value: object) -> str:
-    """Return a value as an error shows it: on one line, and not all of a long one."""
-    try:
-        text = repr(value)
-    except (RecursionError, ValueError):  # nested too deeply, or too many digits
-        return f"a {type(value).__name__}"
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"

@@ -12,15 +12,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
 
-from sandbox.errors import RunError, ScenarioError
+from sandbox.errors import RunError, ScenarioError, one_of, shown
 from sandbox.fold import Fold
-from sandbox.parts import NonNegative, shown
+from sandbox.parts import NonNegative, read_json, read_text
 from sandbox.scenario import Scenario
 
 if TYPE_CHECKING:
     import pandas as pd
 
 FORMAT_VERSION = 1
+_MOST_HEAD_BYTES = 100_000_000
+_MOST_EVENTS_BYTES = 4_000_000_000
 
 KINDS = {
     "sent": "a client, or a worker that retries, is about to publish the task",
@@ -125,11 +127,14 @@ class Run:
             "info": self.info,
             "scenario": self.scenario.model_dump(mode="json"),
         }
-        (path / "run.json").write_text(json.dumps(head, indent=1), encoding="utf-8")
-        with (path / "events.jsonl").open("w", encoding="utf-8") as file:
+        # Each under its name when it is whole: who is killed meanwhile leaves no torn file.
+        with (path / "events.part").open("w", encoding="utf-8") as file:
             for event in self.events:
                 known = {k: v for k, v in event._asdict().items() if v is not None}
                 file.write(json.dumps(known, separators=(",", ":")) + "\n")
+        (path / "events.part").replace(path / "events.jsonl")
+        (path / "run.part").write_text(json.dumps(head, indent=1), encoding="utf-8")
+        (path / "run.part").replace(path / "run.json")
         return path
 
     @classmethod
@@ -137,9 +142,9 @@ class Run:
         """Read a run that ``save`` wrote; raises RunError with the file and line at fault."""
         path = Path(folder)
         try:
-            head = json.loads((path / "run.json").read_text(encoding="utf-8"))
-            lines = (path / "events.jsonl").read_text(encoding="utf-8").splitlines()
-        except (OSError, ValueError, RecursionError) as exc:
+            head = read_json(read_text(path / "run.json", most_bytes=_MOST_HEAD_BYTES))
+            lines = read_text(path / "events.jsonl", most_bytes=_MOST_EVENTS_BYTES).splitlines()
+        except ValueError as exc:
             raise RunError(f"{path} is not a stored run: {exc}") from None
         if not isinstance(head, dict) or head.get("format_version") != FORMAT_VERSION:
             raise RunError(f"{path / 'run.json'} is not of format_version {FORMAT_VERSION}")
@@ -175,6 +180,7 @@ COLUMNS = {
 }
 
 _MOST = 2**53
+_LONGEST = 300
 _DETAIL: dict[tuple[str, str], tuple[TypeAdapter[Any], str]] = {
     ("control", "arguments"): (TypeAdapter(dict[str, Any]), "an object"),
     ("control", "seconds"): (TypeAdapter(NonNegative), "seconds"),
@@ -206,19 +212,10 @@ def _read_event(line: str, where: str) -> Event:
     if not isinstance(data, dict) or not {"t_s", "kind"} <= data.keys():
         raise RunError(f"{where} is not an event: it needs at least t_s and kind")
     for key, value in data.items():
-        if key not in _TYPES:
-            raise RunError(
-                f"{where} has the unknown key {shown(key)}; allowed: {', '.join(_TYPES)}"
-            )
-        if not isinstance(value, _TYPES[key]) or isinstance(value, bool):
-            types = " or ".join(kind.__name__ for kind in _TYPES[key])
-            raise RunError(f"{where}: {key} is {shown(value)}; allowed: {types}")
-        if isinstance(value, int) and key != "t_s" and not 0 <= value < _MOST:
-            raise RunError(f"{where}: {key} is {shown(value)}; allowed: 0 to {_MOST - 1}")
+        _check_value(key, value, where)
     if data["kind"] not in KINDS:
-        raise RunError(f"{where}: kind is {shown(data['kind'])}; allowed: {', '.join(KINDS)}")
-    if not -_MOST < data["t_s"] < _MOST:
-        raise RunError(f"{where}: t_s is {shown(data['t_s'])}, which is no time")
+        allowed = one_of(data["kind"], KINDS)
+        raise RunError(f"{where}: kind is {shown(data['kind'])}; allowed: {allowed}")
     for (kind, name), (adapter, allowed) in _DETAIL.items():
         if data["kind"] == kind and name in data.get("detail", {}):
             try:
@@ -227,6 +224,25 @@ def _read_event(line: str, where: str) -> Event:
                 value = shown(data["detail"][name])
                 raise RunError(f"{where}: detail.{name} is {value}; allowed: {allowed}") from None
     return Event(**data)
+
+
+def _check_value(key: str, value: Any, where: str) -> None:
+    """Refuse what no engine writes: it becomes a column of a table, or a time on an axis."""
+    if key not in _TYPES:
+        raise RunError(f"{where} has the unknown key {shown(key)}; allowed: {one_of(key, _TYPES)}")
+    kinds: Any = _TYPES[key]
+    if not isinstance(value, kinds) or isinstance(value, bool):
+        types = " or ".join(kind.__name__ for kind in kinds)
+        raise RunError(f"{where}: {key} is {shown(value)}; allowed: {types}")
+    if key == "t_s":
+        if not -_MOST < value < _MOST:
+            raise RunError(f"{where}: t_s is {shown(value)}, which is no time")
+    elif isinstance(value, int) and not 0 <= value < _MOST:
+        raise RunError(f"{where}: {key} is {shown(value)}; allowed: 0 to {_MOST - 1}")
+    elif isinstance(value, str) and not (len(value) <= _LONGEST and value.isprintable()):
+        raise RunError(
+            f"{where}: {key} is {shown(value)}; allowed: one line of up to {_LONGEST} characters"
+        )
 
 
 def broken_laws(run: Run) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections import Counter
 from collections.abc import Sequence
@@ -10,17 +9,38 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
 
-from pydantic import ConfigDict, Field, TypeAdapter, field_validator, model_validator
+from pydantic import ConfigDict, Field, TypeAdapter, model_validator
 
-from sandbox.draws import Deterministic, Distribution
-from sandbox.errors import ScenarioError, one_of
+from sandbox.errors import ScenarioError, one_of, shown
 from sandbox.faults import FAULTS, Fault
 from sandbox.loads import BeatEntry, Closed, Load
-from sandbox.parts import Count, CountOrZero, Name, NonNegative, Part, Positive, Probability, shown
-from sandbox.rates import parse_rate
+from sandbox.parts import (
+    Count,
+    CountOrZero,
+    ImportPath,
+    Name,
+    NonNegative,
+    Part,
+    Positive,
+    read_json,
+    read_text,
+)
+from sandbox.tasks import AutoRetry, Priority, Retry, SelfRetry, TaskType
+
+__all__ = [
+    "SCHEMA_VERSION", "AutoRetry", "Broker", "Host", "Retry", "Scenario", "SelfRetry",
+    "TaskType", "WorkerPool", "json_schema",
+]  # fmt: skip
 
 SCHEMA_VERSION: Literal[1] = 1
-MOST_TASKS = 10_000_000
+MOST_TASKS = 1_000_000
+"""What loads and beat may publish together: a record of more does not fit into memory."""
+MOST_PROCESSES = 10_000
+"""How many slots the workers may have together."""
+_MOST_PARTS = 1000
+_MOST_BYTES = 100_000_000
+_RESERVED = ("unacked", "unacked_index", "unacked_mutex")
+"""Keys of kombu's own in Redis, where a queue is a key too."""
 
 if TYPE_CHECKING:
     AnyFault = Fault
@@ -28,89 +48,11 @@ else:
     AnyFault = Annotated[Union[tuple(FAULTS.values())], Field(discriminator="kind")]  # noqa: UP007 - built from the registry
 
 
-class SelfRetry(Part):
-    """``self.retry(countdown=…)`` in the task's body, up to the task's own ``max_retries``.
-
-    The countdown before retry n (0 = first) is ``countdown_s * factor ** n``, without jitter.
-
-    >>> SelfRetry(max_retries=3, countdown_s=60.0, factor=2.0).countdown(2)
-    240.0
-    """
-
-    kind: Literal["self"] = "self"
-    max_retries: CountOrZero = 3
-    countdown_s: NonNegative = 180.0
-    factor: Positive = 1.0
-
-    def countdown(self, retry: int) -> float:
-        """Return the countdown (s) before retry ``retry`` (0 = the first)."""
-        return self.countdown_s * self.factor**retry
-
-
-class AutoRetry(Part):
-    """``autoretry_for=(Exception,)``, with Celery's backoff in whole seconds.
-
-    With ``backoff_s`` the countdown before retry n is ``min(backoff_max_s, backoff_s * 2**n)``,
-    and with ``jitter`` any whole number of seconds from 0 to that. Without it, the fixed
-    ``countdown_s``. Source: celery/app/autoretry.py, celery/utils/time.py.
-
-    >>> AutoRetry(backoff_s=1, backoff_max_s=600, jitter=True).ceiling(3)
-    8
-    """
-
-    kind: Literal["auto"] = "auto"
-    max_retries: CountOrZero = 3
-    backoff_s: Count | None = None
-    backoff_max_s: Count = 600
-    jitter: bool = True
-    countdown_s: NonNegative = 180.0
-
-    def ceiling(self, retry: int) -> int:
-        """Return the longest countdown (whole s) before retry ``retry``, with backoff."""
-        return int(min(self.backoff_max_s, (self.backoff_s or 1) * 2**retry))
-
-
-Retry = Annotated[SelfRetry | AutoRetry, Field(discriminator="kind")]
-
-
-class TaskType(Part):
-    """One kind of task: where it goes, how long its work takes, how it fails and is retried.
-
-    ``retries`` are tried in order: an attempt that fails for the n-th time is retried by the
-    first whose ``max_retries`` is above n - 1, as ``self.retry`` inside an autoretried task is.
-
-    >>> TaskType(name="resize", service=Deterministic(value_s=0.2)).queue
-    'celery'
-    """
-
-    name: Name
-    queue: Name = "celery"
-    service: Distribution = Deterministic(value_s=0.0)
-    work: Literal["wait", "cpu"] = "wait"
-    acks_late: bool = False
-    reject_on_worker_lost: bool = False
-    rate_limit: str | None = None
-    soft_time_limit_s: Positive | None = None
-    time_limit_s: Positive | None = None
-    p_failure: Probability = 0.0
-    retries: tuple[Retry, ...] = ()
-    priority: Annotated[int, Field(ge=0, le=255, strict=True)] = 0
-    expires_s: Positive | None = None
-    ignore_result: bool = False
-
-    @field_validator("rate_limit")
-    @classmethod
-    def _rate(cls, rate: str | None) -> str | None:
-        if rate is not None:
-            parse_rate(rate)
-        return rate
-
-
 class Host(Part):
     """A machine with a number of cores; None means as many as the machine this runs on."""
 
     name: Name = "localhost"
-    cores: Count | None = None
+    cores: Annotated[int, Field(ge=1, le=4096, strict=True)] | None = None
 
     @property
     def n_cores(self) -> int:
@@ -128,7 +70,7 @@ class WorkerPool(Part):
     name: Name = "worker"
     n_workers: Annotated[int, Field(ge=1, le=1000, strict=True)] = 1
     concurrency: Annotated[int, Field(ge=1, le=256, strict=True)] = 1
-    queues: Annotated[tuple[Name, ...], Field(min_length=1)] = ("celery",)
+    queues: Annotated[tuple[Name, ...], Field(min_length=1, max_length=_MOST_PARTS)] = ("celery",)
     pool: Literal["prefork", "threads", "solo"] = "prefork"
     prefetch_multiplier: CountOrZero = 4
     max_tasks_per_child: Count | None = None
@@ -156,13 +98,13 @@ class Broker(Part):
     visibility_timeout_s: Positive = 3600.0
     unacked_restore_interval_s: Positive = 10.0
     unacked_restore_throttle: Count = 10
-    priority_steps: Annotated[tuple[CountOrZero, ...], Field(min_length=1)] = (0, 3, 6, 9)
+    priority_steps: Annotated[tuple[Priority, ...], Field(min_length=1)] = (0, 3, 6, 9)
     queue_order_strategy: Literal["round_robin", "priority", "sorted"] = "round_robin"
 
     @model_validator(mode="after")
     def _ascending(self) -> Broker:
         if list(self.priority_steps) != sorted(set(self.priority_steps)):
-            raise ScenarioError(f"priority_steps is {self.priority_steps} but must ascend")
+            raise ScenarioError(f"priority_steps is {shown(self.priority_steps)} but must ascend")
         return self
 
 
@@ -175,7 +117,7 @@ class Scenario(Part):
 
     >>> hello = Scenario(
     ...     name="hello",
-    ...     tasks=[TaskType(name="hi", service=Deterministic(value_s=0.1))],
+    ...     tasks=[TaskType(name="hi")],
     ...     workers=[WorkerPool(concurrency=2)],
     ...     loads=[{"kind": "burst", "task": "hi", "n": 4}],
     ...     horizon_s=1.0,
@@ -188,15 +130,15 @@ class Scenario(Part):
 
     schema_version: Literal[1] = 1
     name: Name
-    tasks: Annotated[tuple[TaskType, ...], Field(min_length=1)]
-    workers: Annotated[tuple[WorkerPool, ...], Field(min_length=1)]
-    queues: tuple[Name, ...] = ("celery",)
-    loads: tuple[Load, ...] = ()
-    beat: tuple[BeatEntry, ...] = ()
-    faults: tuple[AnyFault, ...] = ()
+    tasks: Annotated[tuple[TaskType, ...], Field(min_length=1, max_length=_MOST_PARTS)]
+    workers: Annotated[tuple[WorkerPool, ...], Field(min_length=1, max_length=_MOST_PARTS)]
+    queues: Annotated[tuple[Name, ...], Field(max_length=_MOST_PARTS)] = ("celery",)
+    loads: Annotated[tuple[Load, ...], Field(max_length=_MOST_PARTS)] = ()
+    beat: Annotated[tuple[BeatEntry, ...], Field(max_length=_MOST_PARTS)] = ()
+    faults: Annotated[tuple[AnyFault, ...], Field(max_length=_MOST_PARTS)] = ()
     broker: Broker = Broker()
-    hosts: Annotated[tuple[Host, ...], Field(min_length=1)] = (Host(),)
-    app: str | None = None
+    hosts: Annotated[tuple[Host, ...], Field(min_length=1, max_length=_MOST_PARTS)] = (Host(),)
+    app: ImportPath | None = None
     kind: Literal["terminating", "steady"] = "terminating"
     warmup_s: NonNegative = 0.0
     horizon_s: Positive
@@ -215,6 +157,11 @@ class Scenario(Part):
             for field in ("tasks", "workers", "hosts", "beat")
         }
         names["queues"] = list(self.queues)
+        slots = sum(pool.n_workers * pool.concurrency for pool in self.workers)
+        if slots > MOST_PROCESSES:
+            raise ScenarioError(
+                f"workers have {slots:,} processes together; allowed: up to {MOST_PROCESSES:,}"
+            )
         for field, found in names.items():
             twice = _twice(found)
             if twice is not None:
@@ -222,6 +169,9 @@ class Scenario(Part):
         worker = _twice(self.worker_names)  # pools w1 and w both have a worker w11
         if worker is not None:
             raise ScenarioError(f"workers name two workers {worker!r}; names are unique")
+        for i, queue in enumerate(self.queues):
+            if queue in _RESERVED:
+                raise ScenarioError(f"queues[{i}] is {queue!r}, a key of Celery's own in Redis")
 
     def _names(self) -> None:
         """Check every reference from one part to another."""
@@ -276,14 +226,16 @@ class Scenario(Part):
 
     def _size(self) -> None:
         """Refuse what no machine could run: the schedule is made before the run."""
+        n, together = 0.0, ""
         for field in ("loads", "beat"):
             for i, source in enumerate(getattr(self, field)):
-                n = source.expected_n(self.horizon_s)
+                n += source.expected_n(self.horizon_s)
                 if n > MOST_TASKS:
                     raise ScenarioError(
-                        f"{field}[{i}] would publish about {n:.3g} tasks by horizon_s = "
+                        f"{field}[{i}]{together} would publish about {n:.3g} tasks by horizon_s = "
                         f"{self.horizon_s}; allowed: up to {MOST_TASKS:,}"
                     )
+                together = " and those before it"
 
     @property
     def ends_by_s(self) -> float:
@@ -326,8 +278,8 @@ class Scenario(Part):
     def from_json(cls, text: str) -> Scenario:
         """Read a scenario; raises ScenarioError with the place of the first mistake."""
         try:
-            data = json.loads(text)
-        except (ValueError, RecursionError) as exc:
+            data = read_json(text)
+        except ValueError as exc:
             raise ScenarioError(f"the scenario is not JSON: {exc}") from None
         if not isinstance(data, dict):
             raise ScenarioError(f"the scenario is a {type(data).__name__}; allowed: an object")
@@ -340,8 +292,8 @@ class Scenario(Part):
     def from_file(cls, path: str | Path) -> Scenario:
         """Read a scenario from a JSON file."""
         try:
-            text = Path(path).read_text(encoding="utf-8")
-        except (OSError, ValueError) as exc:
+            text = read_text(Path(path), most_bytes=_MOST_BYTES)
+        except ValueError as exc:
             raise ScenarioError(f"{path} cannot be read: {exc}") from None
         return cls.from_json(text)
 

@@ -104,7 +104,11 @@ def erlang_c(n_servers: int, offered_load: float) -> float:
 
 @dataclass(frozen=True)
 class MMc:
-    """Steady state of an M/M/c queue, as `mmc` returns it."""
+    """Steady state of an M/M/c queue, as `mmc` returns it.
+
+    >>> mmc(7.2, service_time_s=1.0, n_servers=8).utilisation
+    0.9
+    """
 
     utilisation: float  # share of time a server is busy, 0 to 1
     p_wait: float  # probability that an arrival waits
@@ -221,7 +225,11 @@ def mmc_priorities(
 
 @dataclass(frozen=True)
 class MachineRepair:
-    """Steady state of a finite source, as `machine_repair` returns it."""
+    """Steady state of a finite source, as `machine_repair` returns it.
+
+    >>> round(machine_repair(5, 1 / 30, service_time_s=3.0, n_servers=2).throughput_per_s, 4)
+    0.1512
+    """
 
     p0: float  # probability that nobody is at the servers
     mean_in_system: float  # L: waiting or in service

@@ -14,16 +14,17 @@ ROOT = Path(__file__).parent.parent / "sandbox"
 
 # A module may import those of its own layer and of the layers above it in this list.
 LAYERS = (
-    {"errors", "parts", "draws", "rates", "loads", "faults", "scenario", "overheads"},
+    {"errors", "parts", "draws", "rates", "tasks", "loads", "faults", "scenario", "overheads"},
     {"schedule", "fold", "run", "theory"},
     {"facts", "little", "metrics", "audit", "guarantees", "prediction"},
     {"comparison", "compare", "claims", "calibration"},
     {"engines"},
+    {"capacity"},
     {"systems"},
     {"workbench"},
     {"pictures"},
     {"widgets"},
-    {"lab", "cli", "__main__"},
+    {"lab", "report", "console", "what_if_command", "cli", "__main__"},
 )
 ONLY = {
     "simpy": ("engines/model",),

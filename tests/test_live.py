@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -56,7 +57,7 @@ def group_of(pid: int) -> list[psutil.Process]:
 def test_closing_ends_every_process_and_removes_the_temporary_folder(tmp_path: Path) -> None:
     """After close: no process, no temporary folder; the record stays."""
     session = start(scenario(), broker="fake", runs=tmp_path)
-    pid, temp = session._processes.pid, session._temp
+    pid, temp = session._processes.pid, session._claim.folder
     assert len(group_of(pid)) >= 6
     session.close()
     assert until(lambda: not group_of(pid), 2.0)
@@ -69,8 +70,9 @@ def test_a_killed_parent_takes_everything_along(tmp_path: Path) -> None:
     """SIGKILL to the process that holds the session: the supervisor kills the group."""
     code = (
         "import sys, threading, sandbox\n"
-        "s = sandbox.start(sandbox.Scenario.from_file(sys.argv[1]), broker='fake', runs=sys.argv[2])\n"
-        "print(s._processes.pid, s._temp, flush=True)\n"
+        "described = sandbox.Scenario.from_file(sys.argv[1])\n"
+        "s = sandbox.start(described, broker='fake', runs=sys.argv[2])\n"
+        "print(s._processes.pid, s._claim.folder, flush=True)\n"
         "threading.Event().wait()\n"
     )
     described = tmp_path / "scenario.json"
@@ -297,6 +299,14 @@ def test_a_stored_run_is_the_run(tmp_path: Path) -> None:
     assert recorded == len(run.of_kind("succeeded")) == 3
 
 
+def test_a_start_waits_for_no_import_that_it_does_not_need() -> None:
+    """What takes long to import is imported by the zygote, beside this process, or later."""
+    heavy = ("celery", "kombu", "numpy", "pandas", "redis", "scipy")
+    code = f"import sandbox, sandbox.engines.live, sys; print({{*{heavy!r}}} & {{*sys.modules}})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
 def test_a_port_is_never_left_open(tmp_path: Path) -> None:
     """The broker's port is closed when the session is."""
     with start(scenario(loads=[]), broker="fake", runs=tmp_path) as session:
@@ -311,20 +321,30 @@ def test_a_port_is_never_left_open(tmp_path: Path) -> None:
     assert until(closed, 2.0)
 
 
-def test_sessions_leak_no_thread_and_no_file(tmp_path: Path) -> None:
-    """Five starts and stops in one process: as many threads and open files as after the first."""
+def test_twenty_sessions_leak_nothing(tmp_path: Path) -> None:
+    """No thread, no open file, no process, no memory worth naming; the zygote's neither."""
+    small = scenario(loads=[], workers=[{"pool": "solo"}])
     me = psutil.Process()
 
-    def once() -> tuple[int, int]:
-        start(scenario(loads=[]), broker="fake", runs=tmp_path).close()
-        until(lambda: len(me.children(recursive=True)) <= 1)
-        return me.num_fds(), me.num_threads()
+    def sessions(n: int) -> None:
+        for _ in range(n):
+            start(small, broker="fake", runs=tmp_path).close()
+        gc.collect()
 
-    fds, threads = once()
-    for _ in range(4):
-        last_fds, last_threads = once()
-    assert last_fds <= fds + 1
-    assert last_threads <= threads + 1
+    def counts() -> list[int]:
+        both = (me, *me.children(recursive=True))
+        return [len(both), *(n for p in both for n in (p.num_fds(), p.num_threads()))]
+
+    def memory_mb() -> list[float]:
+        return [p.memory_full_info().uss / 2**20 for p in (me, *me.children())]
+
+    sessions(5)
+    assert until(lambda: len(counts()) == 5)
+    some, mb = counts(), memory_mb()
+    sessions(20)
+    assert until(lambda: len(now := counts()) == 5 and all(map(int.__le__, now, some))), counts()
+    grown_mb = [b - a for a, b in zip(mb, memory_mb(), strict=True)]
+    assert max(grown_mb) < 2.0, grown_mb
 
 
 def test_bad_json_starts_nothing(tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ def sentence_of(error: SandboxError | pytest.ExceptionInfo[Any]) -> str:
 _POSITIVE = st.floats(1e-3, 1e6)
 _NON_NEGATIVE = st.just(0.0) | _POSITIVE
 # Names end in a letter, so that no two pools can number themselves into the same worker.
-_NAMES = st.from_regex(r"[A-Za-z0-9_.@-]{0,8}[A-Za-z]", fullmatch=True)
+_NAMES = st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9_.@-]{0,7}[A-Za-z]", fullmatch=True)
 
 
 def _unique(n: int) -> st.SearchStrategy[list[str]]:
@@ -382,7 +382,7 @@ _BY_SHAPE: _Wrong = [
     ("seed", 7.5, ("seed", "7.5", "integer")),
     ("kind", "stationary", ("kind", "'stationary'", "'terminating' or 'steady'")),
     ("name", "two words", ("name", "'two words'", "letters, digits")),
-    ("name", "x" * 201, ("name", "at most 200")),
+    ("name", "x" * 101, ("name", "at most 100")),
     ("tasks", {}, ("tasks is {}", "a list")),
     ("tasks", [], ("tasks is []", "at least 1")),
     ("tasks.0", 3, ("tasks[0] is 3", "an object")),

@@ -25,7 +25,7 @@ class Link(NamedTuple):
     prefix: str = ""
 
 
-class WorkFailed(Exception):
+class WorkFailed(Exception):  # noqa: N818 - what a reader of a task's result sees
     """The failure that a task type's ``p_failure`` draws; an ordinary exception to Celery."""
 
 

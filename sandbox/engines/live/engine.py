@@ -5,8 +5,6 @@ from __future__ import annotations
 import atexit
 import os
 import platform
-import shutil
-import tempfile
 import threading
 import time
 import weakref
@@ -22,9 +20,10 @@ from sandbox.engines.commands import Trigger
 from sandbox.engines.live import broker as brokers
 from sandbox.engines.live import worker as workers
 from sandbox.engines.live.controls import LiveControls
-from sandbox.engines.live.processes import Processes
+from sandbox.engines.live.leftovers import Claim, sweep_aside
+from sandbox.engines.live.processes import Processes, warm_up
 from sandbox.engines.live.record import Record
-from sandbox.engines.live.recorder import Writer, missing_hooks
+from sandbox.engines.live.recorder import Writer
 from sandbox.errors import EngineError
 from sandbox.faults import OnEvent
 from sandbox.run import Event, Run
@@ -43,7 +42,9 @@ def start(scenario: Scenario, *, broker: str = "auto", runs: str | Path = "runs"
     the record. Raises EngineError (one sentence; nothing keeps running) when something does
     not come up.
     """
-    return LiveSession(scenario, brokers.choose(broker), Path(runs))
+    choice = brokers.choose(broker)
+    warm_up()
+    return LiveSession(scenario, choice, Path(runs))
 
 
 def _run_folder(runs: Path, name: str) -> Path:
@@ -60,7 +61,7 @@ class LiveSession:
     def __init__(self, scenario: Scenario, choice: brokers.BrokerChoice, runs: Path) -> None:
         self.scenario = scenario
         self.folder = _run_folder(runs, scenario.name)
-        self._temp = Path(tempfile.mkdtemp(prefix="celery-sandbox-"))
+        self._claim = Claim()
         self._run: Run | None = None
         self._ended = "stopped"
         self._stopping = threading.Event()
@@ -68,9 +69,10 @@ class LiveSession:
         (self.folder / "scenario.json").write_text(scenario.to_json(), encoding="utf-8")
         self._record = Record(self.folder / "raw")
         self._writer = Writer(self.folder / "raw" / "controls.jsonl")
-        self._processes = Processes(self.folder, self._temp)
         _open.add(self)
         try:
+            self.info: dict[str, Any] = self._describe()
+            self._processes = Processes(self.folder, self._claim.folder, choice.modules)
             self._start(choice)
         except BaseException:
             self._take_down()
@@ -84,12 +86,15 @@ class LiveSession:
 
     def _start(self, choice: brokers.BrokerChoice) -> None:
         self._pump_thread = threading.Thread(target=self._pump, name="sandbox-pump", daemon=True)
+        self._claim.note(mark=self._processes.mark)
         self.broker = brokers.start(choice, self._processes)
+        self.info |= {"broker": self.broker.label, "broker_why": self.broker.why}
+        if not self.broker.owned:
+            self._claim.note(url=self.broker.url, prefix=self.broker.prefix)
         self.controls = LiveControls(
             self.scenario, self._processes, self._record, self._writer, self._start_worker
         )
         self._record.listeners.append(self.controls.see)
-        self.info: dict[str, Any] = self._describe()
         self._pump_thread.start()
         link = {"url": self.broker.url, "prefix": self.broker.prefix}
         began = time.monotonic()
@@ -97,9 +102,14 @@ class LiveSession:
             self._processes.order("worker", name=name, **link)
         for name in ("client", "operator"):
             self._processes.order("client", name=name, role=name, **link)
+        missing = self._processes.order("missing_hooks").items()
+        self.info["notes"] += [
+            f"this version cannot record {', '.join(k)}: no {h}" for h, k in missing
+        ]
+        sweep_aside()
         self._await_notes("client", "operator")
         for name in self.scenario.worker_names:
-            self._await_worker(name, since=0)
+            self._await_worker(name, since=(0, 0))
         self.startup_s = min(line["t"] for line in self._record.ready) - began
         self._go()
 
@@ -113,21 +123,32 @@ class LiveSession:
         self._processes.order("tell", name="client", message={"go": self._record.t0})
 
     def _start_worker(self, name: str) -> None:
-        since = len(self._ready(name))
+        since = self._ready(name)
         self._processes.exited.pop(name, None)
         link = {"url": self.broker.url, "prefix": self.broker.prefix}
         self._processes.order("worker", name=name, **link)
         self._await_worker(name, since=since)
 
-    def _ready(self, name: str) -> list[dict[str, Any]]:
-        return [x for x in self._record.ready if x.get("worker") == name]
-
-    def _await_worker(self, name: str, *, since: int) -> None:
-        exited = self._processes.exited
-        self._record.wait_until(
-            lambda: len(self._ready(name)) > since or name in exited, _STARTUP_S
+    def _ready(self, name: str) -> tuple[int, int]:
+        """Return how often a worker has said that it is ready, and processes of it have."""
+        record = self._record
+        mains = sum(line.get("worker") == name for line in record.ready)
+        children = sum(
+            line.get("worker") == name and line["kind"] == workers.CHILD_READY
+            for line in record.notes
         )
-        if len(self._ready(name)) <= since:
+        return mains, children
+
+    def _await_worker(self, name: str, *, since: tuple[int, int]) -> None:
+        pool = self.scenario.pool_of(name)
+        n_children = pool.concurrency if pool is not None and pool.pool == "prefork" else 0
+
+        def up() -> bool:
+            mains, children = self._ready(name)
+            return mains > since[0] and children >= since[1] + n_children
+
+        self._record.wait_until(lambda: up() or name in self._processes.exited, _STARTUP_S)
+        if not up():
             raise EngineError(f"{name} did not come up; its log ends with: {self._log_tail(name)}")
 
     def _await_notes(self, *names: str) -> None:
@@ -150,12 +171,8 @@ class LiveSession:
         packages = ("celery", "kombu", "redis", "fakeredis", "simpy")
         threads = {pool.pool for pool in self.scenario.workers} - {"prefork"}
         notes = [f"a {pool} pool ignores time limits and cannot lose a child" for pool in threads]
-        missing = missing_hooks()
-        notes += [f"this version cannot record {', '.join(k)}: no {h}" for h, k in missing.items()]
         return {
             "engine": "live",
-            "broker": self.broker.label,
-            "broker_why": self.broker.why,
             "versions": {name: version(name) for name in packages},
             "machine": {"cores": os.cpu_count(), "system": platform.system()},
             "python": platform.python_version(),
@@ -261,13 +278,12 @@ class LiveSession:
         if self._stopping.is_set():
             return
         self._stopping.set()
-        self._processes.close()
+        if hasattr(self, "_processes"):
+            self._processes.close()
         if hasattr(self, "controls"):
             self.controls.close()
         self._writer.close()
-        if hasattr(self, "broker"):
-            brokers.clean(self.broker)
-        shutil.rmtree(self._temp, ignore_errors=True)
+        self._claim.release()
         _open.discard(self)
 
     def __enter__(self) -> Self:
@@ -280,6 +296,10 @@ class LiveSession:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+# A forked copy of this process has no say over the sessions of the original.
+os.register_at_fork(after_in_child=_open.clear)
 
 
 @atexit.register

@@ -7,14 +7,17 @@ import itertools
 import json
 import os
 import queue
+import secrets
 import signal
 import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
+from sandbox.engines.live import leftovers
 from sandbox.errors import EngineError
 
 _ANSWER_S = 20.0
@@ -41,58 +44,83 @@ class _Zygote:
     lock: ClassVar[threading.Lock] = threading.Lock()
 
     def __init__(self) -> None:
-        self.owner = os.getpid()
+        self.owner, self.mark = os.getpid(), secrets.token_hex(16)
         self._link, theirs = socket.socketpair()
         with theirs:
+            module, numbers = "sandbox.engines.live.zygote", (theirs.fileno(), self.owner)
             self._popen = subprocess.Popen(  # noqa: S603 - our own module
-                [sys.executable, "-m", "sandbox.engines.live.supervisor", str(theirs.fileno())],
+                [sys.executable, "-m", module, *map(str, numbers)],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
-                env=clean_environment(),
+                env=clean_environment() | {leftovers.MARK: self.mark},
             )
-        self._link.settimeout(_START_S)
-        self._lines = self._link.makefile("r")
-        if self._lines.readline() != "ready\n":
-            raise EngineError("the process that starts workers did not come up")
 
     @classmethod
     def get(cls) -> _Zygote:
-        """Return the living zygote of this process, started at first need."""
-        known = cls.current
-        if known is None or known.owner != os.getpid() or known._popen.poll() is not None:  # noqa: SLF001 - this class
-            cls.current = known = cls()
-        return known
+        """Return the living zygote of this process, started at first need and not waited for."""
+        with cls.lock:
+            known = cls.current
+            if known is None or known.owner != os.getpid() or known._popen.poll() is not None:  # noqa: SLF001 - this class
+                cls.current = known = cls()
+            return known
 
-    def fork(self, theirs: socket.socket, order: dict[str, Any]) -> int:
-        """Have a supervisor forked that serves ``theirs``; return its process id."""
-        socket.send_fds(self._link, [json.dumps(order).encode()], [theirs.fileno()])
-        return int(self._lines.readline())
+    def fork(self, order: dict[str, Any]) -> tuple[socket.socket, int]:
+        """Have a supervisor forked; return the link to it and its process id.
 
-
-def _fork_supervisor(theirs: socket.socket, order: dict[str, Any]) -> int:
-    """Fork from the zygote; one that has died meanwhile is replaced once."""
-    with _Zygote.lock:
+        Raises OSError or ValueError when the zygote has died.
+        Who is interrupted while it waits just closes the link: the supervisor then ends.
+        """
+        ours, theirs = socket.socketpair()
         try:
-            return _Zygote.get().fork(theirs, order)
+            with theirs:
+                socket.send_fds(self._link, [json.dumps(order).encode()], [theirs.fileno()])
+            ours.settimeout(_START_S)
+            # A zygote that dies meanwhile closes its end: what has come is then no JSON.
+            pid = int(json.loads(ours.recv(4096))["pid"])
+            ours.settimeout(None)
+        except BaseException:
+            ours.close()
+            raise
+        return ours, pid
+
+
+def warm_up() -> None:
+    """Start importing Celery in the background, unless that has been done: a head start."""
+    _Zygote.get()
+
+
+def _fork_supervisor(order: dict[str, Any]) -> tuple[socket.socket, int, str]:
+    """Fork from the zygote; one that has died meanwhile is replaced once."""
+    for _ in range(2):
+        zygote = _Zygote.get()
+        try:
+            return *zygote.fork(order), zygote.mark
         except (OSError, ValueError):
-            _Zygote.current = None
-            return _Zygote.get().fork(theirs, order)
+            with _Zygote.lock:
+                if _Zygote.current is zygote:
+                    _Zygote.current = None
+    raise EngineError("the process that starts workers did not come up")
 
 
 class Processes:
-    """All processes of one live session. Every order is answered or raises EngineError."""
+    """All processes of one live session. Every order is answered or raises EngineError.
 
-    def __init__(self, folder: Path, temp: Path) -> None:
+    ``modules`` are imported before the supervisor is forked, once for all sessions. ``mark``
+    is how the processes of this and of no other notebook can be recognised.
+    """
+
+    def __init__(self, folder: Path, temp: Path, modules: Sequence[str] = ()) -> None:
         self.exited: dict[str, dict[str, int]] = {}
         self._numbers = itertools.count()
         self._answers: dict[int, queue.Queue[dict[str, Any]]] = {}
         self._lock = threading.Lock()
+        self._temp = temp
         self.alive = True
         places = {"folder": str(folder), "temp": str(temp), "cwd": str(Path.cwd())}
-        self._link, theirs = socket.socketpair()
-        with theirs:
-            self.pid = _fork_supervisor(theirs, places | {"path": sys.path})
+        self._link, self.pid, self.mark = _fork_supervisor(
+            places | {"path": sys.path, "modules": list(modules)}
+        )
         self._listener = threading.Thread(
             target=self._listen, name="sandbox-processes", daemon=True
         )
@@ -138,6 +166,7 @@ class Processes:
         for waiting in list(self._answers.values()):
             waiting.put({"error": "the supervisor process is gone"})
         self._kill_group()
+        leftovers.clear(self._temp)
 
     def _kill_group(self) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):

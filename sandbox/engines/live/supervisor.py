@@ -1,10 +1,10 @@
 """The supervisor of a session: it starts every other process, and takes them along when it goes.
 
 It leads a process group of its own and reads orders from a socket whose other end the
-notebook holds. When that closes, for whatever reason, it kills the group: no process
-outlives a killed notebook. It is forked by the zygote, a process that has imported Celery
-once and waits: a worker is then ready in a fraction of Celery's start-up time. On Linux each
-of them also asks the kernel to be killed with the process that forked it.
+notebook holds. When that closes, or the zygote that has forked it dies, it kills them and
+removes what the session has left outside its record. On Linux each of them also asks the
+kernel to be killed with the process that forked it. So any one of notebook, zygote and
+supervisor that survives the other two clears up, and when none does, the kernel ends the rest.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ import ctypes
 import json
 import os
 import select
-import shutil
 import signal
-import socket
 import sys
+import tempfile
 import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sandbox.engines.live.recorder import Writer
+from sandbox.engines.live import leftovers
+from sandbox.engines.live.recorder import Writer, missing_hooks
 
 _PR_SET_PDEATHSIG = 1
 _POLL_S = 0.5
@@ -45,11 +45,12 @@ class Supervisor:
         signal.set_wakeup_fd(wake_in, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit())
 
     def serve(self) -> None:
         """Carry out orders until the socket closes or the zygote is gone."""
         buffer = b""
-        self.answer({"ready": True, "pid": os.getpid()})
+        self.answer({"pid": os.getpid()})
         while os.getppid() == self.parent:
             readable, _, _ = select.select([self.link, self.wake], [], [], _POLL_S)
             if self.wake in readable:
@@ -118,6 +119,25 @@ class Supervisor:
 
         return self._fork(name, lambda: fake.serve(port, password))
 
+    def do_reach(self, url: str) -> dict[str, str]:
+        """Ask a broker for its ``version``; else say that it ``refused``, or the ``error``."""
+        import redis
+
+        # Asked again and again from outside: no retries of its own, which would wait in between.
+        client = redis.Redis.from_url(url, socket_timeout=2, socket_connect_timeout=2, retry=None)
+        try:
+            return {"version": str(client.info("server").get("redis_version", ""))}
+        except redis.exceptions.AuthenticationError:
+            return {"refused": "the password"}
+        except (redis.RedisError, OSError) as exc:
+            return {"error": str(exc)}
+        finally:
+            client.close()
+
+    def do_missing_hooks(self) -> dict[str, tuple[str, ...]]:
+        """Return what the recorder cannot hook in this Celery, and which kinds that costs."""
+        return missing_hooks()
+
     def do_exec(self, name: str, argv: list[str], text: str) -> int:
         """Run a program with ``text`` on its standard input (a secret stays out of argv)."""
 
@@ -142,10 +162,8 @@ class Supervisor:
         below = _children(pid) if tree else []
         os.kill(pid, signum)
         for child in below:
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 os.kill(child, signum)
-            except ProcessLookupError:
-                pass
 
     def do_children(self, name: str) -> list[int]:
         """Return the process ids of a worker's children."""
@@ -159,19 +177,34 @@ class Supervisor:
         me = os.getpid()
         pid = os.fork()
         if pid == 0:
-            _child(name, run, reader, self.folder / "logs" / f"{name}.log", me)
+            _child(run, reader, self.folder / "logs" / f"{name}.log", me)
         os.close(reader)
         self.names[pid], self.inputs[name] = name, writer
+        leftovers.note_process(self.temp, pid)
         return pid
 
+    def end(self) -> None:
+        """Kill everything that was started, clear up, and kill the group, this process included."""
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        for pid in list(self.names):
+            for one in (pid, *_children(pid)):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(one, signal.SIGKILL)
+        with contextlib.suppress(ChildProcessError):
+            while self.names:
+                self.names.pop(os.waitpid(-1, 0)[0], None)
+        leftovers.clear(self.temp)
+        leftovers.sweep(self.temp.parent, reach=False)
+        os.killpg(os.getpgrp(), signal.SIGKILL)
 
-def _child(name: str, run: Callable[[], None], stdin: int, log: Path, parent: int) -> None:
-    """Become the child ``name``: own output, default signals, bound to the supervisor's life."""
+
+def _child(run: Callable[[], None], stdin: int, log: Path, parent: int) -> None:
+    """Become a child: own output, default signals, bound to the supervisor's life."""
     code = 1
     try:
-        _die_with_parent(parent)
+        _die_with_parent(parent, signal.SIGKILL)
         signal.set_wakeup_fd(-1)
-        for number in (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGALRM, signal.SIGCHLD, signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_DFL)
         out = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         for source, target in ((stdin, 0), (out, 1), (out, 2)):
@@ -189,10 +222,10 @@ def _child(name: str, run: Callable[[], None], stdin: int, log: Path, parent: in
         os._exit(code)
 
 
-def _die_with_parent(parent: int) -> None:
-    """Have the kernel kill this process when its parent dies (Linux; elsewhere the group is)."""
+def _die_with_parent(parent: int, signum: int) -> None:
+    """Have the kernel send a signal to this process when its parent dies (Linux only)."""
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signum)
         if os.getppid() != parent:
             os._exit(1)
 
@@ -206,10 +239,12 @@ def _children(pid: int) -> list[int]:
         return []
 
 
-def _session(link: int, order: dict[str, Any], zygote: int) -> None:
+def main(link: int, order: dict[str, Any], zygote: int) -> None:
     """Be the supervisor of one session; at the end kill the group, this process included."""
     os.setsid()
-    _die_with_parent(zygote)
+    # A signal that it can act on: it clears up before it dies too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+    _die_with_parent(zygote, signal.SIGTERM)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     folder, temp = Path(order["folder"]), Path(order["temp"])
     log = os.open(folder / "logs" / "supervisor.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
@@ -218,51 +253,12 @@ def _session(link: int, order: dict[str, Any], zygote: int) -> None:
     # The scenario's app is looked for where the notebook would find it.
     sys.path[:] = order["path"]
     os.chdir(order["cwd"])
+    # What a killed worker had no time to remove goes with the session: billiard's folders too.
+    os.environ["TMPDIR"] = tempfile.tempdir = str(temp)
+    supervisor = Supervisor(link, folder, temp)
     try:
-        Supervisor(link, folder, temp).serve()
-    except BaseException:  # noqa: BLE001 - the log has it; the group must end all the same
+        supervisor.serve()
+    except Exception:  # noqa: BLE001 - the log has it; the group must end all the same
         traceback.print_exc()
     finally:
-        shutil.rmtree(temp, ignore_errors=True)
-        os.killpg(os.getpgrp(), signal.SIGKILL)
-
-
-def zygote(link: socket.socket) -> None:
-    """Import what workers need, then fork a supervisor for each session that is asked for.
-
-    Ends when the notebook's end of ``link`` is closed.
-    """
-    import encodings.idna  # noqa: F401
-
-    import celery.apps.worker
-    import celery.backends.redis
-    import celery.concurrency.prefork
-    import celery.worker.consumer  # noqa: F401
-    import kombu.transport.redis  # noqa: F401
-    import psutil  # noqa: F401
-
-    import sandbox.engines.live.client
-    import sandbox.engines.live.operator  # noqa: F401
-    from sandbox.draws import uniform
-
-    # The first draw loads numpy's generators; better once here than in every child.
-    uniform(0, "warm-up", 0)
-
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps the supervisors
-    me = os.getpid()
-    link.sendall(b"ready\n")
-    while True:
-        data, fds, _, _ = socket.recv_fds(link, 1 << 16, 1)
-        if not data:
-            return
-        pid = os.fork()
-        if pid == 0:
-            link.close()
-            _session(fds[0], json.loads(data), me)
-        for fd in fds:
-            os.close(fd)
-        link.sendall(f"{pid}\n".encode())
-
-
-if __name__ == "__main__":
-    zygote(socket.socket(fileno=int(sys.argv[1])))
+        supervisor.end()

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sandbox.engines.live import app as apps
 from sandbox.engines.live.recorder import Writer, record_worker
 from sandbox.scenario import Scenario, WorkerPool
+
+if TYPE_CHECKING:
+    from sandbox.engines.live.app import Link
+
+CHILD_READY = "_child_ready"
+"""A note for the engine: a worker says that it is ready before its processes are."""
 
 
 def command(pool: WorkerPool, name: str, app: str = "proj") -> str:
@@ -24,8 +29,13 @@ def command(pool: WorkerPool, name: str, app: str = "proj") -> str:
     return " ".join([*parts, f"-Q {','.join(pool.queues)}"])
 
 
-def main(folder: Path, name: str, link: apps.Link) -> None:
+def main(folder: Path, name: str, link: Link) -> None:
     """Run the worker ``name`` of the scenario in ``folder`` until it is told to stop."""
+    # Here, since the notebook asks this module for ``command`` and needs no Celery for that.
+    from celery import signals
+
+    from sandbox.engines.live import app as apps
+
     scenario = apps.scenario_of(folder)
     pool = scenario.pool_of(name)
     if pool is None:
@@ -34,7 +44,13 @@ def main(folder: Path, name: str, link: apps.Link) -> None:
     app = apps.build(scenario, link)
     app.set_current()
     app.set_default()
-    record_worker(Writer(folder / "raw" / f"{name}.jsonl", worker=name))
+    writer = Writer(folder / "raw" / f"{name}.jsonl", worker=name)
+    record_worker(writer)
+
+    def child_ready(**_: Any) -> None:
+        writer.write(CHILD_READY)
+
+    signals.worker_process_init.connect(child_ready, weak=False)
     worker = app.Worker(**_options(pool, name))
     worker.start()
     raise SystemExit(worker.exitcode or 0)

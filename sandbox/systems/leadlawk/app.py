@@ -62,7 +62,10 @@ celery_app.conf.task_default_queue = "default"  # corrected: Celery's own would 
 
 
 @celery_app.task(bind=True, name="celery_app.browser_automation_task")
-def browser_automation_task(self: Task, job_params: dict[str, Any] | None = None) -> dict[str, Any]:
+def browser_automation_task(
+    self: Task,
+    job_params: dict[str, Any] | None = None,  # noqa: ARG001 - the document's signature
+) -> dict[str, Any]:
     """Scrape with a browser; a failure is retried by hand *and* by the base class, as written."""
     try:
         return work(self)

@@ -1,0 +1,178 @@
+"""What the command line prints: tables and sentences for people, and the same as JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sandbox.claims import ClaimVerdict
+    from sandbox.comparison import Comparison
+    from sandbox.overheads import Overheads
+    from sandbox.prediction import Prediction
+    from sandbox.run import Run
+
+
+def to_json(data: Any) -> str:
+    r"""Return the data as JSON, with null for what JSON has no number for.
+
+    >>> to_json([math.nan])
+    '[\n null\n]'
+    """
+    return json.dumps(_finite(data), indent=1, default=str, allow_nan=False)
+
+
+def _finite(data: Any) -> Any:
+    if isinstance(data, dict):
+        return {key: _finite(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [_finite(value) for value in data]
+    return None if isinstance(data, float) and not math.isfinite(data) else data
+
+
+def first_line(text: str | None) -> str:
+    """Return the first line of a docstring, the empty string for none."""
+    return (text or "").strip().partition("\n")[0]
+
+
+def listing(table: Mapping[str, str]) -> str:
+    """Return names and meanings, a line each.
+
+    >>> print(listing({"done": "tasks done", "lost": "tasks lost"}))
+    done  tasks done
+    lost  tasks lost
+    """
+    width = max(map(len, table))
+    return "\n".join(f"{name:<{width}}  {meaning}" for name, meaning in table.items())
+
+
+def sections(found: Mapping[str, Any]) -> str:
+    """Return what was found, each part under its heading.
+
+    >>> print(sections({"recorder": "complete"}))
+    recorder:
+      complete
+    """
+    lines = []
+    for part, inside in found.items():
+        lines.append(f"{part}:")
+        items = inside.items() if isinstance(inside, dict) else [("", inside)]
+        lines += [f"  {name + ': ' if name else ''}{value}" for name, value in items]
+    return "\n".join(lines)
+
+
+def overheads(measured: Overheads) -> str:
+    """Return a calibration's figures, times in milliseconds, and how far each may be off."""
+    lines = [measured.source]
+    for name in measured.figures():
+        value, error = getattr(measured, name), measured.error(name)
+        shown = f"{value * 1000:9.3f} ms" if name.endswith("_s") else f"{value:9.3f}   "
+        lines.append(f"{name:<20} {shown} ± {error:.0%}")
+    return "\n".join(lines)
+
+
+def prediction(predicted: Prediction) -> str:
+    """Return a prediction as a table: a metric's mean and the interval for one further run."""
+    lines = [
+        f"{predicted.scenario.name}: {len(predicted.replications)} replications, "
+        f"overheads: {predicted.overheads.source}",
+        f"{'metric':<20}{'predicted':>12}{'± one further run':>20}  unit",
+    ]
+    for name, row in predicted.to_frame().iterrows():
+        half = (row["high"] - row["low"]) / 2
+        lines.append(f"{name:<20}{row['mean']:>12.4g}{half:>20.4g}  {row['unit']}")
+    return "\n".join(lines)
+
+
+def prediction_data(predicted: Prediction) -> dict[str, Any]:
+    """Return a prediction as what JSON can hold."""
+    frame = predicted.to_frame()
+    return {
+        "scenario": predicted.scenario.name,
+        "overheads": predicted.overheads.source,
+        "n": len(predicted.replications),
+        "rows": json.loads(frame.reset_index().to_json(orient="records")),
+    }
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A run held against its prediction: comparison, claims, and what should not have happened.
+
+    ``expected`` names the rows of which no verdict is expected, and why.
+    """
+
+    measured: Run
+    comparison: Comparison
+    claims: tuple[ClaimVerdict, ...]
+    expected: Mapping[str, str]
+
+    @property
+    def surprises(self) -> list[str]:
+        """Rows that differ, rows unexpectedly unknown, wrong models that were not rejected."""
+        surprises = [
+            f"{row.name}: {row.verdict}: {row.why}"
+            for row in self.comparison.rows
+            if row.verdict == "differ"
+            or (row.verdict == "unknown" and row.name not in self.expected)
+        ]
+        return surprises + [
+            f"wrong model {name!r} was not rejected" for name in self.comparison.not_rejected
+        ]
+
+    @property
+    def conclusion(self) -> str:
+        """How many rows agree, and which unknown ones were named in advance, in one line."""
+        rows = self.comparison.rows
+        agree = sum(row.verdict == "agree" for row in rows)
+        told = [
+            f"{row.name} is unknown, as named in advance: {self.expected[row.name]}"
+            for row in rows
+            if row.verdict == "unknown" and row.name in self.expected
+        ]
+        return "; ".join([f"{agree} of {len(rows)} rows agree", *told])
+
+    def data(self, folder: Path) -> dict[str, Any]:
+        """Return all of it as what JSON can hold; ``folder`` keeps the run's record."""
+        from sandbox.audit import audit
+
+        return {
+            "comparison": self.comparison.to_dict(),
+            "claims": [str(verdict) for verdict in self.claims],
+            "audit": audit(self.measured).counts(),
+            "surprises": self.surprises,
+            "run": str(folder),
+            "info": self.measured.info,
+        }
+
+    def text(self, folder: Path) -> str:
+        """Return all of it for people; ``folder`` keeps the run's record."""
+        from sandbox.audit import audit
+
+        return "\n".join(
+            [
+                self.comparison.summary(),
+                self.conclusion,
+                *(f"claim {verdict}" for verdict in self.claims),
+                audit(self.measured).summary(),
+                f"record: {os.path.relpath(folder)}",
+                *(f"SURPRISE {surprise}" for surprise in self.surprises),
+            ]
+        )
+
+
+def judge(measured: Run, predicted: Prediction) -> Judged:
+    """Hold a run against its prediction, with what is known of its system."""
+    from sandbox import workbench
+
+    return Judged(
+        measured,
+        comparison=workbench.compare(measured, predicted),
+        claims=tuple(workbench.claims(measured, predicted)),
+        expected=workbench.expected_unknown(measured.scenario),
+    )

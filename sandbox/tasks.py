@@ -1,0 +1,104 @@
+"""Tasks: one kind of task, its work, and when and how often Celery tries it again."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from sandbox.draws import Deterministic, Distribution
+from sandbox.errors import ScenarioError
+from sandbox.parts import MOST, Count, Name, NonNegative, Part, Positive, Probability
+from sandbox.rates import parse_rate
+
+Priority = Annotated[int, Field(ge=0, le=255, strict=True)]
+Retries = Annotated[int, Field(ge=0, le=10_000, strict=True)]
+
+
+class SelfRetry(Part):
+    """``self.retry(countdown=…)`` in the task's body, up to the task's own ``max_retries``.
+
+    The countdown before retry n (0 = first) is ``countdown_s * factor ** n``, without jitter.
+
+    >>> SelfRetry(max_retries=3, countdown_s=60.0, factor=2.0).countdown(2)
+    240.0
+    """
+
+    kind: Literal["self"] = "self"
+    max_retries: Retries = 3
+    countdown_s: NonNegative = 180.0
+    factor: Positive = 1.0
+
+    @model_validator(mode="after")
+    def _bounded(self) -> SelfRetry:
+        growth = max(0, self.max_retries - 1) * math.log(self.factor)
+        if growth + math.log(max(1.0, self.countdown_s)) > math.log(MOST):
+            raise ScenarioError(
+                f"factor is {self.factor}, so that retry {self.max_retries} would come after "
+                f"more than {MOST:,} s; allowed: up to that"
+            )
+        return self
+
+    def countdown(self, retry: int) -> float:
+        """Return the countdown (s) before retry ``retry`` (0 = the first)."""
+        return self.countdown_s * self.factor**retry
+
+
+class AutoRetry(Part):
+    """``autoretry_for=(Exception,)``, with Celery's backoff in whole seconds.
+
+    With ``backoff_s`` the countdown before retry n is ``min(backoff_max_s, backoff_s * 2**n)``,
+    and with ``jitter`` any whole number of seconds from 0 to that. Without it, the fixed
+    ``countdown_s``. Source: celery/app/autoretry.py, celery/utils/time.py.
+
+    >>> AutoRetry(backoff_s=1, backoff_max_s=600, jitter=True).ceiling(3)
+    8
+    """
+
+    kind: Literal["auto"] = "auto"
+    max_retries: Retries = 3
+    backoff_s: Count | None = None
+    backoff_max_s: Count = 600
+    jitter: bool = True
+    countdown_s: NonNegative = 180.0
+
+    def ceiling(self, retry: int) -> int:
+        """Return the longest countdown (whole s) before retry ``retry``, with backoff."""
+        return int(min(self.backoff_max_s, (self.backoff_s or 1) * 2**retry))
+
+
+Retry = Annotated[SelfRetry | AutoRetry, Field(discriminator="kind")]
+
+
+class TaskType(Part):
+    """One kind of task: where it goes, how long its work takes, how it fails and is retried.
+
+    ``retries`` are tried in order: an attempt that fails for the n-th time is retried by the
+    first whose ``max_retries`` is above n - 1, as ``self.retry`` inside an autoretried task is.
+
+    >>> TaskType(name="resize", service=Deterministic(value_s=0.2)).queue
+    'celery'
+    """
+
+    name: Name
+    queue: Name = "celery"
+    service: Distribution = Deterministic(value_s=0.0)
+    work: Literal["wait", "cpu"] = "wait"
+    acks_late: bool = False
+    reject_on_worker_lost: bool = False
+    rate_limit: str | None = None
+    soft_time_limit_s: Positive | None = None
+    time_limit_s: Positive | None = None
+    p_failure: Probability = 0.0
+    retries: Annotated[tuple[Retry, ...], Field(max_length=100)] = ()
+    priority: Priority = 0
+    expires_s: Positive | None = None
+    ignore_result: bool = False
+
+    @field_validator("rate_limit")
+    @classmethod
+    def _rate(cls, rate: str | None) -> str | None:
+        if rate is not None:
+            parse_rate(rate)
+        return rate
