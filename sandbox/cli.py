@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -68,12 +68,60 @@ def main() -> None:
     """Predict a Celery + Redis system, run it on real workers, crash it, compare."""
 
 
-def _scenario(name_or_file: str) -> Scenario:
-    """Return a named system's scenario, or the one in a JSON file."""
-    path = Path(name_or_file)
+class _Given(NamedTuple):
+    """What an app does not say of itself, as options give it."""
+
+    commands: tuple[str, ...] = ()
+    rates: tuple[str, ...] = ()
+    service: tuple[str, ...] = ()
+    horizon_s: float | None = None
+
+
+def _scenario(source: str, given: _Given | None = None) -> Scenario:
+    """Return a named system's scenario, that of a JSON file, of a stored run, or of an app."""
+    path = Path(source)
+    if ":" in source:
+        return _from_app(source, given or _Given())
+    if given is not None and any(given):
+        raise ScenarioError(
+            f"{source!r} is no app, and only an app (module:app) takes "
+            "--command, --rate, --service and --horizon"
+        )
     if path.suffix == ".json" or path.is_file():
         return Scenario.from_file(path)
-    return systems.load(name_or_file)
+    if (path / "run.json").is_file():
+        from sandbox.run import Run as StoredRun
+
+        return Scenario.from_run(StoredRun.load(path))
+    return systems.load(source)
+
+
+def _from_app(name: str, given: _Given) -> Scenario:
+    """Derive a scenario from the app ``module:attribute`` and what is given besides."""
+    from sandbox.derive.arguments import rates, services
+    from sandbox.derive.load import load_app
+
+    loads, service = rates(given.rates), services(given.service)
+    horizon_s = 60.0 if given.horizon_s is None else given.horizon_s
+    return Scenario.from_celery(
+        load_app(name), given.commands, service=service, loads=loads or None, horizon_s=horizon_s
+    )
+
+
+def _deriving(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that say what an app does not."""
+    for option in (
+        click.option("--horizon", type=float, help="Seconds with load; 60 without it."),
+        click.option(
+            "--service", multiple=True, help="TASK=MEAN or TASK=P50/P95, the work's time (s)."
+        ),
+        click.option("--rate", "rates", multiple=True, help="TASK=5/s, how often it is called."),
+        click.option(
+            "--command", "commands", multiple=True, help="A worker's command line; one a worker."
+        ),
+    ):
+        command = option(command)
+    return command
 
 
 def _as_json(data: Any) -> None:
@@ -188,12 +236,23 @@ def _first_line(text: str | None) -> str:
 
 @main.command()
 @click.argument("scenario", required=False)
-def schema(scenario: str | None) -> None:
-    """Print the JSON Schema of scenarios, or one SCENARIO as JSON to start from."""
+@_deriving
+def schema(
+    scenario: str | None,
+    commands: tuple[str, ...],
+    rates: tuple[str, ...],
+    service: tuple[str, ...],
+    horizon: float | None,
+) -> None:
+    """Print the JSON Schema of scenarios, or one SCENARIO as JSON to start from.
+
+    SCENARIO may be a Celery app, module:app, with options as in predict.
+    """
     if scenario is None:
         _as_json(json_schema())
     else:
-        click.echo(_scenario(scenario).to_json())
+        given = _Given(commands, rates, service, horizon)
+        click.echo(_scenario(scenario, given).to_json())
 
 
 # --- calibrate, predict --------------------------------------------------------------------
@@ -227,9 +286,24 @@ def _calibrate(broker: str, *, quiet: bool) -> Overheads:
 @_BUDGET
 @click.option("--seed", type=int, help="Other draws than the scenario's own.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def predict(scenario: str, budget: float, seed: int | None, as_json: bool) -> None:
-    """Predict SCENARIO (a system's name or a JSON file) with the model; starts no worker."""
-    described = _seeded(_scenario(scenario), seed)
+@_deriving
+def predict(  # noqa: PLR0913 - one parameter an option
+    scenario: str,
+    budget: float,
+    seed: int | None,
+    as_json: bool,
+    commands: tuple[str, ...],
+    rates: tuple[str, ...],
+    service: tuple[str, ...],
+    horizon: float | None,
+) -> None:
+    """Predict SCENARIO with the model; starts no worker.
+
+    SCENARIO is a system's name, a JSON file, the folder of a stored run, which is fitted, or a
+    Celery app: module:app, with a --command for each worker, a --rate and a --service for tasks.
+    """
+    given = _Given(commands, rates, service, horizon)
+    described = _seeded(_scenario(scenario, given), seed)
     prediction = _predict(described, budget, None, quiet=as_json)
     frame = prediction.to_frame()
     if as_json:
@@ -240,10 +314,13 @@ def predict(scenario: str, budget: float, seed: int | None, as_json: bool) -> No
                 "overheads": prediction.overheads.source,
                 "n": len(prediction.replications),
                 "rows": rows,
+                "not_derived": [note.model_dump() for note in described.not_derived],
             }
         )
         return
     _show_prediction(prediction)
+    for note in described.not_derived:
+        click.echo(f"not derived: {note}")
 
 
 def _seeded(scenario: Scenario, seed: int | None) -> Scenario:

@@ -16,6 +16,7 @@ from sandbox.draws import Deterministic, Distribution
 from sandbox.errors import ScenarioError, one_of
 from sandbox.faults import FAULTS, Fault
 from sandbox.loads import BeatEntry, Closed, Load
+from sandbox.notes import NotDerived
 from sandbox.parts import Count, CountOrZero, Name, NonNegative, Part, Positive, Probability, shown
 from sandbox.rates import parse_rate
 
@@ -23,6 +24,10 @@ SCHEMA_VERSION: Literal[1] = 1
 MOST_TASKS = 10_000_000
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from sandbox.run import Run
+
     AnyFault = Fault
 else:
     AnyFault = Annotated[Union[tuple(FAULTS.values())], Field(discriminator="kind")]  # noqa: UP007 - built from the registry
@@ -202,6 +207,7 @@ class Scenario(Part):
     horizon_s: Positive
     deadline_s: Positive | None = None
     seed: Annotated[int, Field(ge=0, lt=2**63, strict=True)] = 0
+    not_derived: tuple[NotDerived, ...] = ()
 
     @model_validator(mode="after")
     def _consistent(self) -> Scenario:
@@ -344,6 +350,50 @@ class Scenario(Part):
         except (OSError, ValueError) as exc:
             raise ScenarioError(f"{path} cannot be read: {exc}") from None
         return cls.from_json(text)
+
+    @classmethod
+    def from_celery(  # noqa: PLR0913 - all but the app have defaults
+        cls,
+        app: Any,
+        commands: Sequence[str] = (),
+        *,
+        service: Mapping[str, Distribution] | None = None,
+        loads: Iterable[Load] | None = None,
+        name: str | None = None,
+        horizon_s: float = 60.0,
+        seed: int = 0,
+    ) -> Scenario:
+        """Derive a scenario from a Celery app and the ``commands`` that start its workers.
+
+        ``commands`` are lines such as ``"celery -A proj worker -Q mail -c 4"``, ``celery multi
+        start …`` and ``celery beat``; one worker a line, so a line given twice is two workers.
+        An app knows neither ``service`` times (by task) nor ``loads``: without them, work takes
+        about 0.1 s and one of each task is published. ``not_derived`` of the result lists this
+        and whatever else could not be known or has no field. The app is asked, never started.
+        Raises ScenarioError for a command that Celery refuses, and for an app without tasks.
+        """
+        from sandbox.derive.from_celery import from_celery
+
+        return from_celery(
+            app,
+            commands,
+            service=service,
+            loads=loads,
+            name=name,
+            horizon_s=horizon_s,
+            seed=seed,
+        )
+
+    @classmethod
+    def from_run(cls, run: Run) -> Scenario:
+        """Fit loads, service times and failures to a recorded run; keep all else of its scenario.
+
+        ``not_derived`` of the result lists what was kept unfitted; ``sandbox.derive.from_run.fit``
+        returns how well each part fits, too.
+        """
+        from sandbox.derive.from_run import fit
+
+        return fit(run).scenario
 
 
 def json_schema() -> dict[str, Any]:
