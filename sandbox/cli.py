@@ -14,13 +14,14 @@ import sys
 from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from sandbox import systems
 from sandbox.errors import EngineError, SandboxError, ScenarioError
 from sandbox.scenario import Scenario, json_schema
+from sandbox.sources import Given, deriving, scenario_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,62 +67,6 @@ def _complain(sentence: str) -> None:
 @click.version_option(package_name="celery-sandbox-lab", prog_name="sandbox")
 def main() -> None:
     """Predict a Celery + Redis system, run it on real workers, crash it, compare."""
-
-
-class _Given(NamedTuple):
-    """What an app does not say of itself, as options give it."""
-
-    commands: tuple[str, ...] = ()
-    rates: tuple[str, ...] = ()
-    service: tuple[str, ...] = ()
-    horizon_s: float | None = None
-
-
-def _scenario(source: str, given: _Given | None = None) -> Scenario:
-    """Return a named system's scenario, that of a JSON file, of a stored run, or of an app."""
-    path = Path(source)
-    if ":" in source:
-        return _from_app(source, given or _Given())
-    if given is not None and any(given):
-        raise ScenarioError(
-            f"{source!r} is no app, and only an app (module:app) takes "
-            "--command, --rate, --service and --horizon"
-        )
-    if path.suffix == ".json" or path.is_file():
-        return Scenario.from_file(path)
-    if (path / "run.json").is_file():
-        from sandbox.run import Run as StoredRun
-
-        return Scenario.from_run(StoredRun.load(path))
-    return systems.load(source)
-
-
-def _from_app(name: str, given: _Given) -> Scenario:
-    """Derive a scenario from the app ``module:attribute`` and what is given besides."""
-    from sandbox.derive.arguments import rates, services
-    from sandbox.derive.load import load_app
-
-    loads, service = rates(given.rates), services(given.service)
-    horizon_s = 60.0 if given.horizon_s is None else given.horizon_s
-    return Scenario.from_celery(
-        load_app(name), given.commands, service=service, loads=loads or None, horizon_s=horizon_s
-    )
-
-
-def _deriving(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options that say what an app does not."""
-    for option in (
-        click.option("--horizon", type=float, help="Seconds with load; 60 without it."),
-        click.option(
-            "--service", multiple=True, help="TASK=MEAN or TASK=P50/P95, the work's time (s)."
-        ),
-        click.option("--rate", "rates", multiple=True, help="TASK=5/s, how often it is called."),
-        click.option(
-            "--command", "commands", multiple=True, help="A worker's command line; one a worker."
-        ),
-    ):
-        command = option(command)
-    return command
 
 
 def _as_json(data: Any) -> None:
@@ -236,7 +181,7 @@ def _first_line(text: str | None) -> str:
 
 @main.command()
 @click.argument("scenario", required=False)
-@_deriving
+@deriving
 def schema(
     scenario: str | None,
     commands: tuple[str, ...],
@@ -251,8 +196,8 @@ def schema(
     if scenario is None:
         _as_json(json_schema())
     else:
-        given = _Given(commands, rates, service, horizon)
-        click.echo(_scenario(scenario, given).to_json())
+        given = Given(commands, rates, service, horizon)
+        click.echo(scenario_of(scenario, given).to_json())
 
 
 # --- calibrate, predict --------------------------------------------------------------------
@@ -286,7 +231,7 @@ def _calibrate(broker: str, *, quiet: bool) -> Overheads:
 @_BUDGET
 @click.option("--seed", type=int, help="Other draws than the scenario's own.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@_deriving
+@deriving
 def predict(  # noqa: PLR0913 - one parameter an option
     scenario: str,
     budget: float,
@@ -302,8 +247,8 @@ def predict(  # noqa: PLR0913 - one parameter an option
     SCENARIO is a system's name, a JSON file, the folder of a stored run, which is fitted, or a
     Celery app: module:app, with a --command for each worker, a --rate and a --service for tasks.
     """
-    given = _Given(commands, rates, service, horizon)
-    described = _seeded(_scenario(scenario, given), seed)
+    given = Given(commands, rates, service, horizon)
+    described = _seeded(scenario_of(scenario, given), seed)
     prediction = _predict(described, budget, None, quiet=as_json)
     frame = prediction.to_frame()
     if as_json:
@@ -376,7 +321,7 @@ def run(  # noqa: PLR0913 - one parameter an option
     as_json: bool,
 ) -> None:
     """Predict SCENARIO, run it on real workers, and hold one against the other."""
-    described = _seeded(_scenario(scenario), seed)
+    described = _seeded(scenario_of(scenario), seed)
     if engine == "model":
         _run_model(described, as_json=as_json)
         return

@@ -26,6 +26,7 @@ MOST_TASKS = 10_000_000
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from sandbox.overheads import Overheads
     from sandbox.run import Run
 
     AnyFault = Fault
@@ -176,7 +177,8 @@ class Scenario(Part):
 
     ``terminating``: the whole horizon counts (a burst, a crash, a night). ``steady``: what
     was published before ``warmup_s`` is cut. Loads stop at ``horizon_s``; the run ends when
-    everything is drained, or at ``deadline_s``.
+    everything is drained, or at ``deadline_s``. ``not_derived`` is for the reader: what a derived
+    scenario could not know; it changes no run.
 
     >>> hello = Scenario(
     ...     name="hello",
@@ -371,6 +373,13 @@ class Scenario(Part):
         about 0.1 s and one of each task is published. ``not_derived`` of the result lists this
         and whatever else could not be known or has no field. The app is asked, never started.
         Raises ScenarioError for a command that Celery refuses, and for an app without tasks.
+
+        >>> from celery import Celery
+        >>> app = Celery("shop", broker="redis://", set_as_current=False)
+        >>> mail = app.task(lambda: None, name="mail", acks_late=True)
+        >>> shop = Scenario.from_celery(app, ["celery -A shop worker -c 8"])
+        >>> shop.task("mail").acks_late, shop.workers[0].concurrency
+        (True, 8)
         """
         from sandbox.derive.from_celery import from_celery
 
@@ -385,15 +394,16 @@ class Scenario(Part):
         )
 
     @classmethod
-    def from_run(cls, run: Run) -> Scenario:
+    def from_run(cls, run: Run, overheads: Overheads | None = None) -> Scenario:
         """Fit loads, service times and failures to a recorded run; keep all else of its scenario.
 
-        ``not_derived`` of the result lists what was kept unfitted; ``sandbox.derive.from_run.fit``
-        returns how well each part fits, too.
+        ``overheads``: what an execution took beside its work; without them the run's own, if it
+        is the model's, else the defaults. ``not_derived`` of the result lists what was kept
+        unfitted; ``sandbox.derive.from_run.fit`` returns how well each part fits, too.
         """
         from sandbox.derive.from_run import fit
 
-        return fit(run).scenario
+        return fit(run, overheads).scenario
 
 
 def json_schema() -> dict[str, Any]:

@@ -23,7 +23,7 @@ LAYERS = (
     {"workbench"},
     {"pictures"},
     {"widgets"},
-    {"lab", "cli", "__main__"},
+    {"lab", "sources", "cli", "__main__"},
 )
 ONLY = {
     "simpy": ("engines/model",),

@@ -38,8 +38,9 @@ def from_celery(  # noqa: PLR0913 - all but the app have defaults
         raise ScenarioError(f"app is a {type(app).__name__}; allowed: a Celery app")
     notes = Notes()
     _make_ready(app)
-    kinds = task_types(app, service or {}, notes)
     workers, n_beats = _workers(app, commands, notes)
+    _make_ready(app, {name for one in workers for name in one.options.get("include") or ()})
+    kinds = task_types(app, service or {}, notes)
     pools = worker_pools(app, workers, notes)
     kinds = with_limits(app, workers, kinds, notes)
     beat = beat_entries(app, kinds, n_beats, notes)
@@ -60,11 +61,13 @@ def from_celery(  # noqa: PLR0913 - all but the app have defaults
     return described.but(not_derived=notes.found)
 
 
-def _make_ready(app: Any) -> None:
+def _make_ready(app: Any, include: Iterable[str] = ()) -> None:
     """Import what a worker would import, and let the app bind its tasks."""
     try:
         app.conf.task_default_queue  # noqa: B018 - reading any setting loads the configuration
         app.loader.import_default_modules()
+        for module in include:
+            app.loader.import_task_module(module)
         app.finalize()
     except (Exception, SystemExit) as exc:  # noqa: BLE001 - a user's modules may raise anything
         told = " ".join(str(exc).split())

@@ -18,8 +18,10 @@ _USUAL = ("app", "celery")
 
 def is_app(thing: object) -> bool:
     """Return whether a thing is a Celery app, by what it can do: Celery is not imported here."""
+    # Its class is asked: an app's own attributes may load its configuration. A proxy such as
+    # current_app has the class of what it stands for.
     return not isinstance(thing, ModuleType | type) and all(
-        hasattr(type(thing), part) for part in _PARTS
+        hasattr(thing.__class__, part) for part in _PARTS
     )
 
 

@@ -24,7 +24,8 @@ DERIVED = _names(
     task_default_queue task_acks_on_failure_or_timeout task_acks_on_failure task_acks_on_timeout
     task_retry_on_worker_lost task_track_started task_annotations task_create_missing_queues
     worker_concurrency worker_pool worker_prefetch_multiplier worker_max_tasks_per_child
-    worker_disable_rate_limits beat_schedule broker_url broker_read_url broker_write_url
+    worker_disable_rate_limits worker_disable_prefetch worker_max_memory_per_child
+    worker_pool_start_method beat_schedule broker_url broker_read_url broker_write_url
     broker_transport broker_transport_options result_backend
     """
 )
@@ -91,7 +92,7 @@ def broker_of(app: Any, notes: Notes) -> Broker:
 def _valid(field: str, value: Any) -> Any:
     """Return a value as the field takes it, None when it cannot be held."""
     try:
-        changed = float(value) if field.endswith("_s") else value
+        changed: Any = float(value) if field.endswith("_s") else value
         changed = tuple(value) if field == "priority_steps" else changed
         Broker(**{field: changed})
     except (TypeError, ValueError):

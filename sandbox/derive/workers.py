@@ -30,7 +30,6 @@ _NO_SCENARIO = {
     "max_memory_per_child": "its children end at a size of their memory",
     "disable_prefetch": "it takes no message before a process is free",
     "purge": "it empties its queues when it starts",
-    "statedb": "it remembers revoked tasks",
 }
 _FIXED = {"autoscale": "always the larger size"}
 
@@ -70,6 +69,11 @@ def _one(app: Any, worker: WorkerCommand, notes: Notes) -> WorkerPool:
         if worker.options.get(option) or _conf(app, worker, f"worker_{option}"):
             assumed = _FIXED.get(option, "it is not so")
             notes.add(f"{worker.where}.{option}", told, assumed)
+    start = worker.options.get("pool_start_method") or _conf(
+        app, worker, "worker_pool_start_method"
+    )
+    if start not in (None, "fork"):
+        notes.add(f"{worker.where}.pool_start_method", f"it is {start}", "fork")
     kind = _kind(app, worker, notes)
     slots, credit = _concurrency(app, worker, notes), _multiplier(app, worker)
     if kind == "solo":
@@ -169,7 +173,7 @@ def with_limits(
     for key, kind in kinds.items():
         mine = [one for one in workers if kind.queue in _queues(app, one)]
         for option in ("time_limit", "soft_time_limit"):
-            values = {one.options.get(option) for one in mine}
+            values: set[Any] = {one.options.get(option) for one in mine}
             if getattr(kind, f"{option}_s") is not None or values <= {None}:
                 continue
             if len(values) > 1:
