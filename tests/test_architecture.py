@@ -27,7 +27,7 @@ LAYERS = (
 )
 ONLY = {
     "simpy": ("engines/model",),
-    "celery": ("engines/live", "systems", "derive/commands.py"),
+    "celery": ("engines/live", "systems", "derive"),
     "kombu": ("engines/live", "systems"),
     "billiard": ("engines/live",),
     "redis": ("engines/live", "systems"),

@@ -1,7 +1,7 @@
 """From Celery: a scenario of an app as it is configured, and of the workers that commands start.
 
-The app is asked, never started: no connection is opened and no task is run. Celery is not
-imported here; whoever has an app has imported it.
+The app is asked, never started: no connection is opened and no task is run. Celery is imported
+only where its own parsers and tables are asked: whoever has an app has imported it already.
 """
 
 from __future__ import annotations

@@ -112,31 +112,26 @@ def _note_transport(app: Any, notes: Notes) -> None:
 
 def note_settings(app: Any, notes: Notes) -> None:
     """Note each setting that was given, has an effect, and has no place in a scenario."""
-    defaults = app.conf.maps[-1]
+    # The table of all settings; whoever has an app has imported Celery already.
+    from celery.app.defaults import DEFAULTS
+
     for key, value in app.conf.table(censored=True).items():
         name = _modern(app, str(key))
         if name in DERIVED or name in _NO_EFFECT or name.startswith(_NO_EFFECT_BEGIN):
             continue
-        known = name in defaults
-        if value == (defaults[name] if known else None):
-            continue
-        if known:
-            notes.add(f"conf.{name}", f"it is {shown(value)}", f"{shown(defaults[name])}")
         # Any other key is the project's own, or Django's: no setting of Celery's.
+        if name in DEFAULTS and value != DEFAULTS[name]:
+            notes.add(f"conf.{name}", f"it is {shown(value)}", shown(DEFAULTS[name]))
     _note_annotations(app, notes)
 
 
 def _modern(app: Any, key: str) -> str:
     """Return a setting's name in today's spelling, without the prefix of a namespace."""
-    defaults = app.conf.maps[-1]
-    prefix = str(getattr(app.conf, "prefix", "") or "")
+    from celery.app.defaults import _TO_NEW_KEY
+
+    prefix = str(app.conf.prefix or "")
     short = key[len(prefix) :] if prefix and key.startswith(prefix) else key
-    for name in (short.lower(), short.lower().removeprefix("celery_")):
-        if name in defaults:
-            return name
-    old = {"celeryd": "worker", "celerybeat": "beat", "celery": "task", "broker": "broker"}
-    head, _, rest = short.lower().partition("_")
-    return f"{old.get(head, head)}_{rest}"
+    return str(_TO_NEW_KEY.get(short, short.lower()))
 
 
 def _note_annotations(app: Any, notes: Notes) -> None:

@@ -97,7 +97,7 @@ def _conf(app: Any, worker: WorkerCommand, name: str) -> Any:
 def _kind(app: Any, worker: WorkerCommand, notes: Notes) -> Literal["prefork", "threads", "solo"]:
     # `-P prefork` is taken as no choice when the app has one (celery/bin/worker.py, WorkersPool).
     given = None if worker.pool == "prefork" else worker.pool
-    name = str(given or _conf(app, worker, "worker_pool") or "prefork")
+    name = str(given or app.conf.worker_pool or "prefork")
     for alias, module in (("threads", "thread"), ("solo", "solo"), ("prefork", "prefork")):
         if f"celery.concurrency.{module}:" in name:
             name = alias
@@ -119,7 +119,7 @@ def _concurrency(app: Any, worker: WorkerCommand, notes: Notes) -> int:
     if number > 0:
         return _at_most(number, worker, notes)
     cores = os.cpu_count() or 2
-    what = "concurrency is not set, so each machine's cores decide"
+    what = "no concurrency is given, so each machine's cores decide"
     notes.add(f"{worker.where}.concurrency", what, f"{cores}, as this machine has")
     return _at_most(cores, worker, notes)
 
@@ -132,10 +132,9 @@ def _at_most(number: int, worker: WorkerCommand, notes: Notes) -> int:
 
 
 def _multiplier(app: Any, worker: WorkerCommand) -> int:
-    # The option's 0 is taken as none given (celery/bin/worker.py); the setting's 0 is no limit.
-    given = worker.options.get("prefetch_multiplier")
-    if "worker_prefetch_multiplier" in worker.settings or not given:
-        given = _conf(app, worker, "worker_prefetch_multiplier")
+    # A command has read the configuration already (celery/bin/worker.py), so what stands after
+    # its `--` comes too late, and its option's 0 is taken as none given.
+    given = worker.options.get("prefetch_multiplier", app.conf.worker_prefetch_multiplier)
     return max(0, int(given or 0))
 
 
