@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import NamedTuple
 
@@ -50,9 +52,14 @@ def _from_app(name: str, given: Given) -> Scenario:
 
     loads, service = rates(given.rates), services(given.service)
     horizon_s = 60.0 if given.horizon_s is None else given.horizon_s
-    return Scenario.from_celery(
-        load_app(name), given.commands, service=service, loads=loads or None, horizon_s=horizon_s
-    )
+    with redirect_stdout(sys.stderr):  # what a project's modules print is no part of our output
+        return Scenario.from_celery(
+            load_app(name),
+            given.commands,
+            service=service,
+            loads=loads or None,
+            horizon_s=horizon_s,
+        )
 
 
 def deriving(command: Callable[..., None]) -> Callable[..., None]:

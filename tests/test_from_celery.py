@@ -412,6 +412,41 @@ def test_celery_multi_starts_its_workers() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "before",
+    ["C_FORCE_ROOT=1 exec ", "cd /srv && /srv/venv/bin/", "poetry run ", "python -m ", "sh -c '"],
+)
+def test_what_starts_celery_is_skipped(before: str) -> None:
+    """Environment, wrappers, paths, a shell: the command is what celery is told."""
+    end = "'" if before.endswith("'") else ""
+    assert pool_of(f"{before}celery -A shop worker -c 3{end}").concurrency == 3
+
+
+@pytest.mark.parametrize(
+    ("command", "where", "pool"),
+    [
+        ("-P gevent -c 100", "commands[0].pool", WorkerPool(concurrency=100, pool="threads")),
+        (
+            "-P threads -c 900",
+            "commands[0].concurrency",
+            WorkerPool(concurrency=256, pool="threads"),
+        ),
+        ("--autoscale=8,2", "commands[0].autoscale", WorkerPool(concurrency=8)),
+        ("-c 2 --disable-prefetch", "commands[0].disable_prefetch", WorkerPool(concurrency=2)),
+        ("-c 2 --max-memory-per-child 9", "commands[0].max_memory", WorkerPool(concurrency=2)),
+    ],
+)
+def test_an_option_without_a_place_in_a_scenario_is_noted(
+    command: str, where: str, pool: WorkerPool
+) -> None:
+    """With what stands in for it."""
+    app = shop()
+    add(app)
+    found = derive(app, f"celery -A shop worker {command}")
+    assert found.workers == (pool,)
+    assert notes_of(found, where)
+
+
 def test_an_app_without_commands_has_one_worker_as_configured() -> None:
     """worker_concurrency, worker_prefetch_multiplier, worker_max_tasks_per_child; and it is said."""
     app = shop(worker_concurrency=6, worker_prefetch_multiplier=2, worker_max_tasks_per_child=50)

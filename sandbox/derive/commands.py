@@ -56,6 +56,8 @@ def _celery_part(text: str, where: str) -> list[str]:
     for i, word in enumerate(words):
         if PurePath(word).name == "celery" and not _ASSIGNMENT.fullmatch(word):
             return words[i + 1 :]
+        if " celery " in f" {word}":  # sh -c "celery …"
+            return _celery_part(word, where)
     raise ScenarioError(
         f"{where} is {text!r}; allowed: a command such as 'celery -A proj worker -c 4'"
     )

@@ -6,7 +6,6 @@ import importlib
 import importlib.util
 import os
 import sys
-from contextlib import redirect_stdout
 from types import ModuleType
 from typing import Any
 
@@ -32,6 +31,8 @@ def load_app(path: str) -> Any:
     there is no such module, when it raises an error, or when what it has there is no app.
     """
     name, _, attribute = path.partition(":")
+    if not all(part.isidentifier() for part in name.split(".")):
+        raise ScenarioError(f"app is {path!r}; allowed: module:app, such as 'proj.celery:app'")
     module = _imported(name, path)
     if attribute:
         return _attribute(module, attribute, path)
@@ -55,8 +56,7 @@ def _imported(name: str, path: str) -> ModuleType:
     here = os.getcwd()
     sys.path.insert(0, here)
     try:
-        with redirect_stdout(sys.stderr):  # what a module prints is no part of our output
-            return importlib.import_module(name)
+        return importlib.import_module(name)
     except ModuleNotFoundError as exc:
         missing = exc.name or ""
         if name == missing or name.startswith(f"{missing}."):
@@ -93,7 +93,9 @@ def _attribute(module: ModuleType, attribute: str, path: str) -> Any:
             )
         found = getattr(found, step)
     if not is_app(found):
-        raise ScenarioError(f"app is {path!r}, which is a {type(found).__name__}, no Celery app")
+        raise ScenarioError(
+            f"app is {path!r}, which is no Celery app but of type {type(found).__name__}"
+        )
     return found
 
 
