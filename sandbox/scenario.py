@@ -376,7 +376,8 @@ class Scenario(Part):
 
         >>> from celery import Celery
         >>> app = Celery("shop", broker="redis://", set_as_current=False)
-        >>> mail = app.task(lambda: None, name="mail", acks_late=True, shared=False)
+        >>> def mail(): ...
+        >>> task = app.task(mail, name="mail", acks_late=True, shared=False)
         >>> shop = Scenario.from_celery(app, ["celery -A shop worker -c 8"])
         >>> shop.task("mail").acks_late, shop.workers[0].concurrency
         (True, 8)

@@ -14,7 +14,18 @@ ROOT = Path(__file__).parent.parent / "sandbox"
 
 # A module may import those of its own layer and of the layers above it in this list.
 LAYERS = (
-    {"errors", "parts", "draws", "rates", "loads", "faults", "notes", "scenario", "derive", "overheads"},
+    {
+        "errors",
+        "parts",
+        "draws",
+        "rates",
+        "loads",
+        "faults",
+        "notes",
+        "scenario",
+        "derive",
+        "overheads",
+    },
     {"schedule", "fold", "run", "theory"},
     {"facts", "little", "metrics", "audit", "guarantees", "prediction"},
     {"comparison", "compare", "claims", "calibration"},
