@@ -1,6 +1,5 @@
 """Loads: where tasks come from. Times are seconds after all workers are ready."""
 
-
 from __future__ import annotations
 
 import math

@@ -14,6 +14,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, model_validator
 from sandbox.errors import ScenarioError, one_of, shown
 from sandbox.faults import FAULTS, Fault
 from sandbox.loads import BeatEntry, Closed, Load
+from sandbox.notes import NotDerived
 from sandbox.parts import (
     Count,
     CountOrZero,
@@ -43,6 +44,12 @@ _RESERVED = ("unacked", "unacked_index", "unacked_mutex")
 """Keys of kombu's own in Redis, where a queue is a key too."""
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from sandbox.draws import Distribution
+    from sandbox.overheads import Overheads
+    from sandbox.run import Run
+
     AnyFault = Fault
 else:
     AnyFault = Annotated[Union[tuple(FAULTS.values())], Field(discriminator="kind")]  # noqa: UP007 - built from the registry
@@ -113,7 +120,8 @@ class Scenario(Part):
 
     ``terminating``: the whole horizon counts (a burst, a crash, a night). ``steady``: what
     was published before ``warmup_s`` is cut. Loads stop at ``horizon_s``; the run ends when
-    everything is drained, or at ``deadline_s``.
+    everything is drained, or at ``deadline_s``. ``not_derived`` is for the reader: what a derived
+    scenario could not know; it changes no run.
 
     >>> hello = Scenario(
     ...     name="hello",
@@ -144,6 +152,7 @@ class Scenario(Part):
     horizon_s: Positive
     deadline_s: Positive | None = None
     seed: Annotated[int, Field(ge=0, lt=2**63, strict=True)] = 0
+    not_derived: tuple[NotDerived, ...] = ()
 
     @model_validator(mode="after")
     def _consistent(self) -> Scenario:
@@ -296,6 +305,59 @@ class Scenario(Part):
         except ValueError as exc:
             raise ScenarioError(f"{path} cannot be read: {exc}") from None
         return cls.from_json(text)
+
+    @classmethod
+    def from_celery(  # noqa: PLR0913 - all but the app have defaults
+        cls,
+        app: Any,
+        commands: Sequence[str] = (),
+        *,
+        service: Mapping[str, Distribution] | None = None,
+        loads: Iterable[Load] | None = None,
+        name: str | None = None,
+        horizon_s: float = 60.0,
+        seed: int = 0,
+    ) -> Scenario:
+        """Derive a scenario from a Celery app and the ``commands`` that start its workers.
+
+        ``commands`` are lines such as ``"celery -A proj worker -Q mail -c 4"``, ``celery multi
+        start …`` and ``celery beat``; one worker a line, so a line given twice is two workers.
+        An app knows neither ``service`` times (by task) nor ``loads``: without them, work takes
+        about 0.1 s and one of each task is published. ``not_derived`` of the result lists this
+        and whatever else could not be known or has no field. The app is asked, never started.
+        Raises ScenarioError for a command that Celery refuses, and for an app without tasks.
+
+        >>> from celery import Celery
+        >>> app = Celery("shop", broker="redis://", set_as_current=False)
+        >>> def mail(): ...
+        >>> task = app.task(mail, name="mail", acks_late=True, shared=False)
+        >>> shop = Scenario.from_celery(app, ["celery -A shop worker -c 8"])
+        >>> shop.task("mail").acks_late, shop.workers[0].concurrency
+        (True, 8)
+        """
+        from sandbox.derive.from_celery import from_celery
+
+        return from_celery(
+            app,
+            commands,
+            service=service,
+            loads=loads,
+            name=name,
+            horizon_s=horizon_s,
+            seed=seed,
+        )
+
+    @classmethod
+    def from_run(cls, run: Run, overheads: Overheads | None = None) -> Scenario:
+        """Fit loads, service times and failures to a recorded run; keep all else of its scenario.
+
+        ``overheads``: what an execution took beside its work; without them the run's own, if it
+        is the model's, else the defaults. ``not_derived`` of the result lists what was kept
+        unfitted; ``sandbox.derive.from_run.fit`` returns how well each part fits, too.
+        """
+        from sandbox.derive.from_run import fit
+
+        return fit(run, overheads).scenario
 
 
 def json_schema() -> dict[str, Any]:

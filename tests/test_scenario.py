@@ -22,6 +22,7 @@ from sandbox.engines import VERBS, Controls
 from sandbox.errors import SandboxError, ScenarioError, one_of
 from sandbox.faults import FAULTS, At, Fault, OnEvent
 from sandbox.loads import BeatEntry, Burst, Closed, Load, Poisson, Rates, Trace
+from sandbox.notes import NotDerived
 from sandbox.parts import Part
 from sandbox.scenario import (
     SCHEMA_VERSION,
@@ -182,6 +183,10 @@ def _fault(pools: list[WorkerPool], tasks: list[str]) -> st.SearchStrategy[Fault
     return st.sampled_from(kinds).flatmap(build)
 
 
+_TEXT = st.text(min_size=1, max_size=20)
+_NOT_DERIVED = st.builds(NotDerived, where=_TEXT, what=_TEXT, assumed=_TEXT)
+
+
 @st.composite
 def scenarios(draw: st.DrawFn) -> Scenario:
     """Return a strategy of scenarios that use every part, each field within its bounds."""
@@ -210,6 +215,7 @@ def scenarios(draw: st.DrawFn) -> Scenario:
         horizon_s=horizon_s,
         deadline_s=draw(st.none() | st.just(horizon_s * 2)),
         seed=draw(st.integers(0, 2**63 - 1)),
+        not_derived=tuple(draw(st.lists(_NOT_DERIVED, max_size=2))),
     )
 
 
