@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent.parent / "sandbox"
 
 # A module may import those of its own layer and of the layers above it in this list.
 LAYERS = (
-    {"errors", "parts", "draws", "rates", "tasks", "loads", "faults", "scenario", "overheads"},
+    {"errors", "collector", "parts", "draws", "rates", "tasks", "loads", "faults", "scenario", "overheads"},
     {"schedule", "fold", "run", "theory"},
     {"facts", "little", "metrics", "audit", "guarantees", "prediction"},
     {"comparison", "compare", "claims", "calibration"},
