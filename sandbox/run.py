@@ -103,7 +103,9 @@ class Run:
     def events(self) -> tuple[Event, ...]:
         """Every event, in order."""
         with collector_paused():
-            return tuple(self.record)
+            events = tuple(self.record)
+        self.__dict__["record"] = events  # What they were made of is not needed any more.
+        return events
 
     @cached_property
     def fold(self) -> Fold:

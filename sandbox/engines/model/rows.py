@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from sandbox.run import Event
+from sandbox.run import KINDS, Event
 
 if TYPE_CHECKING:
     from sandbox.engines.model.broker import Message
@@ -15,9 +15,14 @@ Row: TypeAlias = "tuple[float, str, Message | Event, str | None, int | None]"
 """Time, kind, the message it happened to, worker, slot; or an event, where that is not all."""
 
 _WIDTH = 5
-_HAS_QUEUE = {"sent", "delivered"}
-_HAS_RETRY = {"sent", "delivered", "started", "succeeded"}
-_HAS_NO_TAG = {"sent", "published"}
+_TAKES = {  # Which of queue, tag and retry an event of a kind tells: what a live recorder tells.
+    kind: (
+        kind in {"sent", "delivered"},
+        kind not in {"sent", "published"},
+        kind in {"sent", "delivered", "started", "succeeded"},
+    )
+    for kind in KINDS
+}
 _new = tuple.__new__  # An Event without the cost of naming its fields.
 
 
@@ -46,27 +51,31 @@ class Rows:
     def since(self, n: int) -> Iterator[Event]:
         """Make the event of each row after the first ``n``."""
         entries = islice(self.flat, n * _WIDTH, None)
-        for row in zip(entries, entries, entries, entries, entries, strict=True):
-            yield event_of(*row)
+        return _events(zip(entries, entries, entries, entries, entries, strict=True))
 
     def close(self) -> None:
         """Add nothing from now on."""
         self.add = _keep_nothing
 
 
-def event_of(
-    t_s: float, kind: str, what: Message | Event, worker: str | None, slot: int | None
-) -> Event:
-    """Make the event of a row, with the fields that a live worker's recorder gives it."""
-    if isinstance(what, Event):
-        return what
-    queue = what.kind.queue if kind in _HAS_QUEUE else None
-    tag = None if kind in _HAS_NO_TAG else what.tag
-    retry = what.retry if kind in _HAS_RETRY else None
-    detail = None
-    if kind == "sent" and what.eta_s is not None:
-        detail = {"eta_s": what.eta_s}
-    return _new(Event, (t_s, kind, what.key, worker, slot, queue, tag, retry, detail))
+def event_of(row: Row) -> Event:
+    """Make the event of one row."""
+    return next(_events((row,)))
+
+
+def _events(rows: Iterable[Row]) -> Iterator[Event]:
+    for t_s, kind, what, worker, slot in rows:
+        if isinstance(what, Event):
+            yield what
+            continue
+        has_queue, has_tag, has_retry = _TAKES[kind]
+        queue = what.kind.queue if has_queue else None
+        tag = what.tag if has_tag else None
+        retry = what.retry if has_retry else None
+        detail = None
+        if kind == "sent" and what.eta_s is not None:
+            detail = {"eta_s": what.eta_s}
+        yield _new(Event, (t_s, kind, what.key, worker, slot, queue, tag, retry, detail))
 
 
 def _keep_nothing(_: Row) -> None:
