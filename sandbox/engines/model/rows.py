@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -34,7 +34,7 @@ class Rows:
 
     def __init__(self) -> None:
         self.flat: list[Any] = []
-        self.add = self.flat.extend
+        self.add: Callable[[Row], None] = self.flat.extend
 
     def __len__(self) -> int:
         """Return the number of rows."""
