@@ -41,43 +41,25 @@ class Kind:
 
 
 class Message:
-    """One message: a task, one of its retries, and the delivery tag that survives redelivery.
+    """One message: a task, one of its retries, and the delivery tag that survives redelivery."""
 
-    ``n_tag`` numbers the delivery tags. Key and tag are written out when first read: who
-    keeps only waits never reads them.
-    """
-
-    __slots__ = ("_key", "_tag", "eta_s", "expires_s", "kind", "n", "n_tag", "retry")
+    __slots__ = ("eta_s", "expires_s", "key", "kind", "n", "retry", "tag")
 
     def __init__(
-        self, kind: Kind, n: int, n_tag: int, expires_s: float | None,
+        self, kind: Kind, n: int, tag: str, expires_s: float | None,
         retry: int = 0, eta_s: float | None = None,
     ) -> None:  # fmt: skip
         self.kind = kind
         self.n = n
-        self.n_tag = n_tag
+        self.key = f"{kind.name}/{n}"
+        self.tag = tag
         self.expires_s = expires_s
         self.retry = retry
         self.eta_s = eta_s
-        self._key = self._tag = ""
 
-    @property
-    def key(self) -> str:
-        """The task's key, ``"<type>/<number>"``."""
-        if not self._key:
-            self._key = f"{self.kind.name}/{self.n}"
-        return self._key
-
-    @property
-    def tag(self) -> str:
-        """The delivery tag, ``"tag<number>"``."""
-        if not self._tag:
-            self._tag = f"tag{self.n_tag}"
-        return self._tag
-
-    def next_retry(self, n_tag: int, eta_s: float | None) -> Message:
+    def next_retry(self, tag: str, eta_s: float | None) -> Message:
         """Return the message of the next retry; an expiry stays where it was."""
-        return Message(self.kind, self.n, n_tag, self.expires_s, self.retry + 1, eta_s)
+        return Message(self.kind, self.n, tag, self.expires_s, self.retry + 1, eta_s)
 
 
 class Broker:
@@ -92,7 +74,7 @@ class Broker:
         self.lists: dict[tuple[int, str], deque[Message]] = {}
         self.unacked: dict[Message, float] = {}
         self.blocked: dict[Worker, float] = {}
-        self.tags = count()
+        self._tags = count()
 
     def list_of(self, task: TaskType) -> deque[Message]:
         """Return the list that the messages of a task type go to."""
@@ -100,6 +82,10 @@ class Broker:
         # A priority below the first step wraps round to the last one, as kombu's index -1 does.
         step = steps[bisect(steps, min(task.priority, _MAX_PRIORITY)) - 1]
         return self.lists.setdefault((step, task.queue), deque())
+
+    def new_tag(self) -> str:
+        """Return a delivery tag that no message has."""
+        return f"tag{next(self._tags)}"
 
     # --- into a queue ----------------------------------------------------------------
 

@@ -202,7 +202,7 @@ class Pool:
     def _retry(self, alarm: Alarm, message: Message, countdown_s: float) -> Steps:
         """Publish the next retry as a message of its own; a countdown of 0 is none at all."""
         eta_s = self.env.now + countdown_s if countdown_s else None
-        retry = message.next_retry(next(self.world.broker.tags), eta_s)
+        retry = message.next_retry(self.world.broker.new_tag(), eta_s)
         self.record.sent(retry, self.name)
         if self.overheads.publish_s:
             # What has been sent arrives, even if its sender dies meanwhile.

@@ -72,9 +72,8 @@ def _events(rows: Iterable[Row]) -> Iterator[Event]:
         queue = what.kind.queue if has_queue else None
         tag = what.tag if has_tag else None
         retry = what.retry if has_retry else None
-        detail = None
-        if kind == "sent" and what.eta_s is not None:
-            detail = {"eta_s": what.eta_s}
+        is_later = what.eta_s is not None and kind == "sent"
+        detail = {"eta_s": what.eta_s} if is_later else None
         yield _new(Event, (t_s, kind, what.key, worker, slot, queue, tag, retry, detail))
 
 

@@ -53,8 +53,8 @@ class World:
     def first_message(self, kind: Kind, n: int) -> Message:
         """Return the message of a task that is published now, for the first time."""
         if kind.expires_s is None:
-            return Message(kind, n, next(self.broker.tags), None)
-        return Message(kind, n, next(self.broker.tags), self.env.now + kind.expires_s)
+            return Message(kind, n, self.broker.new_tag(), None)
+        return Message(kind, n, self.broker.new_tag(), self.env.now + kind.expires_s)
 
     def call_in(self, delay_s: float, then: Callable[..., None], *arguments: Any) -> None:
         """Call ``then`` in ``delay_s`` seconds."""
