@@ -5,6 +5,7 @@ Every contender's waits are held against Erlang's formula, so that a wrong model
 
 from __future__ import annotations
 
+import gc
 import statistics
 import time
 from collections.abc import Callable
@@ -68,6 +69,7 @@ def measure() -> list[Row]:
     waits: dict[str, list[float]] = {name: [] for name in contenders}
     for seed in range(_ROUNDS):
         for name, contender in contenders.items():
+            gc.collect()  # What the one before has left is not this one's.
             rate, found = contender(seed)
             rates[name].append(rate)
             waits[name] += found

@@ -124,10 +124,12 @@ class Record:
 
     def _put_watched(self, row: Row) -> None:
         self.events.add(row)
-        event = event_of(row)
-        for watch in [watch for watch in self._watches if watch.sees(event)]:
-            self._drop(watch)
-            watch.then(event)
+        concerned = [watch for watch in self._watches if watch.what.event == row[1]]
+        if concerned:
+            event = event_of(row)
+            for watch in [watch for watch in concerned if watch.sees(event)]:
+                self._drop(watch)
+                watch.then(event)
 
     def _drop(self, watch: _Watch) -> None:
         if watch in self._watches:
