@@ -201,7 +201,11 @@ class Fold:
         self._count(journey, event)
         if attempt is not None:
             self._close(attempt, event.t_s, event.kind)
-        elif event.kind != "failed" and self.workers.get(event.worker or "", True):
+        elif (
+            event.kind != "failed"
+            and self.workers.get(event.worker or "", True)
+            and not self._was_lost(event)
+        ):
             # The last words of a worker that is gone can come after its end.
             self.problems.append(f"{journey.task} {event.kind} without having been started")
 

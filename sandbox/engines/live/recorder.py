@@ -119,11 +119,12 @@ def _record_executions(writer: Writer) -> None:
     from billiard import current_process
     from celery import signals
 
-    def write(kind: str, task: Any, more: str = "") -> None:
+    def write(kind: str, task: Any, more: str = "", here: bool = True) -> None:
         request = task.request
         tag = (request.properties or {}).get("delivery_tag")
         if tag is not None:  # else it was called, not delivered
-            more = f',"slot":{_slot(current_process())},"retry":{request.retries}{more}'
+            if here:
+                more = f',"slot":{_slot(current_process())},"retry":{request.retries}{more}'
             writer.write_task(kind, request.id, tag, more)
 
     def started(task: Any, **_rest: Any) -> None:
@@ -133,7 +134,9 @@ def _record_executions(writer: Writer) -> None:
         write("succeeded", sender)
 
     def retried(sender: Any, reason: Any = None, **_rest: Any) -> None:
-        write("retried", sender, f',"detail":{{"error":{json.dumps(str(reason)[:200])}}}')
+        # For a child that is gone, the main process has published it, and there is no slot.
+        here = not isinstance(getattr(reason, "exc", None), _lost())
+        write("retried", sender, f',"detail":{{"error":{json.dumps(str(reason)[:200])}}}', here)
 
     def up(**_rest: Any) -> None:
         slot = getattr(current_process(), "index", None)
@@ -184,6 +187,7 @@ class _Main:
     def _received(self, request: Any, **_rest: Any) -> None:
         tag = request.message.delivery_tag
         self.tags[request.id] = tag
+        self.failed.discard(tag)
         self.writer.write_task("received", request.id, tag)
         if request.eta:
             self.writer.write("eta_held", task=request.id, tag=tag)
