@@ -46,6 +46,7 @@ class Holds:
         self._due: deque[Callable[[], None]] = deque()
         self._limits = {task.name: task.rate_limit for task in worker.world.scenario.tasks}
         self.buckets = self._new_buckets()
+        self.n_held = 0
 
     def admit(self, message: Message) -> None:
         """Hold what is early or limited; give the rest to the pool."""
@@ -99,9 +100,11 @@ class Holds:
         """Keep a message until its time; then its rate limit, if any, has its turn."""
         self.record.message("eta_held", message, self.worker.name)
         self._take_one_more()
+        self.n_held += 1
 
         def due() -> None:
             self.record.message("eta_released", message, self.worker.name)
+            self.n_held -= 1
             self.worker.prefetch_count = max(1, self.worker.prefetch_count - 1)
             if bucket is None:
                 self._apply(message)
@@ -127,6 +130,7 @@ class Holds:
         # Recorded even when a token is there, as the live recorder does.
         self.record.message("rate_held", message, self.worker.name)
         bucket.contents.append(message)
+        self.n_held += 1
         self._drain(bucket)
 
     def _drain(self, bucket: Bucket) -> None:
@@ -140,6 +144,7 @@ class Holds:
                 return
             bucket.next_s = self.env.now + bucket.gap_s
             message = bucket.contents.popleft()
+            self.n_held -= 1
             self.record.message("rate_released", message, self.worker.name)
             self._apply(message)
 

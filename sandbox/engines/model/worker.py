@@ -192,6 +192,12 @@ class Worker:
         self.world.finished(message.key)
         self.world.look()
 
+    @property
+    def has_work(self) -> bool:
+        """Whether it runs a task, or will: of a copy, the message may be gone by now."""
+        pool, will = self.pool, not self.closing
+        return self.is_alive and bool(pool.runs or will and (pool.backlog or self.holds.n_held))
+
     # --- acknowledging ---------------------------------------------------------------
 
     def ack(self, message: Message) -> None:
