@@ -31,6 +31,7 @@ HOOKS = {
     "celery.worker.consumer.consumer:Consumer.apply_eta_task": ("eta_released",),
     "celery.worker.consumer.consumer:Consumer._limit_post_eta": ("eta_released",),
     "celery.worker.request:Request.on_failure": ("child_lost",),
+    "celery.worker.autoscale:Autoscaler._maybe_scale": ("scaled",),
     "celery.concurrency.asynpool:AsynPool._create_worker_process": ("_child_forking",),
 }
 """Every method of Celery or kombu that is hooked, and the kinds of lines that come from it.
@@ -333,6 +334,16 @@ class _Main:
             return original(request, exc_info, *args, **kwargs)
 
         return on_failure
+
+    def _wrap_maybe_scale(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def maybe_scale(scaler: Any, req: Any = None) -> Any:
+            before = scaler.processes
+            result = original(scaler, req)
+            if scaler.processes != before:
+                self.writer.write("scaled", detail={"processes": scaler.processes})
+            return result
+
+        return maybe_scale
 
     def _wrap_create_worker_process(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def create_worker_process(pool: Any, index: int) -> Any:

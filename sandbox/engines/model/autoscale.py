@@ -45,8 +45,15 @@ class Autoscaler:
         if wanted > n_processes:
             self._active_s = self.env.now
             self.pool.grow(wanted - n_processes)
+            self._note()
             return
         wanted = max(n_reserved, self.fewest)
         idle_s = 0.0 if self._active_s is None else self.env.now - self._active_s
         if wanted < n_processes and idle_s > self.keepalive_s:
             self.pool.shrink(n_processes - wanted)
+            if len(self.pool.slots) < n_processes:
+                self._note()
+
+    def _note(self) -> None:
+        detail = {"processes": len(self.pool.slots)}
+        self.worker.record.note("scaled", worker=self.worker.name, detail=detail)
