@@ -15,7 +15,16 @@ from sandbox.faults import OnEvent
 from sandbox.run import Run
 from tests.conftest import Begin
 from tests.test_conformance import (
-    CLOCK_S, HOUR_S, assert_laws, burst, executions, finish, order, scenario, task, verdicts,
+    CLOCK_S,
+    HOUR_S,
+    assert_laws,
+    burst,
+    executions,
+    finish,
+    order,
+    scenario,
+    task,
+    verdicts,
 )  # fmt: skip
 
 ONE: list[dict[str, Any]] = [{"concurrency": 1, "prefetch_multiplier": 1}]
@@ -73,7 +82,9 @@ def test_expires_before_the_countdown_never_runs(begin: Begin, pool: str) -> Non
     run = finish(begin, scenario(tasks=tasks, workers=workers, loads=[burst(2)]))
     assert executions(run) == {}
     assert verdicts(run) == {"revoked": 2}
-    kinds = [e.kind for e in run.of_kind("eta_held", "eta_released", "revoked") if e.task == "job/0"]
+    kinds = [
+        e.kind for e in run.of_kind("eta_held", "eta_released", "revoked") if e.task == "job/0"
+    ]
     assert kinds == ["eta_held", "eta_released", "revoked"]
 
 

@@ -14,7 +14,14 @@ from sandbox.faults import OnEvent
 from sandbox.run import Run
 from tests.conftest import Begin
 from tests.test_conformance import (
-    assert_laws, burst, executions, finish, order, scenario, task, verdicts,
+    assert_laws,
+    burst,
+    executions,
+    finish,
+    order,
+    scenario,
+    task,
+    verdicts,
 )  # fmt: skip
 
 

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from sandbox.engines.model.worker import Worker
 
 
+_LOOP_S = 1.0
+
+
 class CountingPool(Pool):
     """A pool whose ``n_reserved`` tasks wait for a process, run, or have not been reported.
 
@@ -39,9 +42,9 @@ class CountingPool(Pool):
     ) -> None:
         super()._end(slot, message, is_final=is_final, settle=settle)
         if self.ack_s:
-            self.world.call_in(self.ack_s, self._ready)
+            self.world.call_in(self.ack_s, self._ready, message)
         else:
-            self._ready()
+            self._ready(message)
 
     def _revoke(self, message: Message) -> None:
         self.n_reserved -= 1
@@ -51,8 +54,17 @@ class CountingPool(Pool):
         self.n_reserved -= 1
         super()._lose(message)
 
-    def _ready(self) -> None:
+    def _ready(self, message: Message) -> None:
         self.n_reserved -= 1
+        if message.kind.late or self.is_prefork or self.is_solo:
+            self._look()
+        else:
+            # A thread that ends without an acknowledgement wakes no event loop: it looks once
+            # a second (measured: one start a second, however short the tasks are).
+            wait_s = _LOOP_S - (self.env.now - self.worker.ready_s) % _LOOP_S
+            self.world.call_in(wait_s, self._look)
+
+    def _look(self) -> None:
         if self.worker.is_alive:
             self.worker.credit()
 

@@ -196,7 +196,7 @@ class Worker:
     def has_work(self) -> bool:
         """Whether it runs a task, or will: of a copy, the message may be gone by now."""
         pool, will = self.pool, not self.closing
-        return self.is_alive and bool(pool.runs or will and (pool.backlog or self.holds.n_held))
+        return self.is_alive and bool(pool.runs or (will and (pool.backlog or self.holds.n_held)))
 
     # --- acknowledging ---------------------------------------------------------------
 
