@@ -33,7 +33,7 @@ class Pool:
         self.name = worker.name
         self.worker, self.world, self.env = worker, worker.world, worker.world.env
         self.record, self.overheads = self.world.record, self.world.overheads
-        self.body_s, self.ack_s = self.overheads.body_s, self.overheads.ack_s
+        self.ack_s = self.overheads.ack_s
         self.is_prefork, self.is_solo = kind == "prefork", kind == "solo"
         costs = self.overheads
         self.dispatch_s = costs.dispatch_threads_s if kind == "threads" else costs.dispatch_s
@@ -138,7 +138,7 @@ class Pool:
         if not (kind.late or self.is_solo):
             self.worker.ack(message)
         if kind.is_plain:
-            slot.alarm.ring(kind.service_s(message.n, message.retry) + self.body_s, _DONE)
+            slot.alarm.ring(kind.service_s(message.n, message.retry) + kind.body_s, _DONE)
         else:
             self._run(slot, message)
 
@@ -153,7 +153,7 @@ class Pool:
         """Draw how the body ends and when, and set the alarm for it."""
         kind, end = message.kind, slot.alarm
         service_s = kind.service_s(message.n, message.retry)
-        work_s = service_s + self.body_s
+        work_s = service_s + kind.body_s
         outcome = _FAILS if kind.chance.fails(message.n, message.retry) else _DONE
         limit_s, error = self._limit(message) if kind.is_limited else (None, _DONE)
         if kind.is_cpu:
@@ -163,7 +163,7 @@ class Pool:
             if limit_s is not None:
                 self._limit_job(slot.job, limit_s, error)
         elif limit_s is not None and limit_s < service_s:
-            end.ring(limit_s if error == _HARD else limit_s + self.body_s, error)
+            end.ring(limit_s if error == _HARD else limit_s + kind.body_s, error)
         else:
             end.ring(work_s, outcome)
 

@@ -46,6 +46,7 @@ class World:
                 task,
                 Chance(task, self.scenario.seed, n_open[task.name]),
                 self.broker.list_of(task),
+                self.overheads.body_cost_s(ignore_result=task.ignore_result),
             )
             for task in self.scenario.tasks
         }
