@@ -20,8 +20,10 @@ from sandbox import (
     audit,
     claims,
     compare,
+    counterfactual,
     load,
     measure,
+    what_if,
     workbench,
 )
 from sandbox.engines import Session
@@ -37,6 +39,8 @@ from sandbox.pictures import (
     task_table,
     timeline,
     timeline_table,
+    what_if_picture,
+    what_if_table,
 )
 from sandbox.prediction import Prediction
 from sandbox.systems import get as system
@@ -58,6 +62,7 @@ __all__ = [
     "broker",
     "claims",
     "compare",
+    "counterfactual",
     "curves",
     "curves_table",
     "load",
@@ -74,6 +79,9 @@ __all__ = [
     "task_table",
     "timeline",
     "timeline_table",
+    "what_if",
+    "what_if_picture",
+    "what_if_table",
 ]
 
 BROKER = os.environ.get("SANDBOX_BROKER", "auto")

@@ -42,11 +42,6 @@ print(sandbox.measure(run).value("done"))
 """
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="zygote.reap calls os.waitid (macOS: from Python 3.13); "
-    "worker._take_cores guards sched_setaffinity by hasattr, not by sys.platform",
-)
 def test_the_types_of_macos_have_all_that_the_package_uses() -> None:
     """The standard library as typeshed describes it for macOS: an unguarded name is an error."""
     done = subprocess.run(
@@ -62,7 +57,6 @@ def test_the_types_of_macos_have_all_that_the_package_uses() -> None:
 
 
 @pytest.mark.live
-@pytest.mark.xfail(strict=True, reason="zygote.reap calls os.waitid (macOS: from Python 3.13)")
 def test_a_live_run_needs_nothing_that_macos_lacks(tmp_path: Path) -> None:
     """With those functions gone from every process, workers start, do their work, and end."""
     scenario = Scenario(

@@ -62,7 +62,7 @@ display(lab.timeline(predicted), lab.timeline_table(predicted).loc[["all"]])
 # %% [markdown]
 # One run is not a prediction: another day has other random times. So the model runs many times,
 # and tells in which range one further run should lie. (The first time, this also measures how
-# fast this machine is, which takes 5 seconds.)
+# fast this machine is, which takes about 10 seconds.)
 
 # %%
 prediction = lab.predict(leadlawk)

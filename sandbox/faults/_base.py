@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field
 
@@ -56,8 +56,6 @@ class Command(NamedTuple):
 
 class Fault(Part):
     """Base of every fault; a file of this folder defines exactly one."""
-
-    platforms: ClassVar[tuple[str, ...]] = ("linux", "darwin")
 
     kind: str
     when: When

@@ -7,6 +7,7 @@ matplotlib is imported when the first figure is made.
 from sandbox.pictures.curves import curves, curves_table
 from sandbox.pictures.tables import retry_gaps, side_by_side, task_table
 from sandbox.pictures.timeline import timeline, timeline_table
+from sandbox.pictures.whatif import what_if_picture, what_if_table
 
 __all__ = [
     "curves",
@@ -16,4 +17,6 @@ __all__ = [
     "task_table",
     "timeline",
     "timeline_table",
+    "what_if_picture",
+    "what_if_table",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import platform
+import sys
 import threading
 import time
 import weakref
@@ -171,6 +172,8 @@ class LiveSession:
         packages = ("celery", "kombu", "redis", "fakeredis", "simpy")
         threads = {pool.pool for pool in self.scenario.workers} - {"prefork"}
         notes = [f"a {pool} pool ignores time limits and cannot lose a child" for pool in threads]
+        if sys.platform != "linux" and any(host.cores for host in self.scenario.hosts):
+            notes.append("the cores of a host limit nothing on this platform")
         return {
             "engine": "live",
             "versions": {name: version(name) for name in packages},

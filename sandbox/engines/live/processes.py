@@ -30,11 +30,15 @@ def clean_environment() -> dict[str, str]:
     ``CELERY_BROKER_URL`` and its kin win over the code in Celery, so a notebook could
     otherwise find itself on somebody's production broker.
     """
-    return {
+    kept = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith(("CELERY", "C_FORCE_ROOT", "FORKED_BY_MULTIPROCESSING"))
     }
+    if sys.platform == "darwin":
+        # Else Apple's libraries may end a child that was forked without exec.
+        kept.setdefault("OBJC_DISABLE_INITIALIZE_FORK_SAFETY", "YES")
+    return kept
 
 
 class _Zygote:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -98,6 +99,6 @@ def _options(pool: WorkerPool, name: str) -> dict[str, Any]:
 def _take_cores(scenario: Scenario, pool: WorkerPool) -> None:
     """Keep a worker to as many cores as its host has, where the platform can."""
     cores = scenario.host(pool.host).cores
-    if cores is not None and hasattr(os, "sched_setaffinity"):
+    if cores is not None and sys.platform == "linux":
         mine = sorted(os.sched_getaffinity(0))
         os.sched_setaffinity(0, mine[:cores])

@@ -107,10 +107,13 @@ class Zygote:
 
     def reap(self) -> None:
         """Clear up after each supervisor that has ended, by whatever cause."""
-        options = os.WEXITED | os.WNOHANG | os.WNOWAIT
-        while self.temps and (ended := os.waitid(os.P_ALL, 0, options)) is not None:
-            self.clear(ended.si_pid)
-            os.waitpid(ended.si_pid, 0)
+        import psutil
+
+        for pid in list(self.temps):
+            # macOS has no os.waitid before Python 3.13 to look without reaping.
+            if psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+                self.clear(pid)
+                os.waitpid(pid, 0)
 
     def clear(self, pid: int) -> None:
         """Kill a session's group and remove its temporary folder."""
