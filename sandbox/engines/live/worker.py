@@ -21,6 +21,8 @@ CHILD_READY = "_child_ready"
 def command(pool: WorkerPool, name: str, app: str = "proj") -> str:
     """Return the shell command that starts the same worker outside the sandbox.
 
+    ``eta_task_limit`` is not in it: Celery has the setting, and no option for it.
+
     >>> command(WorkerPool(concurrency=4), "worker1")
     'celery -A proj worker -n worker1@%h -P prefork -c 4 --prefetch-multiplier=4 -Q celery'
     """
@@ -33,6 +35,8 @@ def command(pool: WorkerPool, name: str, app: str = "proj") -> str:
         parts.append(f"--max-tasks-per-child={pool.max_tasks_per_child}")
     if pool.disable_prefetch:
         parts.append("--disable-prefetch")
+    if pool.autoscale is not None:
+        parts.insert(0, f"AUTOSCALE_KEEPALIVE={pool.autoscale_keepalive_s:g}")
     return " ".join([*parts, f"-Q {','.join(pool.queues)}"])
 
 
