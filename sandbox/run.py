@@ -47,6 +47,7 @@ KINDS = {
     "rejected": "rejected without requeue: gone",
     "sweep": "a client looked for messages older than its visibility timeout",
     "worker_ready": "a worker can take tasks",
+    "scaled": "the autoscaler has given a worker another number of processes",
     "worker_exited": "the main process of a worker has ended",
     "control": "a verb of the controls was carried out",
     "skipped": "messages in `unacked` were aged",
