@@ -15,7 +15,6 @@ from sandbox.faults import OnEvent
 from sandbox.run import Run
 from tests.conftest import Begin
 from tests.test_conformance import (
-    CLOCK_S,
     HOUR_S,
     assert_laws,
     burst,
@@ -27,6 +26,7 @@ from tests.test_conformance import (
     verdicts,
 )  # fmt: skip
 
+CONNECT_S = 0.3  # what the first publish may take to reach the broker, on a busy machine
 ONE: list[dict[str, Any]] = [{"concurrency": 1, "prefetch_multiplier": 1}]
 ACKS: list[dict[str, Any]] = [{}, {"acks_late": True}]
 
@@ -49,7 +49,8 @@ def test_held_tasks_do_not_count_against_prefetch(begin: Begin, acks: dict[str, 
     assert before(run, "eta_held", "started") == 6
     assert verdicts(run) == {"done once": 6}
     sent = {e.task: e.t_s for e in run.of_kind("sent")}
-    assert all(e.t_s - sent[e.task] >= 1.0 - CLOCK_S for e in run.of_kind("started"))
+    # The countdown is counted from before the client has a connection, `sent` from after.
+    assert all(e.t_s - sent[e.task] >= 1.0 - CONNECT_S for e in run.of_kind("started"))
 
 
 def test_a_held_task_does_not_take_a_process(begin: Begin) -> None:
@@ -142,7 +143,7 @@ def test_after_its_countdown_a_task_waits_for_its_rate_limit(begin: Begin) -> No
     kinds = [e.kind for e in run.events if e.task == "job/3" and "held" in e.kind]
     assert kinds == ["eta_held", "rate_held"]
     starts = [e.t_s for e in run.of_kind("started")]
-    assert starts[0] >= 0.5 - CLOCK_S
+    assert starts[0] >= 0.5 - CONNECT_S
     assert starts[-1] - starts[0] >= 3 * 0.25 - 0.15
     assert verdicts(run) == {"done once": 4}
 

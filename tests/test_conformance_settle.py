@@ -137,7 +137,7 @@ def test_a_lost_worker_is_retried_under_every_ack_mode(begin: Begin, mode: dict[
 @pytest.mark.parametrize("mode", [{}, REJECT])
 def test_lost_workers_count_against_max_retries(begin: Begin, mode: dict[str, Any]) -> None:
     """max_retries=1: lost twice is FAILURE, and reject_on_worker_lost does not requeue it."""
-    tasks = [task(service_s=0.6, **mode, **RETRY)]
+    tasks = [task(service_s=3.0, **mode, **RETRY)]
     run = finish(begin, scenario(tasks=tasks, loads=[burst(1)], workers=ONE, faults=kills(2)))
     assert executions(run) == {"job/0": 2}
     assert verdicts(run) == {"failed": 1}

@@ -161,7 +161,7 @@ _KNOWN = [
     (["z" * 100_000], "No such command"),
     (["predict", "leadlawk", "--budget", "9" * 100_000], "budget"),
     (["predict", "leadlawk", "--seed", "9" * 10_000], "is not a valid integer"),
-    (["compare", "folder"], "folder is not a stored run: No such file"),
+    (["compare", "folder"], "folder is not a stored run: run.json: No such file"),
 ]
 
 
