@@ -67,7 +67,7 @@ def test_a_countdown_beyond_the_timeout_multiplies(begin: Begin, acks: dict[str,
     broker = {
         "visibility_timeout_s": 1.0, "unacked_restore_interval_s": 0.1, "unacked_restore_throttle": 1,
     }  # fmt: skip
-    tasks = [task(service_s=0.05, countdown_s=2.7, **acks)]
+    tasks = [task(service_s=0.05, countdown_s=2.5, **acks)]
     described = scenario(tasks=tasks, workers=ONE, loads=[burst(2)], broker=broker)
     run = finish(begin, described)
     assert executions(run) == {"job/0": 3, "job/1": 3}
