@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -26,6 +27,7 @@ from benchmarks.table import Row
 from sandbox.engines.live import app as apps
 from sandbox.engines.live import worker as workers
 from sandbox.engines.live.recorder import Writer, record_worker
+from sandbox.engines.live.supervisor import die_with_parent
 from sandbox.scenario import Scenario, TaskType, WorkerPool
 
 _BLOCKS, _PAIRS = 4, 20
@@ -67,7 +69,11 @@ def _redis(folder: str) -> Iterator[str]:
     password = secrets.token_urlsafe(16)
     settings = f'bind 127.0.0.1\nport {port}\nrequirepass {password}\nsave ""\nloglevel warning\n'
     server = subprocess.Popen(
-        ["redis-server", "-"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, cwd=folder
+        ["redis-server", "-"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        cwd=folder,
+        preexec_fn=partial(die_with_parent, os.getpid(), signal.SIGKILL),
     )
     assert server.stdin is not None
     server.stdin.write(settings.encode())
@@ -89,6 +95,7 @@ def _worker(kind: str, url: str, folder: str) -> Iterator[psutil.Process]:
             stdout=log,
             stderr=log,
             start_new_session=True,
+            preexec_fn=partial(die_with_parent, os.getpid(), signal.SIGKILL),
         )
     try:
         yield psutil.Process(process.pid)

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import select
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
 from sandbox.engines.live.broker import choose
+from sandbox.engines.live.supervisor import die_with_parent
 from tests.conftest import real_redis
 
 PASSWORD = "open sesame"
@@ -40,6 +44,7 @@ def fake_server() -> Iterator[int]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=partial(die_with_parent, os.getpid(), signal.SIGKILL),
     ) as server:
         assert server.stdin and server.stdout and server.stderr
         server.stdin.write(f"{PASSWORD}\n")
@@ -62,7 +67,11 @@ def real_server() -> Iterator[int]:
         port = int(probe.getsockname()[1])
     lines = ["bind 127.0.0.1", f"port {port}", f'requirepass "{PASSWORD}"', 'save ""', ""]
     with subprocess.Popen(
-        [program, "-"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+        [program, "-"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+        preexec_fn=partial(die_with_parent, os.getpid(), signal.SIGKILL),
     ) as server:
         assert server.stdin
         server.stdin.write("\n".join(lines))

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ import redis
 from celery import Celery, chord
 from celery.result import allow_join_result
 
+from sandbox.engines.live.supervisor import die_with_parent
 from tests.redis_wire import PASSWORD, fake_server, until
 
 if TYPE_CHECKING:
@@ -100,7 +102,8 @@ def test_killed_client_takes_no_message(port: int, broker: redis.Redis) -> None:
     keys = [f"queue{i}" for i in range(N_KILLED)]
     for key in keys:
         client = subprocess.Popen(
-            [sys.executable, "-ISc", BLOCKED_CLIENT, str(port), PASSWORD, key]
+            [sys.executable, "-ISc", BLOCKED_CLIENT, str(port), PASSWORD, key],
+            preexec_fn=partial(die_with_parent, os.getpid(), signal.SIGKILL),
         )
         try:
             until(lambda: n_blocked(broker) == 1)
@@ -313,7 +316,12 @@ def app(port: int, tmp_path: Path) -> Iterator[Celery]:
         (tmp_path / "log").open("w") as log,
         Celery("client", broker=url, backend=url, set_as_current=False) as client,
         subprocess.Popen(
-            [sys.executable, *words], cwd=tmp_path, stdout=log, stderr=log, start_new_session=True
+            [sys.executable, *words],
+            cwd=tmp_path,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            preexec_fn=partial(die_with_parent, os.getpid(), signal.SIGKILL),
         ) as worker,
     ):
         try:

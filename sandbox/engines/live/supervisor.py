@@ -202,7 +202,7 @@ def _child(run: Callable[[], None], stdin: int, log: Path, parent: int) -> None:
     """Become a child: own output, default signals, bound to the supervisor's life."""
     code = 1
     try:
-        _die_with_parent(parent, signal.SIGKILL)
+        die_with_parent(parent, signal.SIGKILL)
         signal.set_wakeup_fd(-1)
         for number in (signal.SIGALRM, signal.SIGCHLD, signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_DFL)
@@ -222,7 +222,7 @@ def _child(run: Callable[[], None], stdin: int, log: Path, parent: int) -> None:
         os._exit(code)
 
 
-def _die_with_parent(parent: int, signum: int) -> None:
+def die_with_parent(parent: int, signum: int) -> None:
     """Have the kernel send a signal to this process when its parent dies (Linux only)."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signum)
@@ -244,7 +244,7 @@ def main(link: int, order: dict[str, Any], zygote: int) -> None:
     os.setsid()
     # A signal that it can act on: it clears up before it dies too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
-    _die_with_parent(zygote, signal.SIGTERM)
+    die_with_parent(zygote, signal.SIGTERM)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     folder, temp = Path(order["folder"]), Path(order["temp"])
     log = os.open(folder / "logs" / "supervisor.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
