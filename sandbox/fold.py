@@ -62,6 +62,8 @@ class Journey:
     unacked: dict[str, str] = field(default_factory=dict)
     held: dict[str, str] = field(default_factory=dict)
     running: set[tuple[str, int]] = field(default_factory=set)
+    kept: set[tuple[str, int]] = field(default_factory=set)
+    """Deliveries in the memory of a worker whose message a sweep has given to somebody else."""
 
     @property
     def gone(self) -> bool:
@@ -71,7 +73,7 @@ class Journey:
     @property
     def in_motion(self) -> bool:
         """Whether the run must still wait for it."""
-        return self.n_queued > 0 or bool(self.unacked) or bool(self.running)
+        return self.n_queued > 0 or bool(self.unacked or self.running or self.kept)
 
 
 @dataclass(slots=True)
@@ -166,13 +168,24 @@ class Fold:
         attempt = self._first(event, lambda a: a.acked_s is None and a.outcome != "killed")
         if attempt is not None and attempt.acked_s is None:
             attempt.acked_s = event.t_s
+            if journey.kept:
+                journey.kept.discard((attempt.worker, attempt.delivery))
 
     def _back(self, journey: Journey, event: Event) -> None:
         """Take the message from `unacked` to its queue; a stale owner may still be running it."""
-        if journey.unacked.pop(event.tag or "", None) is None:
+        owner = journey.unacked.pop(event.tag or "", None)
+        if owner is None:
             self.problems.append(f"{journey.task} was {event.kind} while it was not in unacked")
             return
         journey.n_queued += 1
+        if event.kind == "restored" and self.workers.get(owner, True):
+            self._keep(journey, owner, event.tag or "")
+
+    def _keep(self, journey: Journey, owner: str, tag: str) -> None:
+        """Note that a living worker will still run what is no longer its own."""
+        attempt = self._by_tag.get((owner, tag), [None])[-1]
+        if attempt is not None and attempt.started_s is None and attempt.ended_s is None:
+            journey.kept.add((owner, attempt.delivery))
 
     # --- an execution's way ----------------------------------------------------------
 
@@ -187,6 +200,8 @@ class Fold:
             other = self._by_slot[slot]
             self.problems.append(f"{journey.task} started in the slot that runs {other.task}")
         journey.held.pop(attempt.tag, None)
+        if journey.kept:
+            journey.kept.discard((attempt.worker, attempt.delivery))
         journey.running.add(slot)
         attempt.slot, attempt.retry, attempt.started_s = event.slot, event.retry, event.t_s
         attempt.execution = journey.n_executions
@@ -269,13 +284,14 @@ class Fold:
         self.workers[event.worker or ""] = False
         for attempt in self._of_worker.pop(event.worker or "", []):
             journey = self.journeys[attempt.task]
+            was = journey.in_motion
             journey.held.pop(attempt.tag, None)
+            journey.kept.discard((attempt.worker, attempt.delivery))
             self._by_tag.pop((attempt.worker, attempt.tag), None)
             if attempt.started_s is not None and attempt.ended_s is None:
-                was = journey.in_motion
                 journey.n_killed += 1
                 self._close(attempt, event.t_s, "killed")
-                self.in_motion += journey.in_motion - was
+            self.in_motion += journey.in_motion - was
 
     def _skipped(self, event: Event) -> None:
         self.skipped.append((event.t_s, float((event.detail or {}).get("seconds", 0.0))))

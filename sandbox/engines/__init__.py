@@ -13,7 +13,9 @@ from sandbox.scenario import Scenario
 VERBS = (
     "kill_child",
     "kill_worker",
+    "pause_worker",
     "rate_limit",
+    "resume_worker",
     "skip",
     "start_worker",
     "submit",
@@ -41,6 +43,12 @@ class Controls(Protocol):
 
     def terminate_worker(self, worker: str, *, when: At | OnEvent | None = None) -> None:
         """SIGTERM a worker's main process: a warm shutdown."""
+
+    def pause_worker(self, worker: str, *, when: At | OnEvent | None = None) -> None:
+        """SIGSTOP a worker's main process and its children: it keeps all that it has."""
+
+    def resume_worker(self, worker: str, *, when: At | OnEvent | None = None) -> None:
+        """SIGCONT a worker that is paused."""
 
     def start_worker(self, worker: str, *, when: At | OnEvent | None = None) -> None:
         """Start a worker that is down."""

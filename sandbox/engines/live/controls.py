@@ -42,6 +42,8 @@ class LiveControls:
         self._later: list[tuple[Trigger, Command]] = []
         self._due: queue.Queue[Command | None] = queue.Queue()
         self._busy = 0
+        self._paused: set[str] = set()
+        self._closing: set[str] = set()
         self.submitted: set[str] = set()
         threading.Thread(target=self._hands, name="sandbox-controls", daemon=True).start()
 
@@ -60,7 +62,7 @@ class LiveControls:
         """SIGKILL the child that has been busy longest (slot 0's when all are idle)."""
         if self._postponed("kill_child", {"worker": worker}, when):
             return
-        self._up(worker)
+        self._able("kill_child", worker, closing=True)
         with self._record.changed:
             busy = [v for (name, _), v in self._record.running.items() if name == worker]
         if busy:
@@ -81,7 +83,26 @@ class LiveControls:
     def terminate_worker(self, worker: str, *, when: At | OnEvent | None = None) -> None:
         """SIGTERM a worker's main process: a warm shutdown."""
         if not self._postponed("terminate_worker", {"worker": worker}, when):
+            self._able("terminate_worker", worker)
+            self._closing.add(worker)
             self._signal("terminate_worker", worker, signal.SIGTERM, tree=False)
+
+    def pause_worker(self, worker: str, *, when: At | OnEvent | None = None) -> None:
+        """SIGSTOP a worker: its main process and its children stand still."""
+        if not self._postponed("pause_worker", {"worker": worker}, when):
+            self._able("pause_worker", worker)
+            self._paused.add(worker)
+            self._signal("pause_worker", worker, signal.SIGSTOP, tree=True)
+
+    def resume_worker(self, worker: str, *, when: At | OnEvent | None = None) -> None:
+        """SIGCONT a worker that is paused."""
+        if self._postponed("resume_worker", {"worker": worker}, when):
+            return
+        self._up(worker)
+        if worker not in self._paused:
+            raise EngineError(f"resume_worker: {worker} is not paused")
+        self._paused.remove(worker)
+        self._signal("resume_worker", worker, signal.SIGCONT, tree=True)
 
     def start_worker(self, worker: str, *, when: At | OnEvent | None = None) -> None:
         """Start a worker that is down, and wait until it is ready."""
@@ -90,13 +111,17 @@ class LiveControls:
         if worker not in self._processes.exited:
             raise EngineError(f"start_worker: {worker} is running already")
         self._log("start_worker", worker=worker)
+        self._paused.discard(worker)
+        self._closing.discard(worker)
         self._start(worker)
 
     def rate_limit(self, task: str, rate: str | None, *, when: At | OnEvent | None = None) -> None:
         """Set a task type's rate limit on every running worker; None lifts it."""
         if self._postponed("rate_limit", {"task": task, "rate": rate}, when):
             return
-        workers = len(set(self.scenario.worker_names) - self._processes.exited.keys())
+        # A worker that is paused takes the limit, and answers, when it goes on.
+        gone = self._processes.exited.keys() | self._paused
+        workers = len(set(self.scenario.worker_names) - gone)
         confirmed = self._operate("rate_limit", task=task, rate=rate, workers=workers)
         self._log("rate_limit", task=task, rate=rate, confirmed=confirmed)
 
@@ -116,6 +141,14 @@ class LiveControls:
     def _up(self, worker: str) -> None:
         if worker in self._processes.exited:
             raise EngineError(f"{worker} is down; start it first")
+
+    def _able(self, verb: str, worker: str, *, closing: bool = False) -> None:
+        """Refuse a worker that is down or paused and, but for ``closing``, one that shuts down."""
+        self._up(worker)
+        if worker in self._paused:
+            raise EngineError(f"{verb}: {worker} is paused; resume it first")
+        if worker in self._closing and not closing:
+            raise EngineError(f"{verb}: {worker} is shutting down already")
 
     def _signal(self, verb: str, worker: str, number: int, *, tree: bool) -> None:
         self._up(worker)

@@ -88,7 +88,7 @@ class Operator:
         replies = self.app.control.broadcast(
             "rate_limit",
             arguments={"task_name": task, "rate_limit": rate},
-            reply=True,
+            reply=workers > 0,  # none that could answer: nobody waits
             timeout=3.0,
             limit=workers,
         )

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sandbox.engines.model.worker import Worker
 
 _MAX_PRIORITY = 9
-_BRPOP_TIMEOUT_S = 1.0
+BRPOP_TIMEOUT_S = 1.0
 
 
 class Kind:
@@ -122,7 +122,7 @@ class Broker:
     def _first_in_line(self, waiting: list[Worker]) -> Worker:
         # An idle client asks again every second, and is then last in Redis' line.
         now, since = self.env.now, self.blocked
-        return max(waiting, key=lambda worker: (now - since[worker]) % _BRPOP_TIMEOUT_S)
+        return max(waiting, key=lambda worker: (now - since[worker]) % BRPOP_TIMEOUT_S)
 
     # --- out of a queue --------------------------------------------------------------
 

@@ -51,6 +51,14 @@ class ModelControls:
         """SIGTERM a worker's main process: a warm shutdown."""
         self._order("terminate_worker", when, worker=worker)
 
+    def pause_worker(self, worker: str, *, when: At | OnEvent | None = None) -> None:
+        """SIGSTOP a worker: its main process and its children stand still."""
+        self._order("pause_worker", when, worker=worker)
+
+    def resume_worker(self, worker: str, *, when: At | OnEvent | None = None) -> None:
+        """SIGCONT a worker that is paused."""
+        self._order("resume_worker", when, worker=worker)
+
     def start_worker(self, worker: str, *, when: At | OnEvent | None = None) -> None:
         """Start a worker that is down."""
         self._order("start_worker", when, worker=worker)
@@ -108,6 +116,8 @@ class ModelControls:
 
     def _do_kill_child(self, worker: str) -> None:
         found = self._running(worker)
+        if found.pause is not None:
+            raise EngineError(f"kill_child: {worker} is paused; resume it first")
         slot = found.pool.victim()
         if slot is None:
             raise EngineError(f"kill_child: {worker} has no child process at this moment")
@@ -121,11 +131,21 @@ class ModelControls:
         found.kill()
 
     def _do_terminate_worker(self, worker: str) -> None:
-        found = self._running(worker)
-        if found.closing:
-            raise EngineError(f"terminate_worker: {worker} is shutting down already")
+        found = self._able("terminate_worker", worker)
         self._note("terminate_worker", worker=worker)
         found.terminate()
+
+    def _do_pause_worker(self, worker: str) -> None:
+        found = self._able("pause_worker", worker)
+        self._note("pause_worker", worker=worker)
+        found.stop()
+
+    def _do_resume_worker(self, worker: str) -> None:
+        pause = self._running(worker).pause
+        if pause is None:
+            raise EngineError(f"resume_worker: {worker} is not paused")
+        self._note("resume_worker", worker=worker)
+        pause.end()
 
     def _do_start_worker(self, worker: str) -> None:
         if self._world.workers[worker].is_alive or worker in self._starting:
@@ -143,7 +163,9 @@ class ModelControls:
     def _do_rate_limit(self, task: str, rate: str | None) -> None:
         self._note("rate_limit", task=task, rate=rate)
         for worker in self._world.workers.values():
-            if worker.is_alive and not worker.closing:
+            if worker.pause is not None:
+                worker.pause.later(worker.holds.limit_rate, task, rate)
+            elif worker.is_alive and not worker.closing:
                 worker.holds.limit_rate(task, rate)
 
     def _do_skip(self, seconds: float) -> None:
@@ -153,6 +175,15 @@ class ModelControls:
         self._world.broker.age(seconds)
         self._world.record.note("skipped", detail={"seconds": seconds})
         self._world.await_in(self._world.overheads.sweep_s, self._world.broker.sweep, None)
+
+    def _able(self, verb: str, name: str) -> Worker:
+        """Return a worker that runs, is not paused and has not been told to stop."""
+        worker = self._running(name)
+        if worker.pause is not None:
+            raise EngineError(f"{verb}: {name} is paused; resume it first")
+        if worker.closing:
+            raise EngineError(f"{verb}: {name} is shutting down already")
+        return worker
 
     def _running(self, name: str) -> Worker:
         worker = self._world.workers[name]

@@ -61,8 +61,11 @@ class Holds:
     def _call_after(self, delay_s: float, then: Callable[[], None]) -> None:
         """Call from the worker's timer, which a solo worker's running task blocks."""
 
-        def ring(_: simpy.Event) -> None:
+        def ring(event: simpy.Event) -> None:
             if self.worker.closing:
+                return
+            if self.worker.pause is not None:
+                self.worker.pause.later(ring, event)
                 return
             if self.worker.pool.blocks_main:
                 self.call_when_free(then)

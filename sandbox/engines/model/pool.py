@@ -66,7 +66,9 @@ class Pool:
 
     def _arrive(self, event: simpy.Event) -> None:
         slot, message = cast("tuple[Slot, Message]", event.value)
-        if slot.is_up and slot.message is message:
+        if self.worker.pause is not None:
+            self.worker.pause.later(self._arrive, event)
+        elif slot.is_up and slot.message is message:
             self._begin(slot, message)
 
     @property
@@ -176,8 +178,10 @@ class Pool:
     def _limit_job(self, job: Job, limit_s: float, error: str) -> None:
         """End a computation after ``limit_s`` on the clock, however little of it is done."""
 
-        def expire(_: simpy.Event) -> None:
-            if self.worker.host.stop(job):
+        def expire(event: simpy.Event) -> None:
+            if self.worker.pause is not None:
+                self.worker.pause.later(expire, event)
+            elif self.worker.host.stop(job):
                 job.done.ring(0.0, error)
 
         Timeout(self.env, limit_s).callbacks.append(expire)
@@ -264,6 +268,9 @@ class Pool:
         """Settle what the dead child ran, and start its replacement."""
         if not self.worker.is_alive:
             return
+        if self.worker.pause is not None:
+            self.worker.pause.later(self._notice, slot)
+            return
         message, was_running = slot.message, slot.started_s is not None
         slot.message = slot.started_s = slot.job = None
         if message is not None and was_running:
@@ -277,7 +284,9 @@ class Pool:
         self.world.look()
 
     def _refork(self, slot: Slot) -> None:
-        if self.worker.is_alive and not self.worker.closing:
+        if self.worker.pause is not None:
+            self.worker.pause.later(self._refork, slot)
+        elif self.worker.is_alive and not self.worker.closing:
             self._fork(slot)
 
     def _lose(self, message: Message) -> None:

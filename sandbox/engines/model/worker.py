@@ -15,6 +15,7 @@ from sandbox.draws import uniform
 from sandbox.engines.model.alarm import Alarm, Steps
 from sandbox.engines.model.broker import Message
 from sandbox.engines.model.holds import Holds
+from sandbox.engines.model.pause import Pause
 from sandbox.engines.model.pool import Pool
 from sandbox.engines.model.slot import Slot
 from sandbox.scenario import WorkerPool
@@ -51,6 +52,7 @@ class Worker:
         )
         self._asleep = False
         self._popped: Message | None = None
+        self.pause: Pause | None = None
         self.holds = Holds(self)
         self.record.note("worker_ready", worker=name)
         self.pool = Pool(self, settings.concurrency, settings.pool)
@@ -164,6 +166,11 @@ class Worker:
         self.world.finished(message.key)
         self.world.look()
 
+    @property
+    def has_work(self) -> bool:
+        """Whether a body runs, or its memory holds a task, even one that a sweep took away."""
+        return self.pool.runs or bool(self.pool.backlog or self.delivered)
+
     # --- acknowledging ---------------------------------------------------------------
 
     def ack(self, message: Message) -> None:
@@ -179,7 +186,9 @@ class Worker:
 
     def ack_due(self, event: simpy.Event) -> None:
         """Acknowledge the message of an event, unless the worker has died meanwhile."""
-        if self.is_alive:
+        if self.pause is not None:
+            self.pause.later(self.ack_due, event)
+        elif self.is_alive:
             self.ack(cast("Message", event.value))
             self.world.look()
 
@@ -203,6 +212,13 @@ class Worker:
                 self.holds.call_when_free(alarm.ring)
                 yield
 
+    # --- stopped for a while -----------------------------------------------------------
+
+    def stop(self) -> None:
+        """SIGSTOP: main process and children stand still."""
+        alarms = [self._main, self._sweeper, *(slot.alarm for slot in self.pool.slots)]
+        self.pause = Pause(self, alarms)
+
     # --- the end of a life -----------------------------------------------------------
 
     def kill(self) -> None:
@@ -210,7 +226,7 @@ class Worker:
         # Its exit may have been awaited, and a message in its socket is gone with it.
         self.world.n_pending -= self.closing + (self._popped is not None)
         self._stop_consuming()
-        self.is_alive, self.closing = False, True
+        self.is_alive, self.closing, self.pause = False, True, None
         self.record.note("worker_exited", worker=self.name, detail={"signal": 9})
         self.pool.kill_all()
 

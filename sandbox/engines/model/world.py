@@ -85,7 +85,7 @@ class World:
             or self.n_pending
             or self.broker.unacked
             or any(self.broker.lists.values())
-            or any(worker.is_alive and worker.pool.runs for worker in self.workers.values())
+            or any(worker.is_alive and worker.has_work for worker in self.workers.values())
         )
 
     def look(self) -> None:
