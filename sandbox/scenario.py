@@ -63,6 +63,10 @@ class Host(Part):
 class WorkerPool(Part):
     """``n_workers`` equal workers, named ``<name>1`` …, each with ``concurrency`` slots.
 
+    ``soft_shutdown_timeout_s`` is Celery's ``worker_soft_shutdown_timeout``: how long a worker
+    that gets SIGQUIT lets its tasks run before it cancels them, and, with
+    ``soft_shutdown_on_idle`` (``worker_enable_soft_shutdown_on_idle``), even if none runs.
+
     >>> WorkerPool(name="worker", n_workers=2, concurrency=4).worker_names
     ('worker1', 'worker2')
     """
@@ -74,6 +78,8 @@ class WorkerPool(Part):
     pool: Literal["prefork", "threads", "solo"] = "prefork"
     prefetch_multiplier: CountOrZero = 4
     max_tasks_per_child: Count | None = None
+    soft_shutdown_timeout_s: NonNegative = 0.0
+    soft_shutdown_on_idle: bool = False
     host: Name = "localhost"
 
     @model_validator(mode="after")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.errors import EngineError
+from sandbox.errors import EngineError, SandboxError
 from sandbox.faults import OnEvent
 from sandbox.run import Run
 from tests.conftest import Begin
@@ -135,3 +135,96 @@ def test_a_rate_limit_reaches_a_paused_worker_when_it_goes_on(begin: Begin) -> N
     starts = [e.t_s for e in run.of_kind("started")]
     assert len(order(run)) == 3
     assert starts[-1] - starts[0] >= 2 * 0.25 - 0.05
+
+
+# --- cold and soft shutdown ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", ACK_MODES)
+def test_a_worker_that_quits_gives_back_what_it_has_not_acknowledged(
+    begin: Begin, mode: str
+) -> None:
+    """SIGQUIT: early ack loses the two that ran; late ack loses nothing and runs them twice."""
+    described = scenario(
+        tasks=[task(service_s=0.6, **ACK_MODES[mode])],
+        faults=[{"kind": "quit_worker", "worker": "worker1", "when": on_start(2)}],
+    )
+    run = finish(begin, described)
+    lost = {e.task for e in run.of_kind("child_lost")}
+    assert len(lost) == 2
+    assert len(run.of_kind("restored")) == 2
+    assert {e.worker for e in run.of_kind("restored")} == {"worker1"}
+    if mode == "early":
+        assert verdicts(run) == {"done once": 6, "lost": 2}
+        assert set(executions(run).values()) == {1}
+    else:
+        assert verdicts(run) == {"done once": 8}
+        assert {key for key, n in executions(run).items() if n == 2} == lost
+
+
+@pytest.mark.parametrize("mode", ["early", "late"])
+def test_a_soft_shutdown_lets_short_tasks_end(begin: Begin, mode: str) -> None:
+    """What ends within the timeout is done; nothing else begins meanwhile; the rest is cancelled."""
+    tasks = [task("long", 5.0, **ACK_MODES[mode]), task("short", 0.4, **ACK_MODES[mode])]
+    described = scenario(
+        tasks=tasks,
+        loads=[burst(1, "short"), burst(1, "long"), burst(2, "short", 0.05)],
+        workers=[{"concurrency": 2, "prefetch_multiplier": 1, "soft_shutdown_timeout_s": 1.0}],
+        faults=[{"kind": "quit_worker", "worker": "worker1", "when": on_start(2, 0.2)}],
+        horizon_s=1.0,
+        deadline_s=3.5,
+    )
+    with begin(described) as session:
+        session.wait_for(OnEvent(event="worker_exited"))
+        session.wait(0.3)
+    run = session.close()
+    assert_laws(run)
+    quit_s = at_of(run, "quit_worker")
+    assert order(run) == ["short/0", "long/0"] or order(run) == ["long/0", "short/0"]
+    assert [e.task for e in run.of_kind("child_lost")] == ["long/0"]
+    assert run.of_kind("worker_exited")[0].t_s >= quit_s + 1.0
+    restored = {e.task for e in run.of_kind("restored")}
+    acked = {e.task: e.t_s for e in run.of_kind("acked")}
+    if mode == "early":
+        assert verdicts(run) == {"done once": 1, "lost": 1, "stuck": 2}
+        assert restored == {"short/1", "short/2"}
+    else:
+        assert verdicts(run) == {"done once": 1, "stuck": 3}
+        assert restored == {"long/0"}
+        assert acked["short/0"] >= quit_s + 1.0
+
+
+@pytest.mark.parametrize("on_idle", [False, True])
+def test_an_idle_worker_waits_only_if_told_to(begin: Begin, on_idle: bool) -> None:
+    """worker_enable_soft_shutdown_on_idle: a worker that holds only a countdown sleeps, too."""
+    policy = {"kind": "self", "max_retries": 1, "countdown_s": 30.0}
+    workers = [{"soft_shutdown_timeout_s": 1.5, "soft_shutdown_on_idle": on_idle}]
+    described = scenario(
+        tasks=[task(service_s=0.05, p_failure=1.0, retries=[policy])],
+        loads=[burst(1)],
+        workers=workers,
+        horizon_s=1.0,
+        deadline_s=6.0,
+    )
+    with begin(described) as session:
+        session.wait_for(OnEvent(event="received", nth=2))
+        session.controls.quit_worker("worker1")
+        session.wait_for(OnEvent(event="worker_exited"))
+    run = session.close()
+    took_s = run.of_kind("worker_exited")[0].t_s - at_of(run, "quit_worker")
+    assert len(run.of_kind("restored")) == 1
+    assert verdicts(run) == {"stuck": 1}
+    if on_idle:
+        assert took_s >= 1.5
+    assert executions(run) == {"job/0": 1}
+
+
+def test_quit_is_refused_where_nothing_can_be_cancelled(begin: Begin) -> None:
+    """A threads pool cannot end a task, nor can a worker be told to stop twice."""
+    workers = [{"name": "t", "pool": "threads"}, {"name": "p"}]
+    with begin(scenario(workers=workers, loads=[])) as session:
+        with pytest.raises(SandboxError, match=r"^quit_worker: worker 't1' has a threads pool"):
+            session.controls.quit_worker("t1")
+        session.controls.quit_worker("p1")
+        with pytest.raises(EngineError, match=r"p1 is shutting down already$"):
+            session.controls.terminate_worker("p1")

@@ -14,6 +14,7 @@ VERBS = (
     "kill_child",
     "kill_worker",
     "pause_worker",
+    "quit_worker",
     "rate_limit",
     "resume_worker",
     "skip",
@@ -43,6 +44,12 @@ class Controls(Protocol):
 
     def terminate_worker(self, worker: str, *, when: At | OnEvent | None = None) -> None:
         """SIGTERM a worker's main process: a warm shutdown."""
+
+    def quit_worker(self, worker: str, *, when: At | OnEvent | None = None) -> None:
+        """SIGQUIT a worker's main process: a cold shutdown, after a soft one if it is set.
+
+        Prefork only: no other pool can end a task that runs.
+        """
 
     def pause_worker(self, worker: str, *, when: At | OnEvent | None = None) -> None:
         """SIGSTOP a worker's main process and its children: it keeps all that it has."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from sandbox.errors import ScenarioError, one_of
 from sandbox.faults import At, OnEvent
+from sandbox.faults.kill_child import no_children
+from sandbox.faults.quit_worker import cannot_quit
 from sandbox.rates import parse_rate
 from sandbox.run import Event
 from sandbox.scenario import Scenario
@@ -18,8 +20,10 @@ def check(scenario: Scenario, verb: str, arguments: dict[str, object]) -> None:
     if "task" in arguments and task not in scenario.task_names:
         allowed = one_of(str(task), scenario.task_names)
         raise ScenarioError(f"{verb}: task is {task!r}; allowed: {allowed}")
-    if verb == "kill_child":
-        _check_prefork(scenario, str(worker))
+    if verb in {"kill_child", "quit_worker"}:
+        problem = (no_children if verb == "kill_child" else cannot_quit)(scenario, str(worker))
+        if problem is not None:
+            raise ScenarioError(f"{verb}: {problem}")
     for name in ("n", "seconds"):
         value = arguments.get(name, 1)
         if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
@@ -29,14 +33,6 @@ def check(scenario: Scenario, verb: str, arguments: dict[str, object]) -> None:
             parse_rate(str(arguments["rate"]))
         except ValueError as exc:
             raise ScenarioError(f"{verb}: rate is {arguments['rate']!r}: {exc}") from None
-
-
-def _check_prefork(scenario: Scenario, worker: str) -> None:
-    pool = scenario.pool_of(worker)
-    if pool is not None and pool.pool != "prefork":
-        raise ScenarioError(
-            f"kill_child: worker {worker!r} has a {pool.pool} pool, which has no child processes"
-        )
 
 
 class Trigger:

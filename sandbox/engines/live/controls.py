@@ -44,6 +44,7 @@ class LiveControls:
         self._busy = 0
         self._paused: set[str] = set()
         self._closing: set[str] = set()
+        self._quitting: set[str] = set()
         self.submitted: set[str] = set()
         threading.Thread(target=self._hands, name="sandbox-controls", daemon=True).start()
 
@@ -62,7 +63,7 @@ class LiveControls:
         """SIGKILL the child that has been busy longest (slot 0's when all are idle)."""
         if self._postponed("kill_child", {"worker": worker}, when):
             return
-        self._able("kill_child", worker, closing=True)
+        self._able("kill_child", worker, closing=worker not in self._quitting)
         with self._record.changed:
             busy = [v for (name, _), v in self._record.running.items() if name == worker]
         if busy:
@@ -86,6 +87,14 @@ class LiveControls:
             self._able("terminate_worker", worker)
             self._closing.add(worker)
             self._signal("terminate_worker", worker, signal.SIGTERM, tree=False)
+
+    def quit_worker(self, worker: str, *, when: At | OnEvent | None = None) -> None:
+        """SIGQUIT a worker's main process: a cold shutdown, after a soft one if it is set."""
+        if not self._postponed("quit_worker", {"worker": worker}, when):
+            self._able("quit_worker", worker)
+            self._closing.add(worker)
+            self._quitting.add(worker)
+            self._signal("quit_worker", worker, signal.SIGQUIT, tree=False)
 
     def pause_worker(self, worker: str, *, when: At | OnEvent | None = None) -> None:
         """SIGSTOP a worker: its main process and its children stand still."""
@@ -113,6 +122,7 @@ class LiveControls:
         self._log("start_worker", worker=worker)
         self._paused.discard(worker)
         self._closing.discard(worker)
+        self._quitting.discard(worker)
         self._start(worker)
 
     def rate_limit(self, task: str, rate: str | None, *, when: At | OnEvent | None = None) -> None:

@@ -52,6 +52,7 @@ def main(folder: Path, name: str, link: Link) -> None:
         writer.write(CHILD_READY)
 
     signals.worker_process_init.connect(child_ready, weak=False)
+    app.conf.update(_settings(pool))
     worker = app.Worker(**_options(pool, name))
     worker.start()
     raise SystemExit(worker.exitcode or 0)
@@ -71,6 +72,14 @@ def _options(pool: WorkerPool, name: str) -> dict[str, Any]:
         "loglevel": "INFO",
         "quiet": True,
         "redirect_stdouts": False,
+    }
+
+
+def _settings(pool: WorkerPool) -> dict[str, Any]:
+    """Return what a pool sets that no option of a worker's command does."""
+    return {
+        "worker_soft_shutdown_timeout": pool.soft_shutdown_timeout_s,
+        "worker_enable_soft_shutdown_on_idle": pool.soft_shutdown_on_idle,
     }
 
 

@@ -21,6 +21,7 @@ class ModelControls:
     def __init__(self, world: World, client: Client) -> None:
         self._world, self._client = world, client
         self._starting: set[str] = set()
+        self._quitting: set[str] = set()
         self._limits: dict[str, str | None] = {}
         for i, fault in enumerate(world.scenario.faults):
             for command in fault.commands():
@@ -50,6 +51,10 @@ class ModelControls:
     def terminate_worker(self, worker: str, *, when: At | OnEvent | None = None) -> None:
         """SIGTERM a worker's main process: a warm shutdown."""
         self._order("terminate_worker", when, worker=worker)
+
+    def quit_worker(self, worker: str, *, when: At | OnEvent | None = None) -> None:
+        """SIGQUIT a worker's main process: a cold shutdown, after a soft one if it is set."""
+        self._order("quit_worker", when, worker=worker)
 
     def pause_worker(self, worker: str, *, when: At | OnEvent | None = None) -> None:
         """SIGSTOP a worker: its main process and its children stand still."""
@@ -115,9 +120,7 @@ class ModelControls:
         return self._client.submit(self._world.kinds[task], n)
 
     def _do_kill_child(self, worker: str) -> None:
-        found = self._running(worker)
-        if found.pause is not None:
-            raise EngineError(f"kill_child: {worker} is paused; resume it first")
+        found = self._able("kill_child", worker, closing=worker not in self._quitting)
         slot = found.pool.victim()
         if slot is None:
             raise EngineError(f"kill_child: {worker} has no child process at this moment")
@@ -135,14 +138,21 @@ class ModelControls:
         self._note("terminate_worker", worker=worker)
         found.terminate()
 
+    def _do_quit_worker(self, worker: str) -> None:
+        found = self._able("quit_worker", worker)
+        self._note("quit_worker", worker=worker)
+        self._quitting.add(worker)
+        found.quit()
+
     def _do_pause_worker(self, worker: str) -> None:
         found = self._able("pause_worker", worker)
         self._note("pause_worker", worker=worker)
         found.stop()
 
     def _do_resume_worker(self, worker: str) -> None:
-        pause = self._running(worker).pause
-        if pause is None:
+        found = self._running(worker)
+        pause = found.pause
+        if pause is None or found.closing:
             raise EngineError(f"resume_worker: {worker} is not paused")
         self._note("resume_worker", worker=worker)
         pause.end()
@@ -156,6 +166,7 @@ class ModelControls:
 
     def _ready(self, name: str) -> None:
         self._starting.remove(name)
+        self._quitting.discard(name)
         before = self._world.workers[name]
         worker = self._world.workers[name] = Worker(self._world, before.settings, name)
         worker.n_kills = before.n_kills
@@ -176,13 +187,13 @@ class ModelControls:
         self._world.record.note("skipped", detail={"seconds": seconds})
         self._world.await_in(self._world.overheads.sweep_s, self._world.broker.sweep, None)
 
-    def _able(self, verb: str, name: str) -> Worker:
-        """Return a worker that runs, is not paused and has not been told to stop."""
+    def _able(self, verb: str, name: str, *, closing: bool = False) -> Worker:
+        """Return a worker that is up, not paused and, but for ``closing``, not shutting down."""
         worker = self._running(name)
+        if worker.closing and not closing:
+            raise EngineError(f"{verb}: {name} is shutting down already")
         if worker.pause is not None:
             raise EngineError(f"{verb}: {name} is paused; resume it first")
-        if worker.closing:
-            raise EngineError(f"{verb}: {name} is shutting down already")
         return worker
 
     def _running(self, name: str) -> Worker:

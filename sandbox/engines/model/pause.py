@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from sandbox.engines.model.alarm import Alarm
 from sandbox.engines.model.broker import BRPOP_TIMEOUT_S
+from sandbox.engines.model.slot import Slot
 
 if TYPE_CHECKING:
     from simpy.events import Event
@@ -23,16 +24,19 @@ _NO_CREDIT = -1
 
 
 class Pause:
-    """One pause of one worker, which takes nothing from Redis until ``end``."""
+    """One pause of one worker, which takes nothing from Redis until ``end``.
 
-    def __init__(self, worker: Worker, alarms: list[Alarm]) -> None:
+    ``alarms`` and ``slots`` are what stands still beside the worker's own timers.
+    """
+
+    def __init__(self, worker: Worker, alarms: list[Alarm], slots: list[Slot]) -> None:
         self.worker, self.world = worker, worker.world
         self._credit, worker.prefetch_count = worker.prefetch_count, _NO_CREDIT
         self._due: list[Callable[[], None]] = []
         self._frozen = [(alarm, alarm.callbacks) for alarm in alarms if alarm.callbacks]
         for alarm, _ in self._frozen:
             alarm.callbacks = [self._rang]
-        jobs = [slot.job for slot in worker.pool.slots if slot.job is not None]
+        jobs = [slot.job for slot in slots if slot.job is not None]
         self._jobs = [job for job in jobs if worker.host.stop(job)]
         since_s = worker.broker.blocked.get(worker)
         if since_s is not None:

@@ -226,7 +226,8 @@ class Pool:
         slot.n_done += 1
         world = self.world
         if message.kind.late or self.is_solo:
-            if self.ack_s:
+            # Main is asleep in a soft shutdown: it acknowledges afterwards.
+            if self.ack_s or self.worker.closing:
                 due = Timeout(self.env, self.ack_s, message)
                 due.callbacks.append(self.worker.ack_due)
             else:
@@ -242,6 +243,15 @@ class Pool:
         """End every child at once, with whatever it runs."""
         for slot in self.slots:
             self._kill(slot)
+
+    def cancel(self) -> list[Message]:
+        """End every child; return what the tasks were that main still takes for running."""
+        running = [slot.message for slot in self.slots if slot.started_s is not None]
+        self.kill_all()
+        for slot in self.slots:
+            slot.message = slot.started_s = slot.job = None
+        self.backlog.clear()
+        return [message for message in running if message is not None]
 
     def _kill(self, slot: Slot) -> None:
         slot.is_up = False

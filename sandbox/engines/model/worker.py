@@ -24,6 +24,12 @@ if TYPE_CHECKING:
     from sandbox.engines.model.world import World
 
 _MAINTENANCE_S = 5.0
+_FLUSH_S, _COLD_EXIT_S = 1.0, 1.5
+"""From the end of a cold shutdown's tasks to its notice of them, and to the worker's exit.
+
+celery/concurrency/asynpool.py ``_flush_outqueue`` and prefork.py ``on_stop`` sleep 0.5 s at a
+time: measured 1.0 and 1.5 s with 1, 2 and 4 processes.
+"""
 _EXPIRED = {"reason": "expired"}
 
 
@@ -217,7 +223,7 @@ class Worker:
     def stop(self) -> None:
         """SIGSTOP: main process and children stand still."""
         alarms = [self._main, self._sweeper, *(slot.alarm for slot in self.pool.slots)]
-        self.pause = Pause(self, alarms)
+        self.pause = Pause(self, alarms, self.pool.slots)
 
     # --- the end of a life -----------------------------------------------------------
 
@@ -247,9 +253,41 @@ class Worker:
         self.world.n_pending += 1
         self.leave()
 
-    def _stop_consuming(self) -> None:
-        if self.closing:
+    def quit(self) -> None:
+        """SIGQUIT: a cold shutdown, and a soft one before it if so set and a task runs.
+
+        celery/apps/worker.py ``on_cold_shutdown``; the soft part is a sleep in a signal's
+        handler (worker/worker.py ``wait_for_soft_shutdown``), so main does nothing else.
+        """
+        self.closing, self._asleep = True, False
+        self.world.n_pending += 1
+        soft_s = self.settings.soft_shutdown_timeout_s
+        if soft_s and (self.pool.runs or self.settings.soft_shutdown_on_idle):
+            self.pause = Pause(self, [self._main, self._sweeper], [])
+            self.world.call_in(soft_s, self._cancel)
+        else:
+            self._cancel()
+
+    def _cancel(self) -> None:
+        """End every task that runs; what main has not seen the end of is then acknowledged."""
+        if not self.is_alive:
             return
+        self._silence()
+        running = self.pool.cancel()
+        if self.pause is not None:
+            self.pause.end()
+        self.world.call_in(_FLUSH_S, self._note_lost, running)
+        self.world.call_in(_COLD_EXIT_S, self._exit)
+
+    def _note_lost(self, running: list[Message]) -> None:
+        for message in running if self.is_alive else ():
+            self.record.message("child_lost", message, self.name)
+
+    def _stop_consuming(self) -> None:
+        if not self.closing or self.pause is not None:
+            self._silence()
+
+    def _silence(self) -> None:
         self.broker.blocked.pop(self, None)
         self._asleep = False
         self._main.silence()
@@ -257,7 +295,7 @@ class Worker:
 
     def leave(self) -> None:
         """Let the worker exit once its last child has finished and been acknowledged."""
-        if not self.pool.busy:
+        if not self.pool.busy and self.pause is None:
             self.world.call_in(self.world.overheads.ack_s, self._exit)
 
     def _exit(self) -> None:
