@@ -293,6 +293,25 @@ class Fold:
                 self._close(attempt, event.t_s, "killed")
             self.in_motion += journey.in_motion - was
 
+    def _disconnected(self, event: Event) -> None:
+        """Forget what the worker held and had not begun; `restored` tells where it went.
+
+        ``keeps``: what is in its pool's queue stays there; a pool of threads has no way out.
+        """
+        keeps, kept = (event.detail or {}).get("keeps", False), []
+        for attempt in self._of_worker.pop(event.worker or "", []):
+            journey = self.journeys[attempt.task]
+            stays = keeps and attempt.tag not in journey.held
+            if stays or attempt.started_s is not None or attempt.ended_s is not None:
+                kept.append(attempt)
+                continue
+            was = journey.in_motion
+            attempt.ended_s, attempt.outcome = event.t_s, "forgotten"
+            journey.held.pop(attempt.tag, None)
+            journey.kept.discard((attempt.worker, attempt.delivery))
+            self.in_motion += journey.in_motion - was
+        self._of_worker[event.worker or ""] = kept
+
     def _skipped(self, event: Event) -> None:
         self.skipped.append((event.t_s, float((event.detail or {}).get("seconds", 0.0))))
 
@@ -364,5 +383,6 @@ _TASK: dict[str, Callable[[Fold, Journey, Any], None]] = {
 _WORKER: dict[str, Callable[[Fold, Any], None]] = {
     "worker_ready": Fold._worker_ready,
     "worker_exited": Fold._worker_exited,
+    "disconnected": Fold._disconnected,
     "skipped": Fold._skipped,
 }

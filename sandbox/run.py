@@ -46,6 +46,7 @@ KINDS = {
     "rejected": "rejected without requeue: gone",
     "sweep": "a client looked for messages older than its visibility timeout",
     "worker_ready": "a worker can take tasks",
+    "disconnected": "a worker lost its connection and has forgotten what none of its processes runs",
     "worker_exited": "the main process of a worker has ended",
     "control": "a verb of the controls was carried out",
     "skipped": "messages in `unacked` were aged",

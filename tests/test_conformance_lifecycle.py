@@ -228,3 +228,73 @@ def test_quit_is_refused_where_nothing_can_be_cancelled(begin: Begin) -> None:
         session.controls.quit_worker("p1")
         with pytest.raises(EngineError, match=r"p1 is shutting down already$"):
             session.controls.terminate_worker("p1")
+
+
+# --- connections cut -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", ACK_MODES)
+def test_a_dropped_connection_gives_everything_back(begin: Begin, mode: str) -> None:
+    """Early ack: prefetched tasks run later, once; late ack: the four that ran run twice."""
+    described = scenario(
+        tasks=[task(service_s=0.6, **ACK_MODES[mode])],
+        faults=[{"kind": "drop_connections", "when": on("started", 4, 0.15)}],
+    )
+    run = finish(begin, described)
+    before = {e.task for e in run.of_kind("started") if e.t_s < at_of(run, "drop_connections")}
+    twice = {key for key, n in executions(run).items() if n == 2}
+    assert len(run.of_kind("disconnected")) == 2
+    assert len(run.of_kind("restored")) == 4
+    if mode == "early":
+        assert verdicts(run) == {"done once": 8}
+        assert twice == set()
+    else:
+        assert verdicts(run) == {"done once": 4, "done more than once": 4}
+        assert twice == before
+
+
+def test_threads_cannot_forget_what_they_have_queued(begin: Begin) -> None:
+    """Early ack, threads: the prefetched tasks run from the pool's own queue and once more."""
+    described = scenario(
+        tasks=[task(service_s=0.3)],
+        workers=[{"pool": "threads", "concurrency": 1, "prefetch_multiplier": 2}],
+        loads=[burst(3)],
+        faults=[{"kind": "drop_connections", "when": on_start(1)}],
+    )
+    run = finish(begin, described)
+    assert sorted(executions(run).values()) == [1, 2, 2]
+
+
+def test_a_dropped_connection_forgets_countdowns_and_limits(begin: Begin) -> None:
+    """ETA and rate-limited tasks are held again by whoever gets them, and run once."""
+    policy = {"kind": "self", "max_retries": 1, "countdown_s": 1.2}
+    tasks = [
+        task("later", 0.05, p_failure=1.0, retries=[policy]),
+        task("slow", 0.05, rate_limit="1/s"),
+    ]
+    described = scenario(
+        tasks=tasks,
+        loads=[burst(1, "later"), burst(2, "slow")],
+        workers=[{"concurrency": 1, "prefetch_multiplier": 4}],
+        faults=[{"kind": "drop_connections", "when": on("received", 4, 0.3)}],
+    )
+    run = finish(begin, described)
+    held = [e.task for e in run.of_kind("eta_held")]
+    assert held == ["later/0", "later/0"]
+    assert executions(run) == {"later/0": 2, "slow/0": 1, "slow/1": 1}
+    assert len(run.of_kind("eta_released")) == 1
+
+
+def test_a_closed_load_goes_on_after_a_dropped_connection(begin: Begin) -> None:
+    """A client that waits for results hears of them on its new connection."""
+    think = {"kind": "deterministic", "value_s": 0.1}
+    loads = [{"kind": "closed", "task": "job", "n_clients": 2, "think": think}]
+    described = scenario(
+        tasks=[task(service_s=0.1)],
+        loads=loads,
+        faults=[{"kind": "drop_connections", "when": on_start(2, worker=None)}],
+        horizon_s=2.0,
+    )
+    run = finish(begin, described)
+    dropped_s = at_of(run, "drop_connections")
+    assert sum(e.t_s > dropped_s for e in run.of_kind("sent")) >= 6

@@ -11,6 +11,7 @@ from sandbox.run import Event, Run
 from sandbox.scenario import Scenario
 
 VERBS = (
+    "drop_connections",
     "kill_child",
     "kill_worker",
     "pause_worker",
@@ -56,6 +57,9 @@ class Controls(Protocol):
 
     def resume_worker(self, worker: str, *, when: At | OnEvent | None = None) -> None:
         """SIGCONT a worker that is paused."""
+
+    def drop_connections(self, *, when: At | OnEvent | None = None) -> None:
+        """Cut every client's connections to the broker at once; all of them come back."""
 
     def start_worker(self, worker: str, *, when: At | OnEvent | None = None) -> None:
         """Start a worker that is down."""

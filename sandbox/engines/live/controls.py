@@ -34,6 +34,8 @@ class LiveControls:
         record: Record,
         writer: Writer,
         start_worker: Callable[[str], Any],
+        *,
+        owned: bool,
     ) -> None:
         self.scenario, self._processes, self._record = scenario, processes, record
         self._writer, self._start = writer, start_worker
@@ -41,7 +43,7 @@ class LiveControls:
         self._orders = itertools.count()
         self._later: list[tuple[Trigger, Command]] = []
         self._due: queue.Queue[Command | None] = queue.Queue()
-        self._busy = 0
+        self._busy, self._owned = 0, owned
         self._paused: set[str] = set()
         self._closing: set[str] = set()
         self._quitting: set[str] = set()
@@ -113,6 +115,16 @@ class LiveControls:
         self._paused.remove(worker)
         self._signal("resume_worker", worker, signal.SIGCONT, tree=True)
 
+    def drop_connections(self, *, when: At | OnEvent | None = None) -> None:
+        """Cut every client's connections to the broker at once."""
+        if self._postponed("drop_connections", {}, when):
+            return
+        self._own("drop_connections")
+        for worker in sorted(self._closing - self._processes.exited.keys()):
+            raise EngineError(f"drop_connections: {worker} is shutting down already")
+        self._log("drop_connections")
+        self._operate("drop_connections")
+
     def start_worker(self, worker: str, *, when: At | OnEvent | None = None) -> None:
         """Start a worker that is down, and wait until it is ready."""
         if self._postponed("start_worker", {"worker": worker}, when):
@@ -151,6 +163,10 @@ class LiveControls:
     def _up(self, worker: str) -> None:
         if worker in self._processes.exited:
             raise EngineError(f"{worker} is down; start it first")
+
+    def _own(self, verb: str) -> None:
+        if not self._owned:
+            raise EngineError(f"{verb}: the broker is not the sandbox's own; others may use it")
 
     def _able(self, verb: str, worker: str, *, closing: bool = False) -> None:
         """Refuse a worker that is down or paused and, but for ``closing``, one that shuts down."""

@@ -93,7 +93,12 @@ class LiveSession:
         if not self.broker.owned:
             self._claim.note(url=self.broker.url, prefix=self.broker.prefix)
         self.controls = LiveControls(
-            self.scenario, self._processes, self._record, self._writer, self._start_worker
+            self.scenario,
+            self._processes,
+            self._record,
+            self._writer,
+            self._start_worker,
+            owned=self.broker.owned,
         )
         self._record.listeners.append(self.controls.see)
         self._pump_thread.start()

@@ -83,6 +83,14 @@ class Operator:
         oldest = time.time() - self.scenario.broker.visibility_timeout_s
         return int(self.redis.zcount(self._key("unacked_index"), "-inf", oldest))
 
+    def do_drop_connections(self) -> int:
+        """Cut every connection but the one that says so; return how many they were."""
+        others = [x["id"] for x in self.redis.client_list() if int(x["id"]) != self.redis.client_id()]
+        pipe = self.redis.pipeline(transaction=False)
+        for number in others:
+            pipe.client_kill_filter(_id=number, skipme=True)
+        return sum(pipe.execute(raise_on_error=False))
+
     def do_rate_limit(self, task: str, rate: str | None, workers: int) -> int:
         """Broadcast a rate limit; return how many workers have confirmed it."""
         replies = self.app.control.broadcast(

@@ -57,6 +57,10 @@ class Message:
         self.retry = retry
         self.eta_s = eta_s
 
+    def copy(self) -> Message:
+        """Return the same message as an object of its own, as a second delivery of it is."""
+        return Message(self.kind, self.n, self.tag, self.expires_s, self.retry, self.eta_s)
+
     def next_retry(self, tag: str, eta_s: float | None) -> Message:
         """Return the message of the next retry; an expiry stays where it was."""
         return Message(self.kind, self.n, tag, self.expires_s, self.retry + 1, eta_s)
@@ -74,6 +78,7 @@ class Broker:
         self.lists: dict[tuple[int, str], deque[Message]] = {}
         self.unacked: dict[Message, float] = {}
         self.blocked: dict[Worker, float] = {}
+        self._heirs: dict[Message, Message] = {}
         self._tags = count()
 
     def list_of(self, task: TaskType) -> deque[Message]:
@@ -96,6 +101,7 @@ class Broker:
 
     def requeue(self, message: Message, worker: str) -> None:
         """`reject(requeue=True)`: from `unacked` to the back of the queue."""
+        message = self.newest(message)
         if self.unacked.pop(message, None) is not None:
             self.record.message("requeued", message, worker)
             self.publish(message)
@@ -107,6 +113,23 @@ class Broker:
         self.record.message("restored", message, by)
         if not self.blocked or not self._hand_over(message):
             message.kind.ready.appendleft(message)
+
+    def hand_back(self, message: Message, by: str) -> None:
+        """Restore a message of which its owner may still run, or keep, a copy."""
+        if message in self.unacked:
+            heir = self._heirs[message] = message.copy()
+            self.unacked[heir] = self.unacked.pop(message)
+            self.restore(heir, by)
+
+    def newest(self, message: Message) -> Message:
+        """Return the copy that has a message's entry in `unacked`: the tag is the same."""
+        while message in self._heirs:
+            message = self._heirs[message]
+        return message
+
+    def forget_clients(self) -> None:
+        """Cut every connection: nobody waits for a message any more."""
+        self.blocked.clear()
 
     def _hand_over(self, message: Message) -> bool:
         """Give the message to the client whose BRPOP on its list has waited longest."""

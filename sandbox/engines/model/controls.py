@@ -64,6 +64,10 @@ class ModelControls:
         """SIGCONT a worker that is paused."""
         self._order("resume_worker", when, worker=worker)
 
+    def drop_connections(self, *, when: At | OnEvent | None = None) -> None:
+        """Cut every client's connections to the broker at once."""
+        self._order("drop_connections", when)
+
     def start_worker(self, worker: str, *, when: At | OnEvent | None = None) -> None:
         """Start a worker that is down."""
         self._order("start_worker", when, worker=worker)
@@ -156,6 +160,16 @@ class ModelControls:
             raise EngineError(f"resume_worker: {worker} is not paused")
         self._note("resume_worker", worker=worker)
         pause.end()
+
+    def _do_drop_connections(self) -> None:
+        workers = [worker for worker in self._world.workers.values() if worker.is_alive]
+        for worker in workers:
+            if worker.closing:
+                raise EngineError(f"drop_connections: {worker.name} is shutting down already")
+        self._note("drop_connections")
+        self._world.broker.forget_clients()
+        for worker in workers:
+            worker.reconnect()
 
     def _do_start_worker(self, worker: str) -> None:
         if self._world.workers[worker].is_alive or worker in self._starting:

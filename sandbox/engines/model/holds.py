@@ -43,6 +43,7 @@ class Holds:
     def __init__(self, worker: Worker) -> None:
         self.worker, self.env, self.record = worker, worker.env, worker.record
         self._due: deque[Callable[[], None]] = deque()
+        self._n_forgotten = 0
         self._limits = {task.name: task.rate_limit for task in worker.world.scenario.tasks}
         self.buckets = self._new_buckets()
 
@@ -90,7 +91,11 @@ class Holds:
         self.record.message("eta_held", message, self.worker.name)
         self.worker.prefetch_count += 1
 
+        n_forgotten = self._n_forgotten
+
         def due() -> None:
+            if n_forgotten != self._n_forgotten:
+                return
             self.record.message("eta_released", message, self.worker.name)
             self.worker.prefetch_count -= 1
             if bucket is None:
@@ -99,6 +104,12 @@ class Holds:
                 self._limit(message, bucket)
 
         self._call_after(eta_s - self.env.now, due)
+
+    def forget(self) -> None:
+        """Drop all that is held: `Consumer.on_close`. Tokens stay as they are."""
+        self._n_forgotten += 1
+        for bucket in self.buckets.values():
+            bucket.contents.clear()
 
     # --- rate limits -----------------------------------------------------------------
 

@@ -244,6 +244,11 @@ class Pool:
         for slot in self.slots:
             self._kill(slot)
 
+    def forget(self) -> None:
+        """Drop what no child has begun; a pool of threads cannot, and runs it all the same."""
+        if self.is_prefork:
+            self.backlog.clear()
+
     def cancel(self) -> list[Message]:
         """End every child; return what the tasks were that main still takes for running."""
         running = [slot.message for slot in self.slots if slot.started_s is not None]

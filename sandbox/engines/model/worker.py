@@ -47,7 +47,8 @@ class Worker:
         self.host = world.hosts[settings.host]
         self.is_alive, self.closing = True, False
         self.ready_s, self.n_kills = self.env.now, 0
-        self.prefetch_count = settings.concurrency * settings.prefetch_multiplier or math.inf
+        self._may_hold = settings.concurrency * settings.prefetch_multiplier or math.inf
+        self.prefetch_count = self._may_hold
         self._is_solo = settings.pool == "solo"
         self.delivered: dict[Message, None] = {}
         self.queues, self.cycle = frozenset(settings.queues), list(dict.fromkeys(settings.queues))
@@ -62,6 +63,9 @@ class Worker:
         self.holds = Holds(self)
         self.record.note("worker_ready", worker=name)
         self.pool = Pool(self, settings.concurrency, settings.pool)
+        self._consume()
+
+    def _consume(self) -> None:
         self._main, self._sweeper = Alarm(self.env), Alarm(self.env)
         self._main.begin(self.main())
         self._sweeper.begin(self.sweeper())
@@ -184,7 +188,8 @@ class Worker:
 
         `QoS.ack` drops the entry of this tag, even if it is a later owner's by now.
         """
-        self.broker.unacked.pop(message, None)
+        if self.broker.unacked.pop(message, None) is None:
+            self.broker.unacked.pop(self.broker.newest(message), None)
         self.delivered.pop(message, None)
         self.record.acked(message, self.name)
         if self._asleep:
@@ -224,6 +229,41 @@ class Worker:
         """SIGSTOP: main process and children stand still."""
         alarms = [self._main, self._sweeper, *(slot.alarm for slot in self.pool.slots)]
         self.pause = Pause(self, alarms, self.pool.slots)
+
+    # --- a lost connection -------------------------------------------------------------
+
+    def reconnect(self) -> None:
+        """Notice that the connection is gone, give back what it was given, and begin anew.
+
+        celery/worker/consumer/consumer.py ``on_connection_error_after_connected`` closes the
+        connection, which restores all that is not acknowledged (kombu's ``QoS``), running tasks
+        included; ``on_close`` then forgets what no process runs. A task that runs goes on, and
+        its late acknowledgement hits whoever has the message by then.
+        """
+        if self.pause is not None:
+            self.pause.later(self.reconnect)
+        elif self.pool.blocks_main:
+            self.holds.call_when_free(self.reconnect)
+        elif self.is_alive:
+            self._silence()
+            self.prefetch_count = self._may_hold
+            self.holds.forget()
+            self.pool.forget()
+            self._read_socket()
+            for message in list(self.delivered):
+                self.broker.hand_back(message, self.name)
+            self.delivered.clear()
+            keeps = {"keeps": True} if self.settings.pool == "threads" else None
+            self.record.note("disconnected", worker=self.name, detail=keeps)
+            self._consume()
+            self.world.look()
+
+    def _read_socket(self) -> None:
+        """Closing the channel reads the reply of its last BRPOP."""
+        if self._popped is not None:
+            self.world.n_pending -= 1
+            self._deliver(self._popped)
+            self._popped = None
 
     # --- the end of a life -----------------------------------------------------------
 
@@ -302,9 +342,7 @@ class Worker:
         if not self.is_alive:
             return
         self.is_alive = False
-        if self._popped is not None:  # Closing the channel reads the reply of its last BRPOP.
-            self.world.n_pending -= 1
-            self._deliver(self._popped)
+        self._read_socket()
         for message in list(self.delivered):
             self.broker.restore(message, self.name)
         self.record.note("worker_exited", worker=self.name, detail={"exit": 0})
