@@ -58,6 +58,7 @@ class Journey:
     n_revoked: int = 0
     n_killed: int = 0
     publish_unknown: bool = False
+    is_lost: bool = False
     finished_s: float | None = None
     unacked: dict[str, str] = field(default_factory=dict)
     held: dict[str, str] = field(default_factory=dict)
@@ -134,7 +135,8 @@ class Fold:
 
     def _delivered(self, journey: Journey, event: Event) -> None:
         worker, tag = event.worker or "", event.tag or ""
-        if journey.n_queued > 0 or not journey.publish_unknown:
+        # One that was on its way to a broker that lost the others can still arrive.
+        if journey.n_queued > 0 or not (journey.publish_unknown or journey.is_lost):
             journey.n_queued -= 1
         journey.n_deliveries += 1
         journey.unacked[tag] = worker
@@ -312,6 +314,21 @@ class Fold:
             self.in_motion += journey.in_motion - was
         self._of_worker[event.worker or ""] = kept
 
+    def _broker_stopped(self, event: Event) -> None:
+        """Without persistence every message is gone; what a worker has in memory it may run."""
+        if (event.detail or {}).get("keeps", False):
+            return
+        for journey in self.journeys.values():
+            was = journey.in_motion
+            if journey.n_queued > 0 or journey.unacked:
+                journey.is_lost = True
+            journey.n_queued = 0
+            for tag, owner in journey.unacked.items():
+                if self.workers.get(owner, True):
+                    self._keep(journey, owner, tag)
+            journey.unacked.clear()
+            self.in_motion += journey.in_motion - was
+
     def _skipped(self, event: Event) -> None:
         self.skipped.append((event.t_s, float((event.detail or {}).get("seconds", 0.0))))
 
@@ -384,5 +401,6 @@ _WORKER: dict[str, Callable[[Fold, Any], None]] = {
     "worker_ready": Fold._worker_ready,
     "worker_exited": Fold._worker_exited,
     "disconnected": Fold._disconnected,
+    "broker_stopped": Fold._broker_stopped,
     "skipped": Fold._skipped,
 }

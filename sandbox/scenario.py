@@ -97,6 +97,9 @@ class WorkerPool(Part):
 class Broker(Part):
     """Redis as Celery's broker; the settings are ``broker_transport_options`` of every client.
 
+    ``persistence`` is the server's own: ``aof`` (appendonly) keeps the messages when the broker
+    is stopped, ``none`` loses them all.
+
     >>> Broker().visibility_timeout_s
     3600.0
     """
@@ -106,6 +109,7 @@ class Broker(Part):
     unacked_restore_throttle: Count = 10
     priority_steps: Annotated[tuple[Priority, ...], Field(min_length=1)] = (0, 3, 6, 9)
     queue_order_strategy: Literal["round_robin", "priority", "sorted"] = "round_robin"
+    persistence: Literal["none", "aof"] = "none"
 
     @model_validator(mode="after")
     def _ascending(self) -> Broker:

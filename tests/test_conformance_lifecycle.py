@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from sandbox import workbench
+from sandbox.engines import Session
 from sandbox.errors import EngineError, SandboxError
 from sandbox.faults import OnEvent
+from sandbox.overheads import Overheads
 from sandbox.run import Run
-from tests.conftest import Begin
+from sandbox.scenario import Scenario
+from tests.conftest import Begin, real_redis
 from tests.test_conformance import (
     ACK_MODES,
     assert_laws,
@@ -32,6 +38,24 @@ QUICK_SWEEPS = {
 
 def on(event: str, nth: int = 1, after_s: float = 0.0, **more: Any) -> dict[str, Any]:
     return {"on": "event", "event": event, "nth": nth, "after_s": after_s} | more
+
+
+@pytest.fixture(params=["model", pytest.param("redis", marks=[pytest.mark.live, pytest.mark.redis])])
+def begin_durable(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Begin]:
+    """Return a function that starts a scenario where a broker can keep its data."""
+    sessions: list[Session] = []
+
+    def start(scenario: Scenario) -> Session:
+        if request.param == "model":
+            session = workbench.start(scenario, engine="model", overheads=Overheads())
+        else:
+            session = workbench.start(scenario, broker=real_redis(), runs=tmp_path)
+        sessions.append(session)
+        return session
+
+    yield start
+    for session in sessions:
+        session.close()
 
 
 def at_of(run: Run, verb: str) -> float:
@@ -298,3 +322,106 @@ def test_a_closed_load_goes_on_after_a_dropped_connection(begin: Begin) -> None:
     run = finish(begin, described)
     dropped_s = at_of(run, "drop_connections")
     assert sum(e.t_s > dropped_s for e in run.of_kind("sent")) >= 6
+
+
+# --- the broker stopped and started ----------------------------------------------------------
+
+ALONE = [{"concurrency": 1, "prefetch_multiplier": 2}]
+
+
+@pytest.mark.parametrize("mode", ["early", "late"])
+def test_a_broker_without_persistence_loses_all_but_what_runs(begin: Begin, mode: str) -> None:
+    """Queued and prefetched tasks are lost; the one that runs ends after the worker is back."""
+    described = scenario(
+        tasks=[task(service_s=2.6, **ACK_MODES[mode]), task("new", 0.05)],
+        workers=ALONE,
+        loads=[burst(5)],
+        faults=[{"kind": "stop_broker", "when": on_start(1, 0.2), "down_s": 0.5}],
+    )
+    with begin(described) as session:
+        session.wait_for(OnEvent(event="succeeded"))
+        session.controls.submit("new", 2)
+        assert session.wait() == "drained"
+    run = session.close()
+    assert_laws(run)
+    assert verdicts(run) == {"done once": 3, "lost": 4}
+    assert order(run)[0] == "job/0"
+    assert set(executions(run).values()) == {1}
+    assert run.of_kind("restored") == []
+
+
+@pytest.mark.parametrize("ignores", [True, False])
+def test_a_result_without_a_broker_fails_its_task(begin: Begin, ignores: bool) -> None:
+    """A task that ends in the outage fails if it has a result to store, and is done if it has none."""
+    described = scenario(
+        tasks=[task(service_s=0.5, acks_late=True, ignore_result=ignores)],
+        workers=ALONE,
+        loads=[burst(1)],
+        faults=[{"kind": "stop_broker", "when": on_start(1), "down_s": 1.0}],
+    )
+    run = finish(begin, described)
+    assert verdicts(run) == ({"done once": 1} if ignores else {"failed": 1})
+    assert executions(run) == {"job/0": 1}
+
+
+@pytest.mark.parametrize("ignores", [True, False])
+def test_publishing_in_an_outage_is_given_up_or_waits(begin: Begin, ignores: bool) -> None:
+    """The publish policy lasts 0.6 s; but who wants the result waits for the broker from then on."""
+    described = scenario(
+        tasks=[task(service_s=0.05, ignore_result=ignores)],
+        workers=ALONE,
+        loads=[burst(1), burst(2, at_s=0.5)],
+        faults=[
+            {"kind": "stop_broker", "when": on("succeeded")},
+            {"kind": "start_broker", "when": {"on": "time", "at_s": 2.2}},
+        ],
+    )
+    with begin(described) as session:
+        assert session.wait() == "drained"
+    run = session.close()
+    unknown = ["job/1", "job/2"] if ignores else ["job/1"]
+    assert [e.task for e in run.of_kind("publish_unknown")] == unknown
+    assert verdicts(run) == {"done once": 3 - len(unknown), "unknown": len(unknown)}
+
+
+def test_what_a_stopped_broker_refuses(begin: Begin) -> None:
+    """A broker that is down can only be started, one that is up only be stopped."""
+    with begin(scenario(loads=[], workers=[{}])) as session:
+        controls = session.controls
+        with pytest.raises(EngineError, match=r"^start_broker: the broker is running already$"):
+            controls.start_broker()
+        controls.stop_broker()
+        with pytest.raises(EngineError, match=r"^skip: the broker is down; start it first$"):
+            controls.skip(1.0)
+        with pytest.raises(EngineError, match=r"^stop_broker: the broker is down; start it first$"):
+            controls.stop_broker()
+        controls.start_broker()
+    assert [e.kind for e in session.close().of_kind("broker_stopped")] == ["broker_stopped"]
+
+
+@pytest.mark.parametrize("mode", ["early", "late"])
+def test_a_persistent_broker_strands_what_was_prefetched(begin_durable: Begin, mode: str) -> None:
+    """AOF: queued tasks run when the worker is back, prefetched ones after the visibility timeout."""
+    described = scenario(
+        tasks=[task(service_s=2.4, **ACK_MODES[mode]), task("short", 0.05, **ACK_MODES[mode])],
+        workers=ALONE,
+        broker=QUICK_SWEEPS | {"visibility_timeout_s": 5.0, "persistence": "aof"},
+        loads=[burst(1), burst(4, "short", 0.05)],
+        faults=[{"kind": "stop_broker", "when": on_start(1, 0.4), "down_s": 0.5}],
+    )
+    run = finish(begin_durable, described)
+    stopped_s = run.of_kind("broker_stopped")[0].t_s
+    held = {e.task for e in run.of_kind("delivered") if e.t_s < stopped_s} - {"job/0"}
+    assert len(held) == (2 if mode == "early" else 1)
+    assert {e.task for e in run.of_kind("restored")} == held
+    assert set(order(run)[-len(held) :]) == held
+    assert verdicts(run) == {"done once": 5}
+    assert set(executions(run).values()) == {1}
+
+
+def test_the_fake_and_a_url_keep_nothing(tmp_path: Path) -> None:
+    """Persistence is the server's own: where the sandbox cannot set it, it says so."""
+    described = scenario(broker={"persistence": "aof"})
+    for broker, what in (("fake", "the fake broker"), ("redis://127.0.0.1:1/0", "a broker at a")):
+        with pytest.raises(EngineError, match=f"^broker.persistence is 'aof', .* {what}"):
+            workbench.start(described, broker=broker, runs=tmp_path)

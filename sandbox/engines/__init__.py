@@ -19,7 +19,9 @@ VERBS = (
     "rate_limit",
     "resume_worker",
     "skip",
+    "start_broker",
     "start_worker",
+    "stop_broker",
     "submit",
     "terminate_worker",
 )
@@ -60,6 +62,12 @@ class Controls(Protocol):
 
     def drop_connections(self, *, when: At | OnEvent | None = None) -> None:
         """Cut every client's connections to the broker at once; all of them come back."""
+
+    def stop_broker(self, *, when: At | OnEvent | None = None) -> None:
+        """SIGKILL a broker that is the sandbox's own; its ``persistence`` says what it keeps."""
+
+    def start_broker(self, *, when: At | OnEvent | None = None) -> None:
+        """Start the broker again, at the same address."""
 
     def start_worker(self, worker: str, *, when: At | OnEvent | None = None) -> None:
         """Start a worker that is down."""

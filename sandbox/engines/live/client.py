@@ -96,7 +96,7 @@ class Client:
                 return
             self._take_result(message["channel"].decode(), message["data"])
 
-    def _take_result(self, channel: str, data: bytes) -> None:
+    def _take_result(self, channel: str, data: str | bytes) -> None:
         key = channel.partition(_RESULT_KEY)[2]
         if key in self.turns and json.loads(data).get("status") in _FINAL:
             turns, client, turn = self.turns.pop(key)
@@ -162,6 +162,9 @@ class Client:
             self.app.tasks[kind_name].apply_async(task_id=key, **options)
         except (KombuError, redis.RedisError, OSError) as exc:
             self.writer.write("publish_unknown", task=key, detail={"error": str(exc)[:200]})
+            if key in self.turns:
+                turns, client, turn = self.turns.pop(key)
+                self._think(turns, client, turn + 1, self._now())
 
 
 def _socket(pubsub: redis.client.PubSub) -> Any:

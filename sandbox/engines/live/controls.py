@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from sandbox.engines.commands import Trigger, check
+from sandbox.engines.live.outage import Outage
 from sandbox.engines.live.processes import Processes
 from sandbox.engines.live.record import Record
 from sandbox.engines.live.recorder import Writer
@@ -27,6 +28,8 @@ _ANSWER_S = 15.0
 class LiveControls:
     """Controls of a live session. Commands for later are carried out by one thread, in order."""
 
+    outage: Outage
+
     def __init__(
         self,
         scenario: Scenario,
@@ -34,8 +37,6 @@ class LiveControls:
         record: Record,
         writer: Writer,
         start_worker: Callable[[str], Any],
-        *,
-        owned: bool,
     ) -> None:
         self.scenario, self._processes, self._record = scenario, processes, record
         self._writer, self._start = writer, start_worker
@@ -43,7 +44,7 @@ class LiveControls:
         self._orders = itertools.count()
         self._later: list[tuple[Trigger, Command]] = []
         self._due: queue.Queue[Command | None] = queue.Queue()
-        self._busy, self._owned = 0, owned
+        self._busy = 0
         self._paused: set[str] = set()
         self._closing: set[str] = set()
         self._quitting: set[str] = set()
@@ -65,6 +66,7 @@ class LiveControls:
         """SIGKILL the child that has been busy longest (slot 0's when all are idle)."""
         if self._postponed("kill_child", {"worker": worker}, when):
             return
+        self._reachable("kill_child")
         self._able("kill_child", worker, closing=worker not in self._quitting)
         with self._record.changed:
             busy = [v for (name, _), v in self._record.running.items() if name == worker]
@@ -86,6 +88,7 @@ class LiveControls:
     def terminate_worker(self, worker: str, *, when: At | OnEvent | None = None) -> None:
         """SIGTERM a worker's main process: a warm shutdown."""
         if not self._postponed("terminate_worker", {"worker": worker}, when):
+            self._reachable("terminate_worker")
             self._able("terminate_worker", worker)
             self._closing.add(worker)
             self._signal("terminate_worker", worker, signal.SIGTERM, tree=False)
@@ -93,6 +96,7 @@ class LiveControls:
     def quit_worker(self, worker: str, *, when: At | OnEvent | None = None) -> None:
         """SIGQUIT a worker's main process: a cold shutdown, after a soft one if it is set."""
         if not self._postponed("quit_worker", {"worker": worker}, when):
+            self._reachable("quit_worker")
             self._able("quit_worker", worker)
             self._closing.add(worker)
             self._quitting.add(worker)
@@ -101,6 +105,7 @@ class LiveControls:
     def pause_worker(self, worker: str, *, when: At | OnEvent | None = None) -> None:
         """SIGSTOP a worker: its main process and its children stand still."""
         if not self._postponed("pause_worker", {"worker": worker}, when):
+            self._reachable("pause_worker")
             self._able("pause_worker", worker)
             self._paused.add(worker)
             self._signal("pause_worker", worker, signal.SIGSTOP, tree=True)
@@ -120,15 +125,37 @@ class LiveControls:
         if self._postponed("drop_connections", {}, when):
             return
         self._own("drop_connections")
-        for worker in sorted(self._closing - self._processes.exited.keys()):
-            raise EngineError(f"drop_connections: {worker} is shutting down already")
+        self._reachable("drop_connections")
+        self._none_closing("drop_connections")
         self._log("drop_connections")
         self._operate("drop_connections")
+
+    def stop_broker(self, *, when: At | OnEvent | None = None) -> None:
+        """SIGKILL the broker; without persistence all that it holds is gone."""
+        if self._postponed("stop_broker", {}, when):
+            return
+        self._own("stop_broker")
+        self._reachable("stop_broker")
+        self._none_closing("stop_broker")
+        self._log("stop_broker")
+        self.outage.begin()
+        self._writer.write("broker_stopped", detail={"keeps": self.outage.keeps})
+
+    def start_broker(self, *, when: At | OnEvent | None = None) -> None:
+        """Start the broker again, at the same address."""
+        if self._postponed("start_broker", {}, when):
+            return
+        self._own("start_broker")
+        if not self.outage.is_down:
+            raise EngineError("start_broker: the broker is running already")
+        self._log("start_broker")
+        self.outage.end()
 
     def start_worker(self, worker: str, *, when: At | OnEvent | None = None) -> None:
         """Start a worker that is down, and wait until it is ready."""
         if self._postponed("start_worker", {"worker": worker}, when):
             return
+        self._reachable("start_worker")
         if worker not in self._processes.exited:
             raise EngineError(f"start_worker: {worker} is running already")
         self._log("start_worker", worker=worker)
@@ -141,6 +168,7 @@ class LiveControls:
         """Set a task type's rate limit on every running worker; None lifts it."""
         if self._postponed("rate_limit", {"task": task, "rate": rate}, when):
             return
+        self._reachable("rate_limit")
         # A worker that is paused takes the limit, and answers, when it goes on.
         gone = self._processes.exited.keys() | self._paused
         workers = len(set(self.scenario.worker_names) - gone)
@@ -150,6 +178,7 @@ class LiveControls:
     def skip(self, seconds: float, *, when: At | OnEvent | None = None) -> None:
         """Age the messages in ``unacked`` by ``seconds`` and have a client sweep."""
         if not self._postponed("skip", {"seconds": seconds}, when):
+            self._reachable("skip")
             self._log("skip", seconds=seconds)
             self._operate("skip", seconds=seconds)
 
@@ -165,8 +194,16 @@ class LiveControls:
             raise EngineError(f"{worker} is down; start it first")
 
     def _own(self, verb: str) -> None:
-        if not self._owned:
+        if not self.outage.is_ours:
             raise EngineError(f"{verb}: the broker is not the sandbox's own; others may use it")
+
+    def _none_closing(self, verb: str) -> None:
+        for worker in sorted(self._closing - self._processes.exited.keys()):
+            raise EngineError(f"{verb}: {worker} is shutting down already")
+
+    def _reachable(self, verb: str) -> None:
+        if self.outage.is_down:
+            raise EngineError(f"{verb}: the broker is down; start it first")
 
     def _able(self, verb: str, worker: str, *, closing: bool = False) -> None:
         """Refuse a worker that is down or paused and, but for ``closing``, one that shuts down."""

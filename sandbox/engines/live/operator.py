@@ -36,7 +36,7 @@ class Operator:
     def __init__(self, scenario: Scenario, link: apps.Link, writer: Writer) -> None:
         self.scenario, self.link, self.writer = scenario, link, writer
         self.app = apps.build(scenario, link)
-        self.redis = redis.Redis.from_url(link.url, socket_timeout=5)
+        self.redis = redis.Redis.from_url(link.url, socket_timeout=5, retry=None)
 
     def run(self) -> None:
         """Serve orders until the supervisor is gone, and sample in between."""
@@ -85,7 +85,8 @@ class Operator:
 
     def do_drop_connections(self) -> int:
         """Cut every connection but the one that says so; return how many they were."""
-        others = [x["id"] for x in self.redis.client_list() if int(x["id"]) != self.redis.client_id()]
+        mine = self.redis.client_id()
+        others = [x["id"] for x in self.redis.client_list() if int(x["id"]) != mine]
         pipe = self.redis.pipeline(transaction=False)
         for number in others:
             pipe.client_kill_filter(_id=number, skipme=True)

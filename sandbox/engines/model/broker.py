@@ -78,6 +78,7 @@ class Broker:
         self.lists: dict[tuple[int, str], deque[Message]] = {}
         self.unacked: dict[Message, float] = {}
         self.blocked: dict[Worker, float] = {}
+        self.is_down, self.keeps = False, scenario.broker.persistence == "aof"
         self._heirs: dict[Message, Message] = {}
         self._tags = count()
 
@@ -120,6 +121,19 @@ class Broker:
             heir = self._heirs[message] = message.copy()
             self.unacked[heir] = self.unacked.pop(message)
             self.restore(heir, by)
+
+    def stop(self) -> None:
+        """SIGKILL: every connection is gone, and without persistence every message."""
+        self.is_down = True
+        self.forget_clients()
+        if self.keeps:
+            self._heirs |= {message: message.copy() for message in self.unacked}
+            self.unacked = {self._heirs[message]: at_s for message, at_s in self.unacked.items()}
+        else:
+            self.unacked.clear()
+            for ready in self.lists.values():
+                ready.clear()
+        self.record.note("broker_stopped", detail={"keeps": self.keeps})
 
     def newest(self, message: Message) -> Message:
         """Return the copy that has a message's entry in `unacked`: the tag is the same."""

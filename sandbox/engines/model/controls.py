@@ -8,6 +8,8 @@ from typing import Any
 from sandbox.engines import VERBS
 from sandbox.engines.commands import check
 from sandbox.engines.model.client import Client
+from sandbox.engines.model.outage import Offline
+from sandbox.engines.model.pause import Pause
 from sandbox.engines.model.worker import Worker
 from sandbox.engines.model.world import World
 from sandbox.errors import EngineError, SandboxError, ScenarioError, one_of
@@ -68,6 +70,14 @@ class ModelControls:
         """Cut every client's connections to the broker at once."""
         self._order("drop_connections", when)
 
+    def stop_broker(self, *, when: At | OnEvent | None = None) -> None:
+        """SIGKILL the broker; without persistence all that it holds is gone."""
+        self._order("stop_broker", when)
+
+    def start_broker(self, *, when: At | OnEvent | None = None) -> None:
+        """Start the broker again."""
+        self._order("start_broker", when)
+
     def start_worker(self, worker: str, *, when: At | OnEvent | None = None) -> None:
         """Start a worker that is down."""
         self._order("start_worker", when, worker=worker)
@@ -124,6 +134,7 @@ class ModelControls:
         return self._client.submit(self._world.kinds[task], n)
 
     def _do_kill_child(self, worker: str) -> None:
+        self._reachable("kill_child")
         found = self._able("kill_child", worker, closing=worker not in self._quitting)
         slot = found.pool.victim()
         if slot is None:
@@ -138,17 +149,20 @@ class ModelControls:
         found.kill()
 
     def _do_terminate_worker(self, worker: str) -> None:
+        self._reachable("terminate_worker")
         found = self._able("terminate_worker", worker)
         self._note("terminate_worker", worker=worker)
         found.terminate()
 
     def _do_quit_worker(self, worker: str) -> None:
+        self._reachable("quit_worker")
         found = self._able("quit_worker", worker)
         self._note("quit_worker", worker=worker)
         self._quitting.add(worker)
         found.quit()
 
     def _do_pause_worker(self, worker: str) -> None:
+        self._reachable("pause_worker")
         found = self._able("pause_worker", worker)
         self._note("pause_worker", worker=worker)
         found.stop()
@@ -156,22 +170,49 @@ class ModelControls:
     def _do_resume_worker(self, worker: str) -> None:
         found = self._running(worker)
         pause = found.pause
-        if pause is None or found.closing:
+        if not isinstance(pause, Pause) or found.closing:
             raise EngineError(f"resume_worker: {worker} is not paused")
         self._note("resume_worker", worker=worker)
         pause.end()
 
     def _do_drop_connections(self) -> None:
-        workers = [worker for worker in self._world.workers.values() if worker.is_alive]
-        for worker in workers:
-            if worker.closing:
-                raise EngineError(f"drop_connections: {worker.name} is shutting down already")
+        workers = self._none_closing("drop_connections")
         self._note("drop_connections")
         self._world.broker.forget_clients()
         for worker in workers:
             worker.reconnect()
 
+    def _do_stop_broker(self) -> None:
+        workers = self._none_closing("stop_broker")
+        self._note("stop_broker")
+        self._world.broker.stop()
+        for worker in workers:
+            worker.reconnect()
+
+    def _do_start_broker(self) -> None:
+        broker = self._world.broker
+        if not broker.is_down:
+            raise EngineError("start_broker: the broker is running already")
+        self._note("start_broker")
+        broker.is_down = False
+        for worker in self._world.workers.values():
+            worker.find_broker()
+
+    def _none_closing(self, verb: str) -> list[Worker]:
+        """Return the workers that are up; none may be shutting down, nor the broker be down."""
+        self._reachable(verb)
+        workers = [worker for worker in self._world.workers.values() if worker.is_alive]
+        for worker in workers:
+            if worker.closing:
+                raise EngineError(f"{verb}: {worker.name} is shutting down already")
+        return workers
+
+    def _reachable(self, verb: str) -> None:
+        if self._world.broker.is_down:
+            raise EngineError(f"{verb}: the broker is down; start it first")
+
     def _do_start_worker(self, worker: str) -> None:
+        self._reachable("start_worker")
         if self._world.workers[worker].is_alive or worker in self._starting:
             raise EngineError(f"start_worker: {worker} is running already")
         self._note("start_worker", worker=worker)
@@ -186,6 +227,7 @@ class ModelControls:
         worker.n_kills = before.n_kills
 
     def _do_rate_limit(self, task: str, rate: str | None) -> None:
+        self._reachable("rate_limit")
         self._note("rate_limit", task=task, rate=rate)
         for worker in self._world.workers.values():
             if worker.pause is not None:
@@ -196,6 +238,7 @@ class ModelControls:
     def _do_skip(self, seconds: float) -> None:
         if seconds == math.inf:
             raise ScenarioError("skip: seconds is inf; allowed: a number of seconds")
+        self._reachable("skip")
         self._note("skip", seconds=seconds)
         self._world.broker.age(seconds)
         self._world.record.note("skipped", detail={"seconds": seconds})
@@ -206,6 +249,8 @@ class ModelControls:
         worker = self._running(name)
         if worker.closing and not closing:
             raise EngineError(f"{verb}: {name} is shutting down already")
+        if isinstance(worker.pause, Offline):
+            raise EngineError(f"{verb}: {name} has no connection to the broker")
         if worker.pause is not None:
             raise EngineError(f"{verb}: {name} is paused; resume it first")
         return worker

@@ -23,16 +23,41 @@ if TYPE_CHECKING:
 _NO_CREDIT = -1
 
 
-class Pause:
+class Later:
+    """What waits until a worker's main process can do something again."""
+
+    def __init__(self) -> None:
+        self._due: list[Callable[[], None]] = []
+
+    @property
+    def has_due(self) -> bool:
+        """Whether something waits."""
+        return bool(self._due)
+
+    def later(self, then: Callable[..., None], *arguments: Any) -> None:
+        """Call ``then`` when it goes on."""
+        self._due.append(lambda: then(*arguments))
+
+    def catch_up(self) -> None:
+        """Do what has come due."""
+        for then in self._due:
+            then()
+
+    def end(self) -> None:
+        """Let the worker go on."""
+        raise TypeError(f"{type(self).__name__} has no end")
+
+
+class Pause(Later):
     """One pause of one worker, which takes nothing from Redis until ``end``.
 
     ``alarms`` and ``slots`` are what stands still beside the worker's own timers.
     """
 
     def __init__(self, worker: Worker, alarms: list[Alarm], slots: list[Slot]) -> None:
+        super().__init__()
         self.worker, self.world = worker, worker.world
         self._credit, worker.prefetch_count = worker.prefetch_count, _NO_CREDIT
-        self._due: list[Callable[[], None]] = []
         self._frozen = [(alarm, alarm.callbacks) for alarm in alarms if alarm.callbacks]
         for alarm, _ in self._frozen:
             alarm.callbacks = [self._rang]
@@ -43,10 +68,6 @@ class Pause:
             left_s = BRPOP_TIMEOUT_S - (worker.env.now - since_s) % BRPOP_TIMEOUT_S
             self.world.call_in(left_s, self._unanswered)
 
-    def later(self, then: Callable[..., None], *arguments: Any) -> None:
-        """Call ``then`` when the worker goes on."""
-        self._due.append(lambda: then(*arguments))
-
     def end(self) -> None:
         """Let the worker go on, first with what has come due."""
         worker = self.worker
@@ -55,8 +76,7 @@ class Pause:
             alarm.callbacks = steps
         for job in self._jobs:
             worker.host.run(job)
-        for then in self._due:
-            then()
+        self.catch_up()
         worker.credit()
 
     def _rang(self, alarm: Event) -> None:

@@ -15,6 +15,7 @@ from simpy import Timeout
 from sandbox.engines.model.alarm import Alarm, Steps
 from sandbox.engines.model.broker import Message
 from sandbox.engines.model.host import Job
+from sandbox.engines.model.outage import CUT_OFF
 from sandbox.engines.model.slot import Slot
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 _DONE, _FAILS, _SOFT, _HARD = "done", "WorkFailed", "SoftTimeLimitExceeded", "TimeLimitExceeded"
 _ERRORS: dict[str, dict[str, Any]] = {
-    error: {"error": error} for error in (_FAILS, _SOFT, _HARD, "WorkerLostError")
+    error: {"error": error} for error in (_FAILS, _SOFT, _HARD, CUT_OFF, "WorkerLostError")
 }
 
 
@@ -191,11 +192,15 @@ class Pool:
         message, detail = slot.message, _ERRORS[error]
         assert message is not None
         countdown_s = None
-        if error != _HARD:
+        if error not in {_HARD, CUT_OFF}:
             countdown_s = message.kind.chance.countdown_s(message.key, message.retry)
         if countdown_s is not None:
             yield from self._retry(slot.alarm, message, countdown_s)
             self.record.execution("retried", message, self.name, slot.number, detail)
+        elif error == CUT_OFF:  # The main process reports it, when it has a broker again.
+            told = self.worker.pause
+            assert told is not None
+            told.later(self.record.execution, "failed", message, self.name, slot.number, detail)
         elif error == _HARD:  # The main process has killed the child, and reports for it.
             self.record.message("child_lost", message, self.name)
             self.record.message("failed", message, self.name, detail)
@@ -217,6 +222,9 @@ class Pool:
             self._published(retry)
 
     def _published(self, retry: Message) -> None:
+        if self.world.broker.is_down:
+            self.record.note("publish_unknown", task=retry.key, worker=self.name)
+            return
         self.record.published(retry, self.name)
         self.world.broker.publish(retry)
 
@@ -226,8 +234,8 @@ class Pool:
         slot.n_done += 1
         world = self.world
         if message.kind.late or self.is_solo:
-            # Main is asleep in a soft shutdown: it acknowledges afterwards.
-            if self.ack_s or self.worker.closing:
+            # Main may be asleep in a soft shutdown, or without a broker: then it is for later.
+            if self.ack_s or self.worker.closing or self.worker.pause is not None:
                 due = Timeout(self.env, self.ack_s, message)
                 due.callbacks.append(self.worker.ack_due)
             else:

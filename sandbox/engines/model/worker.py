@@ -15,7 +15,8 @@ from sandbox.draws import uniform
 from sandbox.engines.model.alarm import Alarm, Steps
 from sandbox.engines.model.broker import Message
 from sandbox.engines.model.holds import Holds
-from sandbox.engines.model.pause import Pause
+from sandbox.engines.model.outage import Offline
+from sandbox.engines.model.pause import Later, Pause
 from sandbox.engines.model.pool import Pool
 from sandbox.engines.model.slot import Slot
 from sandbox.scenario import WorkerPool
@@ -59,7 +60,7 @@ class Worker:
         )
         self._asleep = False
         self._popped: Message | None = None
-        self.pause: Pause | None = None
+        self.pause: Later | None = None
         self.holds = Holds(self)
         self.record.note("worker_ready", worker=name)
         self.pool = Pool(self, settings.concurrency, settings.pool)
@@ -179,7 +180,8 @@ class Worker:
     @property
     def has_work(self) -> bool:
         """Whether a body runs, or its memory holds a task, even one that a sweep took away."""
-        return self.pool.runs or bool(self.pool.backlog or self.delivered)
+        is_due = self.pause is not None and self.pause.has_due
+        return is_due or self.pool.runs or bool(self.pool.backlog or self.delivered)
 
     # --- acknowledging ---------------------------------------------------------------
 
@@ -250,19 +252,34 @@ class Worker:
             self.holds.forget()
             self.pool.forget()
             self._read_socket()
-            for message in list(self.delivered):
+            for message in () if self.broker.is_down else list(self.delivered):
                 self.broker.hand_back(message, self.name)
             self.delivered.clear()
             keeps = {"keeps": True} if self.settings.pool == "threads" else None
             self.record.note("disconnected", worker=self.name, detail=keeps)
-            self._consume()
+            if self.broker.is_down:
+                self.pause = Offline(self)
+            else:
+                self._consume()
             self.world.look()
 
+    def find_broker(self) -> None:
+        """Go on with a broker that is up again, at the next try to connect."""
+        if isinstance(self.pause, Offline):
+            self.world.await_in(self.pause.next_try_s(), self._connected, self.pause)
+
+    def _connected(self, offline: Offline) -> None:
+        if self.pause is not offline or self.broker.is_down:
+            return
+        offline.end()
+        self._consume()
+
     def _read_socket(self) -> None:
-        """Closing the channel reads the reply of its last BRPOP."""
+        """Closing the channel reads the reply of its last BRPOP, if the broker takes note of it."""
         if self._popped is not None:
             self.world.n_pending -= 1
-            self._deliver(self._popped)
+            if not self.broker.is_down:
+                self._deliver(self._popped)
             self._popped = None
 
     # --- the end of a life -----------------------------------------------------------
