@@ -355,13 +355,33 @@ def test_a_result_without_a_broker_fails_its_task(begin: Begin, ignores: bool) -
     """A task that ends in the outage fails if it has a result to store, and is done if it has none."""
     described = scenario(
         tasks=[task(service_s=0.5, acks_late=True, ignore_result=ignores)],
-        workers=ALONE,
+        workers=[{"concurrency": 1, "prefetch_multiplier": 1}],
         loads=[burst(1)],
         faults=[{"kind": "stop_broker", "when": on_start(1), "down_s": 1.0}],
     )
     run = finish(begin, described)
     assert verdicts(run) == ({"done once": 1} if ignores else {"failed": 1})
     assert executions(run) == {"job/0": 1}
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_a_worker_that_waits_for_more_does_not_survive_a_stop(begin: Begin, n: int) -> None:
+    """With a BRPOP under way and messages in hand it exits with code 1; a full worker goes on."""
+    described = scenario(
+        tasks=[task(service_s=0.8, acks_late=True, ignore_result=True)],
+        workers=ALONE,
+        loads=[burst(n)],
+        faults=[{"kind": "stop_broker", "when": on_start(1, 0.3), "down_s": 0.3}],
+        deadline_s=4.0,
+    )
+    with begin(described) as session:
+        if n == 1:
+            session.wait_for(OnEvent(event="worker_exited", worker="worker1"))
+        session.wait()
+    run = session.close()
+    assert [e.detail for e in run.of_kind("worker_exited")] == ([{"exit": 1}] if n == 1 else [])
+    assert executions(run) == {"job/0": 1}
+    assert verdicts(run) == {"done once": 1} | ({"lost": 1} if n == 2 else {})
 
 
 @pytest.mark.parametrize("ignores", [True, False])

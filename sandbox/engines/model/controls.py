@@ -185,9 +185,10 @@ class ModelControls:
     def _do_stop_broker(self) -> None:
         workers = self._none_closing("stop_broker")
         self._note("stop_broker")
+        waiting = set(self._world.broker.blocked)
         self._world.broker.stop()
         for worker in workers:
-            worker.reconnect()
+            worker.reconnect(in_brpop=worker in waiting)
 
     def _do_start_broker(self) -> None:
         broker = self._world.broker

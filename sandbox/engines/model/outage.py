@@ -63,3 +63,10 @@ class Offline(Later):
             if slot.is_up:
                 slot.alarm.callbacks = steps
         self.catch_up()
+
+
+class Doomed(Offline):
+    """A worker whose main process does not get over the loss: it acknowledges nothing more."""
+
+    def later(self, then: Callable[..., None], *arguments: Any) -> None:
+        """Do nothing: there is no later."""
