@@ -40,7 +40,9 @@ def on(event: str, nth: int = 1, after_s: float = 0.0, **more: Any) -> dict[str,
     return {"on": "event", "event": event, "nth": nth, "after_s": after_s} | more
 
 
-@pytest.fixture(params=["model", pytest.param("redis", marks=[pytest.mark.live, pytest.mark.redis])])
+@pytest.fixture(
+    params=["model", pytest.param("redis", marks=[pytest.mark.live, pytest.mark.redis])]
+)
 def begin_durable(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Begin]:
     """Return a function that starts a scenario where a broker can keep its data."""
     sessions: list[Session] = []
@@ -445,3 +447,79 @@ def test_the_fake_and_a_url_keep_nothing(tmp_path: Path) -> None:
     for broker, what in (("fake", "the fake broker"), ("redis://127.0.0.1:1/0", "a broker at a")):
         with pytest.raises(EngineError, match=f"^broker.persistence is 'aof', .* {what}"):
             workbench.start(described, broker=broker, runs=tmp_path)
+
+
+# --- other clients of the same keys ----------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", ["early", "late"])
+def test_the_shortest_visibility_timeout_of_any_client_holds(begin: Begin, mode: str) -> None:
+    """One sweep of a client with a short timeout runs tasks twice; the workers' hour is no help."""
+    described = scenario(
+        tasks=[task(service_s=1.2, **ACK_MODES[mode])],
+        workers=ALONE,
+        loads=[burst(2)],
+        faults=[{"kind": "sweep", "visibility_timeout_s": 0.3, "when": on_start(1, 0.7)}],
+    )
+    run = finish(begin, described)
+    expected = {"early": {"job/0": 1, "job/1": 2}, "late": {"job/0": 2, "job/1": 2}}
+    assert executions(run) == expected[mode]
+
+
+def test_a_longer_timeout_restores_nothing(begin: Begin) -> None:
+    """What is younger than the sweeping client's timeout stays where it is."""
+    described = scenario(
+        tasks=[task(service_s=0.8, acks_late=True)],
+        workers=ALONE,
+        loads=[burst(2)],
+        faults=[{"kind": "sweep", "visibility_timeout_s": 60.0, "when": on_start(1, 0.3)}],
+    )
+    assert finish(begin, described).of_kind("restored") == []
+
+
+@pytest.mark.parametrize("planted", [True, False])
+def test_a_mutex_that_outlives_its_holder_stops_all_sweeps(begin: Begin, planted: bool) -> None:
+    """A dead worker's message comes back after the timeout, but not before the mutex expires."""
+    kill = {"kind": "kill_worker", "worker": "worker1", "when": on_start(1)}
+    plant = {"kind": "plant_mutex", "expires_s": 3.0, "when": on_start(1, 0.05)}
+    described = scenario(
+        tasks=[task(service_s=0.3, acks_late=True)],
+        workers=[{"n_workers": 2}],
+        broker=QUICK_SWEEPS | {"visibility_timeout_s": 1.0},
+        loads=[burst(2)],
+        faults=[plant, kill] if planted else [kill],
+    )
+    run = finish(begin, described)
+    back = run.of_kind("restored")
+    held = [e for e in run.of_kind("delivered") if e.worker == "worker1"]
+    assert len(back) == len(held) >= 1
+    assert verdicts(run) == {"done once": 2}
+    if planted:
+        assert back[0].t_s >= at_of(run, "plant_mutex") + 3.0 - 0.05
+        idle = [e for e in run.of_kind("sweep") if held[0].t_s + 1.5 < e.t_s < back[0].t_s - 0.2]
+        assert idle
+
+
+def test_two_beats_publish_everything_twice(begin: Begin) -> None:
+    """Nothing keeps two beats apart: from the second's start each entry is published by both."""
+    described = scenario(
+        tasks=[task("tick", 0.01)],
+        loads=[],
+        beat=[{"name": "clock", "task": "tick", "every_s": 0.5}],
+        faults=[{"kind": "start_beat", "when": {"on": "time", "at_s": 0.2}}],
+        horizon_s=2.1,
+    )
+    run = finish(begin, described)
+    assert verdicts(run) == {"done once": 4 + 3}
+
+
+def test_a_killed_worker_comes_back_by_itself(begin: Begin) -> None:
+    """kill_worker with back_after_s: the same worker takes what is queued after that time."""
+    kill = {"kind": "kill_worker", "worker": "worker1", "when": on_start(1), "back_after_s": 0.3}
+    described = scenario(tasks=[task()], workers=[{}], loads=[burst(8)], faults=[kill])
+    with begin(described) as session:
+        session.wait_for(OnEvent(event="succeeded", nth=3))
+    run = session.close()
+    assert_laws(run)
+    kinds = [e.kind for e in run.of_kind("worker_exited", "worker_ready") if e.t_s > 0]
+    assert kinds == ["worker_exited", "worker_ready"]

@@ -15,14 +15,17 @@ VERBS = (
     "kill_child",
     "kill_worker",
     "pause_worker",
+    "plant_mutex",
     "quit_worker",
     "rate_limit",
     "resume_worker",
     "skip",
+    "start_beat",
     "start_broker",
     "start_worker",
     "stop_broker",
     "submit",
+    "sweep",
     "terminate_worker",
 )
 
@@ -68,6 +71,15 @@ class Controls(Protocol):
 
     def start_broker(self, *, when: At | OnEvent | None = None) -> None:
         """Start the broker again, at the same address."""
+
+    def start_beat(self, *, when: At | OnEvent | None = None) -> None:
+        """Start a second beat with the same schedule: every entry is published twice from now on."""
+
+    def sweep(self, visibility_timeout_s: float, *, when: At | OnEvent | None = None) -> None:
+        """Have a client sweep once that has a visibility timeout of its own."""
+
+    def plant_mutex(self, expires_s: float, *, when: At | OnEvent | None = None) -> None:
+        """Set ``unacked_mutex``, as a client leaves it that dies while it sweeps."""
 
     def start_worker(self, worker: str, *, when: At | OnEvent | None = None) -> None:
         """Start a worker that is down."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
+
 from sandbox.errors import ScenarioError, one_of
 from sandbox.faults import At, OnEvent
 from sandbox.faults.kill_child import no_children
@@ -24,7 +26,7 @@ def check(scenario: Scenario, verb: str, arguments: dict[str, object]) -> None:
         problem = (no_children if verb == "kill_child" else cannot_quit)(scenario, str(worker))
         if problem is not None:
             raise ScenarioError(f"{verb}: {problem}")
-    for name in ("n", "seconds"):
+    for name in ("n", "seconds", "visibility_timeout_s", "expires_s"):
         value = arguments.get(name, 1)
         if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
             raise ScenarioError(f"{verb}: {name} is {value!r}; allowed: a number above 0")
@@ -33,6 +35,16 @@ def check(scenario: Scenario, verb: str, arguments: dict[str, object]) -> None:
             parse_rate(str(arguments["rate"]))
         except ValueError as exc:
             raise ScenarioError(f"{verb}: rate is {arguments['rate']!r}: {exc}") from None
+
+
+def second_beat(scenario: Scenario, now_s: float) -> list[tuple[str, float]]:
+    """Return (task, time in s) of all that a beat which starts now publishes by the horizon."""
+    found = []
+    for entry in scenario.beat:
+        left_s = scenario.horizon_s - now_s
+        times = entry.arrivals_s(left_s, seed=0, stream="") if left_s > 0 else []
+        found += [(entry.task, now_s + at_s) for at_s in times]
+    return sorted(found, key=itemgetter(1))
 
 
 class Trigger:

@@ -2,10 +2,8 @@
 
 A fault is data. It compiles to verbs, and the engines implement verbs.
 
->>> sorted(FAULTS)
-['drop_connections', 'kill_child', 'kill_worker', 'noop', 'pause_worker', 'quit_worker', \
-'rate_limit', 'resume_worker', 'skip', 'start_broker', 'start_worker', 'stop_broker', \
-'terminate_worker']
+>>> len(FAULTS), sorted(FAULTS)[:3]
+(18, ['drop_connections', 'kill_child', 'kill_worker'])
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from sandbox.engines.commands import Trigger, check
+from sandbox.engines.commands import Trigger, check, second_beat
 from sandbox.engines.live.outage import Outage
 from sandbox.engines.live.processes import Processes
 from sandbox.engines.live.record import Record
@@ -150,6 +150,29 @@ class LiveControls:
             raise EngineError("start_broker: the broker is running already")
         self._log("start_broker")
         self.outage.end()
+
+    def start_beat(self, *, when: At | OnEvent | None = None) -> None:
+        """Start a second beat with the same schedule: every entry is published twice from now on."""
+        if self._postponed("start_beat", {}, when):
+            return
+        self._log("start_beat")
+        for task, at_s in second_beat(self.scenario, self._record.now()):
+            self.submit(task, when=At(at_s=at_s))
+
+    def sweep(self, visibility_timeout_s: float, *, when: At | OnEvent | None = None) -> None:
+        """Have a client sweep once that has a visibility timeout of its own."""
+        timeout = {"visibility_timeout_s": visibility_timeout_s}
+        if not self._postponed("sweep", timeout, when):
+            self._reachable("sweep")
+            self._log("sweep", **timeout)
+            self._operate("sweep", **timeout)
+
+    def plant_mutex(self, expires_s: float, *, when: At | OnEvent | None = None) -> None:
+        """Set ``unacked_mutex``, as a client leaves it that dies while it sweeps."""
+        if not self._postponed("plant_mutex", {"expires_s": expires_s}, when):
+            self._reachable("plant_mutex")
+            self._log("plant_mutex", expires_s=expires_s)
+            self._operate("plant_mutex", expires_s=expires_s)
 
     def start_worker(self, worker: str, *, when: At | OnEvent | None = None) -> None:
         """Start a worker that is down, and wait until it is ready."""

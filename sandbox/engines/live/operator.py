@@ -92,6 +92,16 @@ class Operator:
             pipe.client_kill_filter(_id=number, skipme=True)
         return sum(pipe.execute(raise_on_error=False))
 
+    def do_sweep(self, visibility_timeout_s: float) -> None:
+        """Sweep once as a client with a timeout of its own does: at its first inspection."""
+        options = {"visibility_timeout": visibility_timeout_s}
+        with self.app.connection_for_write(transport_options=options) as connection:
+            self.app.control.inspect(connection=connection, timeout=_SWEEP_S).ping()
+
+    def do_plant_mutex(self, expires_s: float) -> None:
+        """Take the mutex of kombu's sweeps, as one that died would have left it."""
+        self.redis.set(self._key("unacked_mutex"), "planted", px=max(1, round(expires_s * 1000)))
+
     def do_rate_limit(self, task: str, rate: str | None, workers: int) -> int:
         """Broadcast a rate limit; return how many workers have confirmed it."""
         replies = self.app.control.broadcast(

@@ -6,6 +6,7 @@ Compare kombu/transport/redis.py: ``Channel._put``, ``_brpop_start`` and ``_brpo
 
 from __future__ import annotations
 
+import math
 from bisect import bisect
 from collections import deque
 from itertools import count
@@ -79,6 +80,7 @@ class Broker:
         self.unacked: dict[Message, float] = {}
         self.blocked: dict[Worker, float] = {}
         self.is_down, self.keeps = False, scenario.broker.persistence == "aof"
+        self._mutex_until_s = -math.inf
         self._heirs: dict[Message, Message] = {}
         self._tags = count()
 
@@ -125,6 +127,8 @@ class Broker:
     def stop(self) -> None:
         """SIGKILL: every connection is gone, and without persistence every message."""
         self.is_down = True
+        if not self.keeps:
+            self._mutex_until_s = -math.inf
         self.forget_clients()
         if self.keeps:
             self._heirs |= {message: message.copy() for message in self.unacked}
@@ -182,14 +186,21 @@ class Broker:
         for message, at_s in self.unacked.items():
             self.unacked[message] = at_s - seconds
 
-    def sweep(self, by: str | None) -> None:
+    def plant_mutex(self, expires_s: float) -> None:
+        """Set `unacked_mutex`, as a client does that dies while it sweeps."""
+        self._mutex_until_s = self.env.now + expires_s
+
+    def sweep(self, by: str | None, visibility_timeout_s: float | None = None) -> None:
         """`restore_visible`: restore what is older than the visibility timeout.
 
         kombu takes the newest first, so the oldest ends at the very front. There is no limit
-        to their number: ``unacked_restore_limit`` is None unless it is set.
+        to their number: ``unacked_restore_limit`` is None unless it is set. Without the
+        mutex nobody restores anything; the timeout is the sweeping client's own.
         """
         self.record.note("sweep", worker=by)
-        ceiling = self.env.now - self.settings.visibility_timeout_s
+        if self.env.now < self._mutex_until_s:
+            return
+        ceiling = self.env.now - (visibility_timeout_s or self.settings.visibility_timeout_s)
         due = []
         # The order of `unacked` is the order of receipt.
         for message, at_s in self.unacked.items():

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from sandbox.engines import VERBS
-from sandbox.engines.commands import check
+from sandbox.engines.commands import check, second_beat
 from sandbox.engines.model.client import Client
 from sandbox.engines.model.outage import Offline
 from sandbox.engines.model.pause import Pause
@@ -77,6 +77,18 @@ class ModelControls:
     def start_broker(self, *, when: At | OnEvent | None = None) -> None:
         """Start the broker again."""
         self._order("start_broker", when)
+
+    def start_beat(self, *, when: At | OnEvent | None = None) -> None:
+        """Start a second beat with the same schedule: every entry is published twice from now on."""
+        self._order("start_beat", when)
+
+    def sweep(self, visibility_timeout_s: float, *, when: At | OnEvent | None = None) -> None:
+        """Have a client sweep once that has a visibility timeout of its own."""
+        self._order("sweep", when, visibility_timeout_s=visibility_timeout_s)
+
+    def plant_mutex(self, expires_s: float, *, when: At | OnEvent | None = None) -> None:
+        """Set ``unacked_mutex``, as a client leaves it that dies while it sweeps."""
+        self._order("plant_mutex", when, expires_s=expires_s)
 
     def start_worker(self, worker: str, *, when: At | OnEvent | None = None) -> None:
         """Start a worker that is down."""
@@ -211,6 +223,23 @@ class ModelControls:
     def _reachable(self, verb: str) -> None:
         if self._world.broker.is_down:
             raise EngineError(f"{verb}: the broker is down; start it first")
+
+    def _do_sweep(self, visibility_timeout_s: float) -> None:
+        self._reachable("sweep")
+        world = self._world
+        self._note("sweep", visibility_timeout_s=visibility_timeout_s)
+        sweep_s = world.overheads.sweep_s
+        world.await_in(sweep_s, world.broker.sweep, None, visibility_timeout_s)
+
+    def _do_plant_mutex(self, expires_s: float) -> None:
+        self._reachable("plant_mutex")
+        self._note("plant_mutex", expires_s=expires_s)
+        self._world.broker.plant_mutex(expires_s)
+
+    def _do_start_beat(self) -> None:
+        self._note("start_beat")
+        for task, at_s in second_beat(self._world.scenario, self._world.env.now):
+            self.submit(task, when=At(at_s=at_s))
 
     def _do_start_worker(self, worker: str) -> None:
         self._reachable("start_worker")
