@@ -73,7 +73,7 @@ class Controls(Protocol):
         """Start the broker again, at the same address."""
 
     def start_beat(self, *, when: At | OnEvent | None = None) -> None:
-        """Start a second beat with the same schedule: every entry is published twice from now on."""
+        """Start a second beat with the same schedule: from now on every entry is there twice."""
 
     def sweep(self, visibility_timeout_s: float, *, when: At | OnEvent | None = None) -> None:
         """Have a client sweep once that has a visibility timeout of its own."""

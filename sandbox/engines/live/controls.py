@@ -152,7 +152,7 @@ class LiveControls:
         self.outage.end()
 
     def start_beat(self, *, when: At | OnEvent | None = None) -> None:
-        """Start a second beat with the same schedule: every entry is published twice from now on."""
+        """Start a second beat with the same schedule: from now on every entry is there twice."""
         if self._postponed("start_beat", {}, when):
             return
         self._log("start_beat")

@@ -79,7 +79,7 @@ class ModelControls:
         self._order("start_broker", when)
 
     def start_beat(self, *, when: At | OnEvent | None = None) -> None:
-        """Start a second beat with the same schedule: every entry is published twice from now on."""
+        """Start a second beat with the same schedule: from now on every entry is there twice."""
         self._order("start_beat", when)
 
     def sweep(self, visibility_timeout_s: float, *, when: At | OnEvent | None = None) -> None:
