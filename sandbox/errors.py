@@ -59,12 +59,15 @@ def one_line(text: str) -> str:
     >>> one_line("not\nhere")
     'not here'
     """
-    half = (_LONGEST - 3) // 2
-    if len(text) > _LONGEST:
-        text = f"{text[:half]} … {text[-half:]}"
-    if text.isprintable():
-        return text
-    return " ".join("".join(c if c.isprintable() else _escaped(c) for c in text).split())
+    text = _cut(text, 2 * _LONGEST)  # before each of a million letters is looked at
+    if not text.isprintable():
+        text = " ".join("".join(c if c.isprintable() else _escaped(c) for c in text).split())
+    return _cut(text, _LONGEST)
+
+
+def _cut(text: str, most: int) -> str:
+    half = (most - 3) // 2
+    return text if len(text) <= most else f"{text[:half]} … {text[-half:]}"
 
 
 def _escaped(character: str) -> str:

@@ -156,6 +156,7 @@ _KNOWN = [
     (["schema", "x" * 300 + ".json"], "too long"),
     (["predict", "x" * 100_000], "system is 'xxx"),
     (["list", "a\nb" * 1000], "is not one of 'systems'"),
+    (["doctor", "\x08" * 250], "unexpected extra argument"),
     (["predict", "--" + "y" * 100_000], "No such option"),
     (["z" * 100_000], "No such command"),
     (["predict", "leadlawk", "--budget", "9" * 100_000], "budget"),
