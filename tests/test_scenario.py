@@ -168,8 +168,15 @@ def _fault(pools: list[WorkerPool], tasks: list[str]) -> st.SearchStrategy[Fault
         "task": st.sampled_from(tasks),
         "rate": st.none() | st.just("3/m"),
         "seconds": _POSITIVE,
+        "visibility_timeout_s": _POSITIVE,
+        "expires_s": _POSITIVE,
+        "for_s": st.none() | st.just(1.5),
+        "down_s": st.none() | st.just(1.5),
+        "back_after_s": st.none() | st.just(1.5),
     }
-    kinds = [kind for kind in FAULTS if prefork or kind != "kill_child"]
+    # These two depend on more of the scenario than its workers: conformance tests have them.
+    kinds = [kind for kind in FAULTS if kind not in {"quit_worker", "start_beat"}]
+    kinds = [kind for kind in kinds if prefork or kind != "kill_child"]
 
     def build(kind: str) -> st.SearchStrategy[Fault]:
         fields = {
