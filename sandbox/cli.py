@@ -6,7 +6,6 @@ advance), 2 the input is wrong, 3 an engine could not do its work, 130 interrupt
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ from sandbox import report, systems, what_if_command
 from sandbox.console import BUDGET, Group, progress
 from sandbox.errors import EngineError, ScenarioError
 from sandbox.scenario import Scenario, json_schema
+from sandbox.sources import Given, deriving, scenario_of
 
 if TYPE_CHECKING:
     from sandbox.engines import Session
@@ -33,14 +33,6 @@ _BROKER_HELP = "auto, redis, bundled, fake, or a redis:// URL (everything stays 
 @click.version_option(package_name="celery-sandbox-lab", prog_name="sandbox")
 def main() -> None:
     """Predict a Celery + Redis system, run it on real workers, crash it, compare."""
-
-
-def _scenario(name_or_file: str) -> Scenario:
-    """Return a named system's scenario, or the one in a JSON file."""
-    path = Path(name_or_file)
-    if path.suffix == ".json" or os.path.isfile(path):  # noqa: PTH113 - Path's raises, for odd names
-        return Scenario.from_file(path)
-    return systems.load(name_or_file)
 
 
 def _choose(broker: str) -> BrokerChoice:
@@ -104,12 +96,23 @@ def list_(what: str, as_json: bool) -> None:
 
 @main.command()
 @click.argument("scenario", required=False)
-def schema(scenario: str | None) -> None:
-    """Print the JSON Schema of scenarios, or one SCENARIO as JSON to start from."""
+@deriving
+def schema(
+    scenario: str | None,
+    commands: tuple[str, ...],
+    rates: tuple[str, ...],
+    service: tuple[str, ...],
+    horizon: float | None,
+) -> None:
+    """Print the JSON Schema of scenarios, or one SCENARIO as JSON to start from.
+
+    SCENARIO may be a Celery app, module:app, with options as in predict.
+    """
     if scenario is None:
         click.echo(report.to_json(json_schema()))
     else:
-        click.echo(_scenario(scenario).to_json())
+        given = Given(commands, rates, service, horizon)
+        click.echo(scenario_of(scenario, given).to_json())
 
 
 # --- calibrate, predict --------------------------------------------------------------------
@@ -139,14 +142,28 @@ def _calibrate(broker: str, *, quiet: bool) -> Overheads:
 @BUDGET
 @click.option("--seed", type=int, help="Other draws than the scenario's own.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def predict(scenario: str, broker: str, budget: float, seed: int | None, as_json: bool) -> None:
-    """Predict SCENARIO (a system's name or a JSON file) with the model; starts no worker.
+@deriving
+def predict(  # noqa: PLR0913, PLR0917 - one parameter an option
+    scenario: str,
+    broker: str,
+    budget: float,
+    seed: int | None,
+    as_json: bool,
+    commands: tuple[str, ...],
+    rates: tuple[str, ...],
+    service: tuple[str, ...],
+    horizon: float | None,
+) -> None:
+    """Predict SCENARIO with the model; starts no worker.
 
+    SCENARIO is a system's name, a JSON file, the folder of a stored run, which is fitted, or a
+    Celery app: module:app, with a --command for each worker, a --rate and a --service for tasks.
     The overheads are those of BROKER's calibration if one is stored, else defaults.
     """
     from sandbox import workbench
 
-    described = _seeded(_scenario(scenario), seed)
+    given = Given(commands, rates, service, horizon)
+    described = _seeded(scenario_of(scenario, given), seed)
     _choose(broker)
     prediction = _predict(described, budget, workbench.known(broker), quiet=as_json)
     if as_json:
@@ -166,7 +183,7 @@ def _predict(scenario: Scenario, budget: float, overheads: Overheads, *, quiet: 
         return workbench.predict(scenario, budget_s=budget, overheads=overheads, on_progress=tell)
 
 
-what_if_command.add_to(main, _scenario)
+what_if_command.add_to(main, scenario_of)
 
 
 # --- run, compare, demo --------------------------------------------------------------------
@@ -198,7 +215,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter an option
     as_json: bool,
 ) -> None:
     """Predict SCENARIO, run it on real workers, and hold one against the other."""
-    described = _seeded(_scenario(scenario), seed)
+    described = _seeded(scenario_of(scenario), seed)
     if engine == "model":
         _run_model(described, as_json=as_json)
         return

@@ -64,7 +64,11 @@ class Journey:
     held: dict[str, str] = field(default_factory=dict)
     running: set[tuple[str, int]] = field(default_factory=set)
     kept: set[tuple[str, int]] = field(default_factory=set)
-    """Deliveries in the memory of a worker whose message a sweep has given to somebody else."""
+    """Deliveries, as (worker, number), that a worker will begin whatever becomes of the message.
+
+    What it holds for an ETA or a rate limit, and what it has in memory though a sweep, or the
+    acknowledgement of another copy, took the message: all copies have one tag.
+    """
 
     @property
     def gone(self) -> bool:
@@ -160,18 +164,21 @@ class Fold:
 
     def _held(self, journey: Journey, event: Event) -> None:
         journey.held[event.tag or ""] = event.kind.partition("_")[0]
+        self._keep(journey, event.worker or "", event.tag or "")
 
     def _released(self, journey: Journey, event: Event) -> None:
         journey.held.pop(event.tag or "", None)
 
     def _acked(self, journey: Journey, event: Event) -> None:
-        journey.unacked.pop(event.tag or "", None)
+        owner = journey.unacked.pop(event.tag or "", None)
         journey.held.pop(event.tag or "", None)
         attempt = self._first(event, lambda a: a.acked_s is None and a.outcome != "killed")
         if attempt is not None and attempt.acked_s is None:
             attempt.acked_s = event.t_s
-            if journey.kept:
+            if journey.kept and not self._was_lost(event):
                 journey.kept.discard((attempt.worker, attempt.delivery))
+        if owner is not None and journey.n_deliveries > 1:
+            self._keep(journey, owner, event.tag or "")
 
     def _back(self, journey: Journey, event: Event) -> None:
         """Take the message from `unacked` to its queue; a stale owner may still be running it."""
@@ -180,14 +187,16 @@ class Fold:
             self.problems.append(f"{journey.task} was {event.kind} while it was not in unacked")
             return
         journey.n_queued += 1
-        if event.kind == "restored" and self.workers.get(owner, True):
+        if event.kind == "restored":
             self._keep(journey, owner, event.tag or "")
 
     def _keep(self, journey: Journey, owner: str, tag: str) -> None:
-        """Note that a living worker will still run what is no longer its own."""
-        attempt = self._by_tag.get((owner, tag), [None])[-1]
-        if attempt is not None and attempt.started_s is None and attempt.ended_s is None:
-            journey.kept.add((owner, attempt.delivery))
+        """Note that a living worker will begin what it was given last, its own or not."""
+        attempts = self._by_tag.get((owner, tag))
+        if attempts and self.workers.get(owner, True):
+            last = attempts[-1]
+            if last.started_s is None and last.ended_s is None and last.acked_s is None:
+                journey.kept.add((owner, last.delivery))
 
     # --- an execution's way ----------------------------------------------------------
 
@@ -218,7 +227,11 @@ class Fold:
         self._count(journey, event)
         if attempt is not None:
             self._close(attempt, event.t_s, event.kind)
-        elif event.kind != "failed" and self.workers.get(event.worker or "", True):
+        elif (
+            event.kind != "failed"
+            and self.workers.get(event.worker or "", True)
+            and not self._was_lost(event)
+        ):
             # The last words of a worker that is gone can come after its end.
             self.problems.append(f"{journey.task} {event.kind} without having been started")
 
@@ -251,6 +264,7 @@ class Fold:
         attempt = self._first(event, lambda a: a.started_s is None and a.ended_s is None)
         if attempt is not None:
             attempt.ended_s, attempt.outcome = event.t_s, "revoked"
+            journey.kept.discard((attempt.worker, attempt.delivery))
 
     def _close(self, attempt: Attempt, t_s: float, outcome: str) -> None:
         slot = (attempt.worker, attempt.slot or 0)
@@ -324,8 +338,7 @@ class Fold:
                 journey.is_lost = True
             journey.n_queued = 0
             for tag, owner in journey.unacked.items():
-                if self.workers.get(owner, True):
-                    self._keep(journey, owner, tag)
+                self._keep(journey, owner, tag)
             journey.unacked.clear()
             self.in_motion += journey.in_motion - was
 

@@ -86,6 +86,7 @@ def prediction(predicted: Prediction) -> str:
     for name, row in predicted.to_frame().iterrows():
         half = (row["high"] - row["low"]) / 2
         lines.append(f"{name:<20}{row['mean']:>12.4g}{half:>20.4g}  {row['unit']}")
+    lines += [f"not derived: {note}" for note in predicted.scenario.not_derived]
     return "\n".join(lines)
 
 
@@ -97,6 +98,7 @@ def prediction_data(predicted: Prediction) -> dict[str, Any]:
         "overheads": predicted.overheads.source,
         "n": len(predicted.replications),
         "rows": json.loads(frame.reset_index().to_json(orient="records")),
+        "not_derived": [note.model_dump() for note in predicted.scenario.not_derived],
     }
 
 

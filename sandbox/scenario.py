@@ -14,6 +14,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, model_validator
 from sandbox.errors import ScenarioError, one_of, shown
 from sandbox.faults import FAULTS, Fault
 from sandbox.loads import BeatEntry, Closed, Load
+from sandbox.notes import NotDerived
 from sandbox.parts import (
     Count,
     CountOrZero,
@@ -43,6 +44,12 @@ _RESERVED = ("unacked", "unacked_index", "unacked_mutex")
 """Keys of kombu's own in Redis, where a queue is a key too."""
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from sandbox.draws import Distribution
+    from sandbox.overheads import Overheads
+    from sandbox.run import Run
+
     AnyFault = Fault
 else:
     AnyFault = Annotated[Union[tuple(FAULTS.values())], Field(discriminator="kind")]  # noqa: UP007 - built from the registry
@@ -60,6 +67,9 @@ class Host(Part):
         return self.cores or os.cpu_count() or 1
 
 
+_Slots = Annotated[int, Field(ge=1, le=256, strict=True)]
+
+
 class WorkerPool(Part):
     """``n_workers`` equal workers, named ``<name>1`` …, each with ``concurrency`` slots.
 
@@ -69,24 +79,67 @@ class WorkerPool(Part):
 
     >>> WorkerPool(name="worker", n_workers=2, concurrency=4).worker_names
     ('worker1', 'worker2')
+
+    ``prefetch_multiplier`` × ``concurrency`` messages are taken ahead, without limit when it is
+    0. ``disable_prefetch`` (worker_disable_prefetch) takes one only while fewer tasks are
+    reserved than there are slots. ``eta_task_limit`` (worker_eta_task_limit) is the most that
+    held tasks raise that number to. ``autoscale`` is (most, fewest) processes: it starts with
+    the fewest, adds one for each reserved task it has none for, and takes them away once
+    nothing has come for ``autoscale_keepalive_s`` (the variable AUTOSCALE_KEEPALIVE). Then
+    ``concurrency`` is the most, and may be left out.
     """
 
     name: Name = "worker"
     n_workers: Annotated[int, Field(ge=1, le=1000, strict=True)] = 1
-    concurrency: Annotated[int, Field(ge=1, le=256, strict=True)] = 1
+    concurrency: _Slots = 1
     queues: Annotated[tuple[Name, ...], Field(min_length=1, max_length=_MOST_PARTS)] = ("celery",)
     pool: Literal["prefork", "threads", "solo"] = "prefork"
     prefetch_multiplier: CountOrZero = 4
+    disable_prefetch: bool = False
+    eta_task_limit: Count | None = None
+    autoscale: tuple[_Slots, _Slots] | None = None
+    autoscale_keepalive_s: Positive = 30.0
     max_tasks_per_child: Count | None = None
     soft_shutdown_timeout_s: NonNegative = 0.0
     soft_shutdown_on_idle: bool = False
     host: Name = "localhost"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _concurrency_is_the_most(cls, data: Any) -> Any:
+        found = data.get("autoscale") if isinstance(data, dict) else None
+        if isinstance(found, list | tuple) and found:
+            return {"concurrency": found[0]} | data
+        return data
+
+    @model_validator(mode="after")
+    def _autoscales(self) -> WorkerPool:
+        if self.autoscale is None:
+            return self
+        most, fewest = self.autoscale
+        if self.pool != "prefork":
+            raise ScenarioError(
+                f"autoscale is set, but a {self.pool} pool cannot grow; allowed: None"
+            )
+        if fewest > most:
+            raise ScenarioError(f"autoscale is {self.autoscale}; allowed: (most, fewest)")
+        if self.concurrency != most:
+            raise ScenarioError(
+                f"concurrency is {self.concurrency}; with autoscale = {self.autoscale} it is "
+                f"{most}, or left out"
+            )
+        return self
 
     @model_validator(mode="after")
     def _solo_is_one(self) -> WorkerPool:
         if self.pool == "solo" and self.concurrency != 1:
             raise ScenarioError(f"concurrency is {self.concurrency}; a solo pool allows only 1")
         return self
+
+    @property
+    def n_first(self) -> int:
+        """The number of slots that each worker starts with."""
+        return self.concurrency if self.autoscale is None else self.autoscale[1]
 
     @property
     def worker_names(self) -> tuple[str, ...]:
@@ -123,7 +176,8 @@ class Scenario(Part):
 
     ``terminating``: the whole horizon counts (a burst, a crash, a night). ``steady``: what
     was published before ``warmup_s`` is cut. Loads stop at ``horizon_s``; the run ends when
-    everything is drained, or at ``deadline_s``.
+    everything is drained, or at ``deadline_s``. ``not_derived`` is for the reader: what a derived
+    scenario could not know; it changes no run.
 
     >>> hello = Scenario(
     ...     name="hello",
@@ -154,6 +208,7 @@ class Scenario(Part):
     horizon_s: Positive
     deadline_s: Positive | None = None
     seed: Annotated[int, Field(ge=0, lt=2**63, strict=True)] = 0
+    not_derived: tuple[NotDerived, ...] = ()
 
     @model_validator(mode="after")
     def _consistent(self) -> Scenario:
@@ -306,6 +361,59 @@ class Scenario(Part):
         except ValueError as exc:
             raise ScenarioError(f"{path} cannot be read: {exc}") from None
         return cls.from_json(text)
+
+    @classmethod
+    def from_celery(  # noqa: PLR0913 - all but the app have defaults
+        cls,
+        app: Any,
+        commands: Sequence[str] = (),
+        *,
+        service: Mapping[str, Distribution] | None = None,
+        loads: Iterable[Load] | None = None,
+        name: str | None = None,
+        horizon_s: float = 60.0,
+        seed: int = 0,
+    ) -> Scenario:
+        """Derive a scenario from a Celery app and the ``commands`` that start its workers.
+
+        ``commands`` are lines such as ``"celery -A proj worker -Q mail -c 4"``, ``celery multi
+        start …`` and ``celery beat``; one worker a line, so a line given twice is two workers.
+        An app knows neither ``service`` times (by task) nor ``loads``: without them, work takes
+        about 0.1 s and one of each task is published. ``not_derived`` of the result lists this
+        and whatever else could not be known or has no field. The app is asked, never started.
+        Raises ScenarioError for a command that Celery refuses, and for an app without tasks.
+
+        >>> from celery import Celery
+        >>> app = Celery("shop", broker="redis://", set_as_current=False)
+        >>> def mail(): ...
+        >>> task = app.task(mail, name="mail", acks_late=True, shared=False)
+        >>> shop = Scenario.from_celery(app, ["celery -A shop worker -c 8"])
+        >>> shop.task("mail").acks_late, shop.workers[0].concurrency
+        (True, 8)
+        """
+        from sandbox.derive.from_celery import from_celery
+
+        return from_celery(
+            app,
+            commands,
+            service=service,
+            loads=loads,
+            name=name,
+            horizon_s=horizon_s,
+            seed=seed,
+        )
+
+    @classmethod
+    def from_run(cls, run: Run, overheads: Overheads | None = None) -> Scenario:
+        """Fit loads, service times and failures to a recorded run; keep all else of its scenario.
+
+        ``overheads``: what an execution took beside its work; without them the run's own, if it
+        is the model's, else the defaults. ``not_derived`` of the result lists what was kept
+        unfitted; ``sandbox.derive.from_run.fit`` returns how well each part fits, too.
+        """
+        from sandbox.derive.from_run import fit
+
+        return fit(run, overheads).scenario
 
 
 def json_schema() -> dict[str, Any]:

@@ -32,7 +32,11 @@ def add_to(main: click.Group, read: Callable[[str], Scenario]) -> None:
     )
     @click.option("--until", help="Search the smallest value with, say, 'p95_latency_s < 30'.")
     @click.option("--metric", "metrics", multiple=True, help="What to show; repeatable.")
-    @click.option("--replications", type=click.IntRange(2, 10_000), help="Runs a point; without it, until precise.")
+    @click.option(
+        "--replications",
+        type=click.IntRange(2, 10_000),
+        help="Runs a point; without it, until precise.",
+    )
     @BUDGET
     @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
     def what_if(  # noqa: PLR0913, PLR0917 - one parameter an option

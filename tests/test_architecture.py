@@ -14,7 +14,20 @@ ROOT = Path(__file__).parent.parent / "sandbox"
 
 # A module may import those of its own layer and of the layers above it in this list.
 LAYERS = (
-    {"errors", "parts", "draws", "rates", "tasks", "loads", "faults", "scenario", "overheads"},
+    {
+        "errors",
+        "collector",
+        "parts",
+        "draws",
+        "rates",
+        "tasks",
+        "loads",
+        "faults",
+        "notes",
+        "scenario",
+        "derive",
+        "overheads",
+    },
     {"schedule", "fold", "run", "theory"},
     {"facts", "little", "metrics", "audit", "guarantees", "prediction"},
     {"comparison", "compare", "claims", "calibration"},
@@ -24,11 +37,11 @@ LAYERS = (
     {"workbench"},
     {"pictures"},
     {"widgets"},
-    {"lab", "report", "console", "what_if_command", "cli", "__main__"},
+    {"lab", "report", "console", "what_if_command", "sources", "cli", "__main__"},
 )
 ONLY = {
     "simpy": ("engines/model",),
-    "celery": ("engines/live", "systems"),
+    "celery": ("engines/live", "systems", "derive"),
     "kombu": ("engines/live", "systems"),
     "billiard": ("engines/live",),
     "redis": ("engines/live", "systems"),

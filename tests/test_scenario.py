@@ -22,6 +22,7 @@ from sandbox.engines import VERBS, Controls
 from sandbox.errors import SandboxError, ScenarioError, one_of
 from sandbox.faults import FAULTS, At, Fault, OnEvent
 from sandbox.loads import BeatEntry, Burst, Closed, Load, Poisson, Rates, Trace
+from sandbox.notes import NotDerived
 from sandbox.parts import Part
 from sandbox.scenario import (
     SCHEMA_VERSION,
@@ -128,6 +129,10 @@ def _task(queues: list[str]) -> Callable[[str], st.SearchStrategy[TaskType]]:
         work=st.sampled_from(("wait", "cpu")),
         acks_late=st.booleans(),
         reject_on_worker_lost=st.booleans(),
+        acks_on_failure=st.booleans(),
+        acks_on_timeout=st.booleans(),
+        retry_on_worker_lost=st.booleans(),
+        countdown_s=_NON_NEGATIVE,
         rate_limit=st.none() | st.sampled_from(("5/m", "1/s", "0.5/h", "12")),
         time_limit_s=st.none() | _POSITIVE,
         p_failure=st.floats(0, 1),
@@ -189,6 +194,10 @@ def _fault(pools: list[WorkerPool], tasks: list[str]) -> st.SearchStrategy[Fault
     return st.sampled_from(kinds).flatmap(build)
 
 
+_TEXT = st.text(min_size=1, max_size=20)
+_NOT_DERIVED = st.builds(NotDerived, where=_TEXT, what=_TEXT, assumed=_TEXT)
+
+
 @st.composite
 def scenarios(draw: st.DrawFn) -> Scenario:
     """Return a strategy of scenarios that use every part, each field within its bounds."""
@@ -217,6 +226,7 @@ def scenarios(draw: st.DrawFn) -> Scenario:
         horizon_s=horizon_s,
         deadline_s=draw(st.none() | st.just(horizon_s * 2)),
         seed=draw(st.integers(0, 2**63 - 1)),
+        not_derived=tuple(draw(st.lists(_NOT_DERIVED, max_size=2))),
     )
 
 
@@ -697,7 +707,13 @@ def test_a_fault_file_that_registers_nothing_or_a_duplicate_fails_loudly(
 @pytest.mark.parametrize("kind", FAULTS)
 def test_every_fault_is_verbs_of_the_controls(kind: str) -> None:
     """A fault compiles to verbs that both engines implement, with the arguments they take."""
-    values: dict[str, Any] = {"worker": "worker1", "task": "hi", "rate": "5/m", "seconds": 1.0}
+    values: dict[str, Any] = {
+        "worker": "worker1",
+        "task": "hi",
+        "rate": "5/m",
+        "seconds": 1.0,
+        "visibility_timeout_s": 1.0,
+    }
     fields = {name: values[name] for name in FAULTS[kind].model_fields if name in values}
     fault = FAULTS[kind](when=At(at_s=1.0), **fields)
     for command in fault.commands():

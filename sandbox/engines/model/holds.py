@@ -7,6 +7,7 @@ and kombu/utils/limits.py.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -43,9 +44,14 @@ class Holds:
     def __init__(self, worker: Worker) -> None:
         self.worker, self.env, self.record = worker, worker.env, worker.record
         self._due: deque[Callable[[], None]] = deque()
-        self._n_forgotten = 0
+        self._n_forgotten = self._n_early = self._n_limited = 0
         self._limits = {task.name: task.rate_limit for task in worker.world.scenario.tasks}
         self.buckets = self._new_buckets()
+
+    @property
+    def n_held(self) -> int:
+        """How many tasks wait here, copies of one message included."""
+        return self._n_early + self._n_limited
 
     def admit(self, message: Message) -> None:
         """Hold what is early or limited; give the rest to the pool."""
@@ -55,7 +61,19 @@ class Holds:
         elif bucket is not None:
             self._limit(message, bucket)
         else:
-            self.worker.pool.apply(message)
+            self.worker.apply(message)
+
+    def _apply(self, message: Message) -> None:
+        """Give the pool what has been held; where every task has a process, it may be late.
+
+        Without a child of its own a task's expiry is looked at when the pool gets it.
+        """
+        pool = self.worker.pool
+        expires_s = None if pool.is_prefork else message.expires_s
+        if expires_s is not None and self.env.now > expires_s:
+            self.worker.revoke(message)
+        else:
+            pool.apply(message)
 
     # --- the worker's timer ----------------------------------------------------------
 
@@ -89,17 +107,18 @@ class Holds:
     def _hold_for_eta(self, message: Message, eta_s: float, bucket: Bucket | None) -> None:
         """Keep a message until its time; then its rate limit, if any, has its turn."""
         self.record.message("eta_held", message, self.worker.name)
-        self.worker.prefetch_count += 1
-
+        self._take_one_more()
+        self._n_early += 1
         n_forgotten = self._n_forgotten
 
         def due() -> None:
             if n_forgotten != self._n_forgotten:
                 return
             self.record.message("eta_released", message, self.worker.name)
-            self.worker.prefetch_count -= 1
+            self._n_early -= 1
+            self.worker.prefetch_count = max(1, self.worker.prefetch_count - 1)
             if bucket is None:
-                self.worker.pool.apply(message)
+                self._apply(message)
             else:
                 self._limit(message, bucket)
 
@@ -108,8 +127,21 @@ class Holds:
     def forget(self) -> None:
         """Drop all that is held: `Consumer.on_close`. Tokens stay as they are."""
         self._n_forgotten += 1
+        self._n_early = 0
         for bucket in self.buckets.values():
+            self._n_limited -= len(bucket.contents)
             bucket.contents.clear()
+
+    def _take_one_more(self) -> None:
+        """`QoS.increment_eventually`, up to ``eta_task_limit`` even where it is lower.
+
+        What the limit has refused is taken off all the same when the time comes, so that a
+        worker at its limit ends with less credit than it began with (kombu/common.py).
+        """
+        worker, limit = self.worker, self.worker.settings.eta_task_limit
+        if worker.prefetch_count < math.inf:
+            more = worker.prefetch_count + 1
+            worker.prefetch_count = more if limit is None else min(more, limit)
 
     # --- rate limits -----------------------------------------------------------------
 
@@ -117,6 +149,7 @@ class Holds:
         # Recorded even when a token is there, as the live recorder does.
         self.record.message("rate_held", message, self.worker.name)
         bucket.contents.append(message)
+        self._n_limited += 1
         self._drain(bucket)
 
     def _drain(self, bucket: Bucket) -> None:
@@ -130,8 +163,9 @@ class Holds:
                 return
             bucket.next_s = self.env.now + bucket.gap_s
             message = bucket.contents.popleft()
+            self._n_limited -= 1
             self.record.message("rate_released", message, self.worker.name)
-            self.worker.pool.apply(message)
+            self._apply(message)
 
     def _refill(self, bucket: Bucket) -> None:
         bucket.is_armed = False
