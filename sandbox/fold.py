@@ -58,12 +58,17 @@ class Journey:
     n_revoked: int = 0
     n_killed: int = 0
     publish_unknown: bool = False
+    is_lost: bool = False
     finished_s: float | None = None
     unacked: dict[str, str] = field(default_factory=dict)
     held: dict[str, str] = field(default_factory=dict)
-    n_held: dict[str, int] = field(default_factory=dict)
-    """How many copies each worker holds: all have one tag, and any may be acknowledged first."""
     running: set[tuple[str, int]] = field(default_factory=set)
+    kept: set[tuple[str, int]] = field(default_factory=set)
+    """Deliveries, as (worker, number), that a worker will begin whatever becomes of the message.
+
+    What it holds for an ETA or a rate limit, and what it has in memory though a sweep, or the
+    acknowledgement of another copy, took the message: all copies have one tag.
+    """
 
     @property
     def gone(self) -> bool:
@@ -73,7 +78,7 @@ class Journey:
     @property
     def in_motion(self) -> bool:
         """Whether the run must still wait for it."""
-        return self.n_queued > 0 or bool(self.unacked or self.running or self.n_held)
+        return self.n_queued > 0 or bool(self.unacked or self.running or self.kept)
 
 
 @dataclass(slots=True)
@@ -134,7 +139,8 @@ class Fold:
 
     def _delivered(self, journey: Journey, event: Event) -> None:
         worker, tag = event.worker or "", event.tag or ""
-        if journey.n_queued > 0 or not journey.publish_unknown:
+        # One that was on its way to a broker that lost the others can still arrive.
+        if journey.n_queued > 0 or not (journey.publish_unknown or journey.is_lost):
             journey.n_queued -= 1
         journey.n_deliveries += 1
         journey.unacked[tag] = worker
@@ -157,31 +163,40 @@ class Fold:
             attempt.received_s = event.t_s
 
     def _held(self, journey: Journey, event: Event) -> None:
-        worker = event.worker or ""
         journey.held[event.tag or ""] = event.kind.partition("_")[0]
-        journey.n_held[worker] = journey.n_held.get(worker, 0) + 1
+        self._keep(journey, event.worker or "", event.tag or "")
 
     def _released(self, journey: Journey, event: Event) -> None:
-        """Let one copy go; others of the same tag may be held still, even after its ack."""
-        worker = event.worker or ""
         journey.held.pop(event.tag or "", None)
-        left = journey.n_held.pop(worker, 0) - 1
-        if left > 0:
-            journey.n_held[worker] = left
 
     def _acked(self, journey: Journey, event: Event) -> None:
-        journey.unacked.pop(event.tag or "", None)
+        owner = journey.unacked.pop(event.tag or "", None)
         journey.held.pop(event.tag or "", None)
         attempt = self._first(event, lambda a: a.acked_s is None and a.outcome != "killed")
         if attempt is not None and attempt.acked_s is None:
             attempt.acked_s = event.t_s
+            if journey.kept and not self._was_lost(event):
+                journey.kept.discard((attempt.worker, attempt.delivery))
+        if owner is not None and journey.n_deliveries > 1:
+            self._keep(journey, owner, event.tag or "")
 
     def _back(self, journey: Journey, event: Event) -> None:
         """Take the message from `unacked` to its queue; a stale owner may still be running it."""
-        if journey.unacked.pop(event.tag or "", None) is None:
+        owner = journey.unacked.pop(event.tag or "", None)
+        if owner is None:
             self.problems.append(f"{journey.task} was {event.kind} while it was not in unacked")
             return
         journey.n_queued += 1
+        if event.kind == "restored":
+            self._keep(journey, owner, event.tag or "")
+
+    def _keep(self, journey: Journey, owner: str, tag: str) -> None:
+        """Note that a living worker will begin what it was given last, its own or not."""
+        attempts = self._by_tag.get((owner, tag))
+        if attempts and self.workers.get(owner, True):
+            last = attempts[-1]
+            if last.started_s is None and last.ended_s is None and last.acked_s is None:
+                journey.kept.add((owner, last.delivery))
 
     # --- an execution's way ----------------------------------------------------------
 
@@ -196,6 +211,8 @@ class Fold:
             other = self._by_slot[slot]
             self.problems.append(f"{journey.task} started in the slot that runs {other.task}")
         journey.held.pop(attempt.tag, None)
+        if journey.kept:
+            journey.kept.discard((attempt.worker, attempt.delivery))
         journey.running.add(slot)
         attempt.slot, attempt.retry, attempt.started_s = event.slot, event.retry, event.t_s
         attempt.execution = journey.n_executions
@@ -247,6 +264,7 @@ class Fold:
         attempt = self._first(event, lambda a: a.started_s is None and a.ended_s is None)
         if attempt is not None:
             attempt.ended_s, attempt.outcome = event.t_s, "revoked"
+            journey.kept.discard((attempt.worker, attempt.delivery))
 
     def _close(self, attempt: Attempt, t_s: float, outcome: str) -> None:
         slot = (attempt.worker, attempt.slot or 0)
@@ -282,13 +300,46 @@ class Fold:
         self.workers[event.worker or ""] = False
         for attempt in self._of_worker.pop(event.worker or "", []):
             journey = self.journeys[attempt.task]
-            journey.held.pop(attempt.tag, None)
             was = journey.in_motion
-            journey.n_held.pop(attempt.worker, None)
+            journey.held.pop(attempt.tag, None)
+            journey.kept.discard((attempt.worker, attempt.delivery))
             self._by_tag.pop((attempt.worker, attempt.tag), None)
             if attempt.started_s is not None and attempt.ended_s is None:
                 journey.n_killed += 1
                 self._close(attempt, event.t_s, "killed")
+            self.in_motion += journey.in_motion - was
+
+    def _disconnected(self, event: Event) -> None:
+        """Forget what the worker held and had not begun; `restored` tells where it went.
+
+        ``keeps``: what is in its pool's queue stays there; a pool of threads has no way out.
+        """
+        keeps, kept = (event.detail or {}).get("keeps", False), []
+        for attempt in self._of_worker.pop(event.worker or "", []):
+            journey = self.journeys[attempt.task]
+            stays = keeps and attempt.tag not in journey.held
+            if stays or attempt.started_s is not None or attempt.ended_s is not None:
+                kept.append(attempt)
+                continue
+            was = journey.in_motion
+            attempt.ended_s, attempt.outcome = event.t_s, "forgotten"
+            journey.held.pop(attempt.tag, None)
+            journey.kept.discard((attempt.worker, attempt.delivery))
+            self.in_motion += journey.in_motion - was
+        self._of_worker[event.worker or ""] = kept
+
+    def _broker_stopped(self, event: Event) -> None:
+        """Without persistence every message is gone; what a worker has in memory it may run."""
+        if (event.detail or {}).get("keeps", False):
+            return
+        for journey in self.journeys.values():
+            was = journey.in_motion
+            if journey.n_queued > 0 or journey.unacked:
+                journey.is_lost = True
+            journey.n_queued = 0
+            for tag, owner in journey.unacked.items():
+                self._keep(journey, owner, tag)
+            journey.unacked.clear()
             self.in_motion += journey.in_motion - was
 
     def _skipped(self, event: Event) -> None:
@@ -362,5 +413,7 @@ _TASK: dict[str, Callable[[Fold, Journey, Any], None]] = {
 _WORKER: dict[str, Callable[[Fold, Any], None]] = {
     "worker_ready": Fold._worker_ready,
     "worker_exited": Fold._worker_exited,
+    "disconnected": Fold._disconnected,
+    "broker_stopped": Fold._broker_stopped,
     "skipped": Fold._skipped,
 }

@@ -47,6 +47,8 @@ KINDS = {
     "rejected": "rejected without requeue: gone",
     "sweep": "a client looked for messages older than its visibility timeout",
     "worker_ready": "a worker can take tasks",
+    "disconnected": "a worker lost its connection and forgot what none of its processes runs",
+    "broker_stopped": "the broker was killed; what it does not keep is gone",
     "scaled": "the autoscaler has given a worker another number of processes",
     "worker_exited": "the main process of a worker has ended",
     "control": "a verb of the controls was carried out",

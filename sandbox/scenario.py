@@ -73,6 +73,10 @@ _Slots = Annotated[int, Field(ge=1, le=256, strict=True)]
 class WorkerPool(Part):
     """``n_workers`` equal workers, named ``<name>1`` …, each with ``concurrency`` slots.
 
+    ``soft_shutdown_timeout_s`` is Celery's ``worker_soft_shutdown_timeout``: how long a worker
+    that gets SIGQUIT lets its tasks run before it cancels them, and, with
+    ``soft_shutdown_on_idle`` (``worker_enable_soft_shutdown_on_idle``), even if none runs.
+
     >>> WorkerPool(name="worker", n_workers=2, concurrency=4).worker_names
     ('worker1', 'worker2')
 
@@ -96,6 +100,8 @@ class WorkerPool(Part):
     autoscale: tuple[_Slots, _Slots] | None = None
     autoscale_keepalive_s: Positive = 30.0
     max_tasks_per_child: Count | None = None
+    soft_shutdown_timeout_s: NonNegative = 0.0
+    soft_shutdown_on_idle: bool = False
     host: Name = "localhost"
 
     @model_validator(mode="before")
@@ -144,6 +150,9 @@ class WorkerPool(Part):
 class Broker(Part):
     """Redis as Celery's broker; the settings are ``broker_transport_options`` of every client.
 
+    ``persistence`` is the server's own: ``aof`` (appendonly) keeps the messages when the broker
+    is stopped, ``none`` loses them all.
+
     >>> Broker().visibility_timeout_s
     3600.0
     """
@@ -153,6 +162,7 @@ class Broker(Part):
     unacked_restore_throttle: Count = 10
     priority_steps: Annotated[tuple[Priority, ...], Field(min_length=1)] = (0, 3, 6, 9)
     queue_order_strategy: Literal["round_robin", "priority", "sorted"] = "round_robin"
+    persistence: Literal["none", "aof"] = "none"
 
     @model_validator(mode="after")
     def _ascending(self) -> Broker:

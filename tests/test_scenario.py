@@ -173,8 +173,15 @@ def _fault(pools: list[WorkerPool], tasks: list[str]) -> st.SearchStrategy[Fault
         "task": st.sampled_from(tasks),
         "rate": st.none() | st.just("3/m"),
         "seconds": _POSITIVE,
+        "visibility_timeout_s": _POSITIVE,
+        "expires_s": _POSITIVE,
+        "for_s": st.none() | st.just(1.5),
+        "down_s": st.none() | st.just(1.5),
+        "back_after_s": st.none() | st.just(1.5),
     }
-    kinds = [kind for kind in FAULTS if prefork or kind != "kill_child"]
+    # These two depend on more of the scenario than its workers: conformance tests have them.
+    kinds = [kind for kind in FAULTS if kind not in {"quit_worker", "start_beat"}]
+    kinds = [kind for kind in kinds if prefork or kind != "kill_child"]
 
     def build(kind: str) -> st.SearchStrategy[Fault]:
         fields = {
@@ -700,7 +707,13 @@ def test_a_fault_file_that_registers_nothing_or_a_duplicate_fails_loudly(
 @pytest.mark.parametrize("kind", FAULTS)
 def test_every_fault_is_verbs_of_the_controls(kind: str) -> None:
     """A fault compiles to verbs that both engines implement, with the arguments they take."""
-    values: dict[str, Any] = {"worker": "worker1", "task": "hi", "rate": "5/m", "seconds": 1.0}
+    values: dict[str, Any] = {
+        "worker": "worker1",
+        "task": "hi",
+        "rate": "5/m",
+        "seconds": 1.0,
+        "visibility_timeout_s": 1.0,
+    }
     fields = {name: values[name] for name in FAULTS[kind].model_fields if name in values}
     fault = FAULTS[kind](when=At(at_s=1.0), **fields)
     for command in fault.commands():

@@ -11,12 +11,21 @@ from sandbox.run import Event, Run
 from sandbox.scenario import Scenario
 
 VERBS = (
+    "drop_connections",
     "kill_child",
     "kill_worker",
+    "pause_worker",
+    "plant_mutex",
+    "quit_worker",
     "rate_limit",
+    "resume_worker",
     "skip",
+    "start_beat",
+    "start_broker",
     "start_worker",
+    "stop_broker",
     "submit",
+    "sweep",
     "terminate_worker",
 )
 
@@ -41,6 +50,36 @@ class Controls(Protocol):
 
     def terminate_worker(self, worker: str, *, when: At | OnEvent | None = None) -> None:
         """SIGTERM a worker's main process: a warm shutdown."""
+
+    def quit_worker(self, worker: str, *, when: At | OnEvent | None = None) -> None:
+        """SIGQUIT a worker's main process: a cold shutdown, after a soft one if it is set.
+
+        Prefork only: no other pool can end a task that runs.
+        """
+
+    def pause_worker(self, worker: str, *, when: At | OnEvent | None = None) -> None:
+        """SIGSTOP a worker's main process and its children: it keeps all that it has."""
+
+    def resume_worker(self, worker: str, *, when: At | OnEvent | None = None) -> None:
+        """SIGCONT a worker that is paused."""
+
+    def drop_connections(self, *, when: At | OnEvent | None = None) -> None:
+        """Cut every client's connections to the broker at once; all of them come back."""
+
+    def stop_broker(self, *, when: At | OnEvent | None = None) -> None:
+        """SIGKILL a broker that is the sandbox's own; its ``persistence`` says what it keeps."""
+
+    def start_broker(self, *, when: At | OnEvent | None = None) -> None:
+        """Start the broker again, at the same address."""
+
+    def start_beat(self, *, when: At | OnEvent | None = None) -> None:
+        """Start a second beat with the same schedule: from now on every entry is there twice."""
+
+    def sweep(self, visibility_timeout_s: float, *, when: At | OnEvent | None = None) -> None:
+        """Have a client sweep once that has a visibility timeout of its own."""
+
+    def plant_mutex(self, expires_s: float, *, when: At | OnEvent | None = None) -> None:
+        """Set ``unacked_mutex``, as a client leaves it that dies while it sweeps."""
 
     def start_worker(self, worker: str, *, when: At | OnEvent | None = None) -> None:
         """Start a worker that is down."""

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
+
 from sandbox.errors import ScenarioError, one_of
 from sandbox.faults import At, OnEvent
+from sandbox.faults.kill_child import no_children
+from sandbox.faults.quit_worker import cannot_quit
 from sandbox.rates import parse_rate
 from sandbox.run import Event
 from sandbox.scenario import Scenario
@@ -18,9 +22,11 @@ def check(scenario: Scenario, verb: str, arguments: dict[str, object]) -> None:
     if "task" in arguments and task not in scenario.task_names:
         allowed = one_of(str(task), scenario.task_names)
         raise ScenarioError(f"{verb}: task is {task!r}; allowed: {allowed}")
-    if verb == "kill_child":
-        _check_prefork(scenario, str(worker))
-    for name in ("n", "seconds"):
+    if verb in {"kill_child", "quit_worker"}:
+        problem = (no_children if verb == "kill_child" else cannot_quit)(scenario, str(worker))
+        if problem is not None:
+            raise ScenarioError(f"{verb}: {problem}")
+    for name in ("n", "seconds", "visibility_timeout_s", "expires_s"):
         value = arguments.get(name, 1)
         if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
             raise ScenarioError(f"{verb}: {name} is {value!r}; allowed: a number above 0")
@@ -31,12 +37,14 @@ def check(scenario: Scenario, verb: str, arguments: dict[str, object]) -> None:
             raise ScenarioError(f"{verb}: rate is {arguments['rate']!r}: {exc}") from None
 
 
-def _check_prefork(scenario: Scenario, worker: str) -> None:
-    pool = scenario.pool_of(worker)
-    if pool is not None and pool.pool != "prefork":
-        raise ScenarioError(
-            f"kill_child: worker {worker!r} has a {pool.pool} pool, which has no child processes"
-        )
+def second_beat(scenario: Scenario, now_s: float) -> list[tuple[str, float]]:
+    """Return (task, time in s) of all that a beat which starts now publishes by the horizon."""
+    found = []
+    for entry in scenario.beat:
+        left_s = scenario.horizon_s - now_s
+        times = entry.arrivals_s(left_s, seed=0, stream="") if left_s > 0 else []
+        found += [(entry.task, now_s + at_s) for at_s in times]
+    return sorted(found, key=itemgetter(1))
 
 
 class Trigger:

@@ -46,6 +46,17 @@ class OnEvent(Part):
 When = Annotated[At | OnEvent, Field(discriminator="on")]
 
 
+def later(when: At | OnEvent, seconds: float) -> At | OnEvent:
+    """Return the moment ``seconds`` after another one.
+
+    >>> later(At(at_s=2.0), 0.5).at_s
+    2.5
+    """
+    if isinstance(when, At):
+        return when.but(at_s=when.at_s + seconds)
+    return when.but(after_s=when.after_s + seconds)
+
+
 class Command(NamedTuple):
     """One call of a verb: ``controls.<verb>(**arguments)``, when ``when`` has come."""
 

@@ -11,6 +11,14 @@ if TYPE_CHECKING:
     from sandbox.scenario import Scenario
 
 
+def no_children(scenario: Scenario, worker: str) -> str | None:
+    """Return why a worker has no child to kill: one sentence, or None."""
+    pool = scenario.pool_of(worker)
+    if pool is not None and pool.pool != "prefork":
+        return f"worker {worker!r} has a {pool.pool} pool, which has no child processes"
+    return None
+
+
 class KillChild(Fault):
     """SIGKILL the child of ``worker`` that has been busy longest; its main process lives on.
 
@@ -24,10 +32,7 @@ class KillChild(Fault):
 
     def problem(self, scenario: Scenario) -> str | None:
         """Return why this fault makes no sense in ``scenario``: one sentence, or None."""
-        pool = scenario.pool_of(self.worker)
-        if pool is not None and pool.pool != "prefork":
-            return f"worker {self.worker!r} has a {pool.pool} pool, which has no child processes"
-        return None
+        return no_children(scenario, self.worker)
 
     def commands(self) -> tuple[Command, ...]:
         """Return the verbs that this fault amounts to."""

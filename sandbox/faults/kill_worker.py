@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from sandbox.faults._base import Command, Fault
-from sandbox.parts import Name
+from sandbox.faults._base import Command, Fault, later
+from sandbox.parts import Name, Positive
 
 
 class KillWorker(Fault):
@@ -15,11 +15,18 @@ class KillWorker(Fault):
       after the visibility timeout.
     - acks_late: all of it comes back after the visibility timeout and the next sweep.
     - acks_late + reject_on_worker_lost: the same; nobody is left to reject.
+
+    With ``back_after_s`` it is started again so many seconds later.
     """
 
     kind: Literal["kill_worker"] = "kill_worker"
     worker: Name
+    back_after_s: Positive | None = None
 
     def commands(self) -> tuple[Command, ...]:
         """Return the verbs that this fault amounts to."""
-        return (Command(self.when, "kill_worker", {"worker": self.worker}),)
+        worker = {"worker": self.worker}
+        kill = Command(self.when, "kill_worker", worker)
+        if self.back_after_s is None:
+            return (kill,)
+        return (kill, Command(later(self.when, self.back_after_s), "start_worker", worker))

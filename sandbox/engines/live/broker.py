@@ -109,23 +109,25 @@ def _at_url(url: str) -> BrokerChoice:
     return BrokerChoice("url", "asked for by URL", url=url)
 
 
-def start(choice: BrokerChoice, processes: Processes) -> RunningBroker:
-    """Start (or reach) the broker and return it once it answers a PING."""
+def start(choice: BrokerChoice, processes: Processes, persistence: str = "none") -> RunningBroker:
+    """Start (or reach) the broker and return it once it answers a PING.
+
+    EngineError when it cannot have the scenario's persistence.
+    """
+    if persistence != "none" and choice.program is None:
+        what = "the fake broker" if choice.url is None else "a broker at a URL"
+        raise EngineError(
+            f"broker.persistence is {persistence!r}, which the sandbox cannot give {what}; "
+            "allowed: 'none', or the broker 'redis'"
+        )
     if choice.url is not None:
         prefix = f"sandbox-{secrets.token_hex(8)}:"
         version = _wait_ready(choice.url, processes, lambda: True)
         return RunningBroker("redis", choice.why, choice.url, prefix, owned=False, version=version)
     for _ in range(_START_TRIES):
-        port, password = _free_port(), secrets.token_urlsafe(24)
-        url = f"redis://:{password}@127.0.0.1:{port}/0"
-        processes.exited.pop("broker", None)
-        if choice.program is None:
-            processes.order("fake", name="broker", port=port, password=password)
-        else:
-            argv = [choice.program, "-"]
-            processes.order("exec", name="broker", argv=argv, text=_config(port, password))
+        url = f"redis://:{secrets.token_urlsafe(24)}@127.0.0.1:{_free_port()}/0"
         try:
-            version = _wait_ready(url, processes, lambda: "broker" in processes.exited)
+            version = launch(choice, url, processes, persistence)
         except EngineError:
             # Somebody else may have taken the port in between: another one may be free.
             continue
@@ -133,14 +135,30 @@ def start(choice: BrokerChoice, processes: Processes) -> RunningBroker:
     raise EngineError(f"the {choice.kind} broker did not start; see logs/broker.log")
 
 
-def _config(port: int, password: str) -> str:
+def launch(choice: BrokerChoice, url: str, processes: Processes, persistence: str) -> str:
+    """Start the server whose address and password are in ``url``; return its version.
+
+    EngineError when it does not answer, as when the port has been taken.
+    """
+    place = urlsplit(url)
+    port, password = place.port or 0, place.password or ""
+    processes.exited.pop("broker", None)
+    if choice.program is None:
+        processes.order("fake", name="broker", port=port, password=password)
+    else:
+        text = _config(port, password, persistence)
+        processes.order("exec", name="broker", argv=[choice.program, "-"], text=text)
+    return _wait_ready(url, processes, lambda: "broker" in processes.exited)
+
+
+def _config(port: int, password: str, persistence: str) -> str:
     return "\n".join(
         [
             "bind 127.0.0.1",
             f"port {port}",
             f"requirepass {password}",
             'save ""',
-            "appendonly no",
+            f"appendonly {'yes' if persistence == 'aof' else 'no'}",
             "daemonize no",
             "loglevel warning",
             "",

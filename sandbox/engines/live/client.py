@@ -23,6 +23,7 @@ from sandbox.schedule import ClosedTurns, closed_turns, schedule
 
 _STDIN = 0
 _RESULT_KEY = "celery-task-meta-"
+_AGAIN_S = 0.2
 _FINAL = {"SUCCESS", "FAILURE", "REVOKED"}
 
 
@@ -56,9 +57,10 @@ class Client:
         ]
         self._turn = itertools.count(len(self.due))
         self.turns: dict[str, tuple[ClosedTurns, int, int]] = {}
-        self.t0 = 0.0
+        self.t0 = self._again_at = 0.0
         closed = closed_turns(scenario)
-        self.results = self._subscribe(link) if closed else None
+        self.link, self.has_turns = link, bool(closed)
+        self.results = self._subscribe() if closed else None
         for turns in closed:
             for client in range(turns.load.n_clients):
                 self._think(turns, client, turn=0, now_s=0.0)
@@ -66,12 +68,13 @@ class Client:
 
     # --- closed loads: think, publish, wait for the result, think again --------------
 
-    def _subscribe(self, link: apps.Link) -> redis.client.PubSub:
+    def _subscribe(self) -> redis.client.PubSub:
         """Listen for results: Celery announces each one on a channel of its key's name."""
         # Kept: a client that is collected takes its subscription's connection along.
-        self._redis = redis.Redis.from_url(link.url)
+        # No retries of its own: what is announced while it reconnects would be missed.
+        self._redis = redis.Redis.from_url(self.link.url, retry=None)
         pubsub: redis.client.PubSub = self._redis.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call] # redis-py has no types for it
-        pubsub.psubscribe(f"{link.prefix}{_RESULT_KEY}*")
+        pubsub.psubscribe(f"{self.link.prefix}{_RESULT_KEY}*")
         pubsub.get_message(timeout=5)
         return pubsub
 
@@ -84,14 +87,37 @@ class Client:
     def _take_results(self) -> None:
         """Let each client whose result has come think before its next task."""
         while self.results is not None:
-            message = self.results.get_message()
+            try:
+                message = self.results.get_message()
+            except (redis.RedisError, OSError):
+                self._lose_results()
+                return
             if message is None:
                 return
-            key = message["channel"].decode().partition(_RESULT_KEY)[2]
-            state = json.loads(message["data"]).get("status")
-            if key in self.turns and state in _FINAL:
-                turns, client, turn = self.turns.pop(key)
-                self._think(turns, client, turn + 1, self._now())
+            self._take_result(message["channel"].decode(), message["data"])
+
+    def _take_result(self, channel: str, data: str | bytes) -> None:
+        key = channel.partition(_RESULT_KEY)[2]
+        if key in self.turns and json.loads(data).get("status") in _FINAL:
+            turns, client, turn = self.turns.pop(key)
+            self._think(turns, client, turn + 1, self._now())
+
+    def _lose_results(self) -> None:
+        self.results, self._again_at = None, time.monotonic() + _AGAIN_S
+
+    def _listen_again(self) -> None:
+        """Subscribe anew after a lost connection, and fetch what has been announced meanwhile."""
+        if not self.has_turns or self.results is not None or time.monotonic() < self._again_at:
+            return
+        try:
+            self.results = self._subscribe()
+            for key in list(self.turns):
+                channel = f"{self.link.prefix}{_RESULT_KEY}{key}"
+                data = self._redis.get(channel)
+                if data is not None:
+                    self._take_result(channel, data)
+        except (redis.RedisError, OSError):
+            self._lose_results()
 
     # --- the loop --------------------------------------------------------------------
 
@@ -106,14 +132,17 @@ class Client:
         self.app.backend.result_consumer.consume_from("warm-up")
         self.writer.write("_client_ready")
         orders, told, started = Orders(), False, False
-        sockets = [] if self.results is None else [_socket(self.results)]
         while True:
+            sockets = [] if self.results is None else [_socket(self.results)]
             idle = self.due[0][0] - self._now() if self.due and started else 60.0
+            if self.has_turns and self.results is None:
+                idle = min(idle, _AGAIN_S)
             for order in orders.read(idle, *sockets):
                 if "go" in order:
                     self.t0, started = order["go"], True
                 for key in order.get("submit", ()):
                     self.publish(*_split(key))
+            self._listen_again()
             self._take_results()
             while started and self.due and self.due[0][0] <= self._now():
                 _, _, kind, n = heapq.heappop(self.due)
@@ -135,6 +164,9 @@ class Client:
             self.app.tasks[kind_name].apply_async(task_id=key, **options)
         except (KombuError, redis.RedisError, OSError) as exc:
             self.writer.write("publish_unknown", task=key, detail={"error": str(exc)[:200]})
+            if key in self.turns:
+                turns, client, turn = self.turns.pop(key)
+                self._think(turns, client, turn + 1, self._now())
 
 
 def _socket(pubsub: redis.client.PubSub) -> Any:

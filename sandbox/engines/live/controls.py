@@ -11,7 +11,8 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from sandbox.engines.commands import Trigger, check
+from sandbox.engines.commands import Trigger, check, second_beat
+from sandbox.engines.live.outage import Outage
 from sandbox.engines.live.processes import Processes
 from sandbox.engines.live.record import Record
 from sandbox.engines.live.recorder import Writer
@@ -26,6 +27,8 @@ _ANSWER_S = 15.0
 
 class LiveControls:
     """Controls of a live session. Commands for later are carried out by one thread, in order."""
+
+    outage: Outage
 
     def __init__(
         self,
@@ -42,6 +45,9 @@ class LiveControls:
         self._later: list[tuple[Trigger, Command]] = []
         self._due: queue.Queue[Command | None] = queue.Queue()
         self._busy = 0
+        self._paused: set[str] = set()
+        self._closing: set[str] = set()
+        self._quitting: set[str] = set()
         self.submitted: set[str] = set()
         threading.Thread(target=self._hands, name="sandbox-controls", daemon=True).start()
 
@@ -60,7 +66,8 @@ class LiveControls:
         """SIGKILL the child that has been busy longest (slot 0's when all are idle)."""
         if self._postponed("kill_child", {"worker": worker}, when):
             return
-        self._up(worker)
+        self._reachable("kill_child")
+        self._able("kill_child", worker, closing=worker not in self._quitting)
         with self._record.changed:
             busy = [v for (name, _), v in self._record.running.items() if name == worker]
         if busy:
@@ -81,28 +88,120 @@ class LiveControls:
     def terminate_worker(self, worker: str, *, when: At | OnEvent | None = None) -> None:
         """SIGTERM a worker's main process: a warm shutdown."""
         if not self._postponed("terminate_worker", {"worker": worker}, when):
+            self._reachable("terminate_worker")
+            self._able("terminate_worker", worker)
+            self._closing.add(worker)
             self._signal("terminate_worker", worker, signal.SIGTERM, tree=False)
+
+    def quit_worker(self, worker: str, *, when: At | OnEvent | None = None) -> None:
+        """SIGQUIT a worker's main process: a cold shutdown, after a soft one if it is set."""
+        if not self._postponed("quit_worker", {"worker": worker}, when):
+            self._reachable("quit_worker")
+            self._able("quit_worker", worker)
+            self._closing.add(worker)
+            self._quitting.add(worker)
+            self._signal("quit_worker", worker, signal.SIGQUIT, tree=False)
+
+    def pause_worker(self, worker: str, *, when: At | OnEvent | None = None) -> None:
+        """SIGSTOP a worker: its main process and its children stand still."""
+        if not self._postponed("pause_worker", {"worker": worker}, when):
+            self._reachable("pause_worker")
+            self._able("pause_worker", worker)
+            self._paused.add(worker)
+            self._signal("pause_worker", worker, signal.SIGSTOP, tree=True)
+
+    def resume_worker(self, worker: str, *, when: At | OnEvent | None = None) -> None:
+        """SIGCONT a worker that is paused."""
+        if self._postponed("resume_worker", {"worker": worker}, when):
+            return
+        self._up(worker)
+        if worker not in self._paused:
+            raise EngineError(f"resume_worker: {worker} is not paused")
+        self._paused.remove(worker)
+        self._signal("resume_worker", worker, signal.SIGCONT, tree=True)
+
+    def drop_connections(self, *, when: At | OnEvent | None = None) -> None:
+        """Cut every client's connections to the broker at once."""
+        if self._postponed("drop_connections", {}, when):
+            return
+        self._own("drop_connections")
+        self._reachable("drop_connections")
+        self._none_closing("drop_connections")
+        self._log("drop_connections")
+        self._operate("drop_connections")
+
+    def stop_broker(self, *, when: At | OnEvent | None = None) -> None:
+        """SIGKILL the broker; without persistence all that it holds is gone."""
+        if self._postponed("stop_broker", {}, when):
+            return
+        self._own("stop_broker")
+        self._reachable("stop_broker")
+        self._none_closing("stop_broker")
+        self._log("stop_broker")
+        self.outage.begin()
+        self._writer.write("broker_stopped", detail={"keeps": self.outage.keeps})
+
+    def start_broker(self, *, when: At | OnEvent | None = None) -> None:
+        """Start the broker again, at the same address."""
+        if self._postponed("start_broker", {}, when):
+            return
+        self._own("start_broker")
+        if not self.outage.is_down:
+            raise EngineError("start_broker: the broker is running already")
+        self._log("start_broker")
+        self.outage.end()
+
+    def start_beat(self, *, when: At | OnEvent | None = None) -> None:
+        """Start a second beat with the same schedule: from now on every entry is there twice."""
+        if self._postponed("start_beat", {}, when):
+            return
+        self._log("start_beat")
+        for task, at_s in second_beat(self.scenario, self._record.now()):
+            self.submit(task, when=At(at_s=at_s))
+
+    def sweep(self, visibility_timeout_s: float, *, when: At | OnEvent | None = None) -> None:
+        """Have a client sweep once that has a visibility timeout of its own."""
+        timeout = {"visibility_timeout_s": visibility_timeout_s}
+        if not self._postponed("sweep", timeout, when):
+            self._reachable("sweep")
+            self._log("sweep", **timeout)
+            self._operate("sweep", **timeout)
+
+    def plant_mutex(self, expires_s: float, *, when: At | OnEvent | None = None) -> None:
+        """Set ``unacked_mutex``, as a client leaves it that dies while it sweeps."""
+        if not self._postponed("plant_mutex", {"expires_s": expires_s}, when):
+            self._reachable("plant_mutex")
+            self._log("plant_mutex", expires_s=expires_s)
+            self._operate("plant_mutex", expires_s=expires_s)
 
     def start_worker(self, worker: str, *, when: At | OnEvent | None = None) -> None:
         """Start a worker that is down, and wait until it is ready."""
         if self._postponed("start_worker", {"worker": worker}, when):
             return
+        self._reachable("start_worker")
         if worker not in self._processes.exited:
             raise EngineError(f"start_worker: {worker} is running already")
         self._log("start_worker", worker=worker)
+        self._paused.discard(worker)
+        self._closing.discard(worker)
+        self._quitting.discard(worker)
         self._start(worker)
 
     def rate_limit(self, task: str, rate: str | None, *, when: At | OnEvent | None = None) -> None:
         """Set a task type's rate limit on every running worker; None lifts it."""
         if self._postponed("rate_limit", {"task": task, "rate": rate}, when):
             return
-        workers = len(set(self.scenario.worker_names) - self._processes.exited.keys())
+        self._reachable("rate_limit")
+        # A worker that is paused takes the limit, and answers, when it goes on.
+        gone = self._processes.exited.keys() | self._paused
+        workers = len(set(self.scenario.worker_names) - gone)
         confirmed = self._operate("rate_limit", task=task, rate=rate, workers=workers)
         self._log("rate_limit", task=task, rate=rate, confirmed=confirmed)
 
     def skip(self, seconds: float, *, when: At | OnEvent | None = None) -> None:
         """Age the messages in ``unacked`` by ``seconds`` and have a client sweep."""
         if not self._postponed("skip", {"seconds": seconds}, when):
+            self._reachable("skip")
             self._log("skip", seconds=seconds)
             self._operate("skip", seconds=seconds)
 
@@ -116,6 +215,26 @@ class LiveControls:
     def _up(self, worker: str) -> None:
         if worker in self._processes.exited:
             raise EngineError(f"{worker} is down; start it first")
+
+    def _own(self, verb: str) -> None:
+        if not self.outage.is_ours:
+            raise EngineError(f"{verb}: the broker is not the sandbox's own; others may use it")
+
+    def _none_closing(self, verb: str) -> None:
+        for worker in sorted(self._closing - self._processes.exited.keys()):
+            raise EngineError(f"{verb}: {worker} is shutting down already")
+
+    def _reachable(self, verb: str) -> None:
+        if self.outage.is_down:
+            raise EngineError(f"{verb}: the broker is down; start it first")
+
+    def _able(self, verb: str, worker: str, *, closing: bool = False) -> None:
+        """Refuse a worker that is down or paused and, but for ``closing``, one that shuts down."""
+        self._up(worker)
+        if worker in self._paused:
+            raise EngineError(f"{verb}: {worker} is paused; resume it first")
+        if worker in self._closing and not closing:
+            raise EngineError(f"{verb}: {worker} is shutting down already")
 
     def _signal(self, verb: str, worker: str, number: int, *, tree: bool) -> None:
         self._up(worker)

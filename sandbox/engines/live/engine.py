@@ -22,6 +22,7 @@ from sandbox.engines.live import broker as brokers
 from sandbox.engines.live import worker as workers
 from sandbox.engines.live.controls import LiveControls
 from sandbox.engines.live.leftovers import Claim, sweep_aside
+from sandbox.engines.live.outage import Outage
 from sandbox.engines.live.processes import Processes, warm_up
 from sandbox.engines.live.record import Record
 from sandbox.engines.live.recorder import Writer
@@ -88,13 +89,15 @@ class LiveSession:
     def _start(self, choice: brokers.BrokerChoice) -> None:
         self._pump_thread = threading.Thread(target=self._pump, name="sandbox-pump", daemon=True)
         self._claim.note(mark=self._processes.mark)
-        self.broker = brokers.start(choice, self._processes)
+        self.broker = brokers.start(choice, self._processes, self.scenario.broker.persistence)
         self.info |= {"broker": self.broker.label, "broker_why": self.broker.why}
         if not self.broker.owned:
             self._claim.note(url=self.broker.url, prefix=self.broker.prefix)
         self.controls = LiveControls(
             self.scenario, self._processes, self._record, self._writer, self._start_worker
         )
+        persistence = self.scenario.broker.persistence
+        self.controls.outage = Outage(choice, self.broker, self._processes, persistence)
         self._record.listeners.append(self.controls.see)
         self._pump_thread.start()
         link = {"url": self.broker.url, "prefix": self.broker.prefix}
@@ -233,7 +236,8 @@ class LiveSession:
         if not self._processes.alive and not self._stopping.is_set():
             raise EngineError("the supervisor process was killed; the session is over")
         for name in ("client", "operator", "broker"):
-            if name in self._processes.exited:
+            is_meant = name == "broker" and self.controls.outage.is_down
+            if name in self._processes.exited and not is_meant:
                 raise EngineError(f"the {name} process ended: {self._log_tail(name)}")
         return None
 

@@ -36,7 +36,7 @@ class Operator:
     def __init__(self, scenario: Scenario, link: apps.Link, writer: Writer) -> None:
         self.scenario, self.link, self.writer = scenario, link, writer
         self.app = apps.build(scenario, link)
-        self.redis = redis.Redis.from_url(link.url, socket_timeout=5)
+        self.redis = redis.Redis.from_url(link.url, socket_timeout=5, retry=None)
 
     def run(self) -> None:
         """Serve orders until the supervisor is gone, and sample in between."""
@@ -83,12 +83,31 @@ class Operator:
         oldest = time.time() - self.scenario.broker.visibility_timeout_s
         return int(self.redis.zcount(self._key("unacked_index"), "-inf", oldest))
 
+    def do_drop_connections(self) -> int:
+        """Cut every connection but the one that says so; return how many they were."""
+        mine = self.redis.client_id()
+        others = [x["id"] for x in self.redis.client_list() if int(x["id"]) != mine]
+        pipe = self.redis.pipeline(transaction=False)
+        for number in others:
+            pipe.client_kill_filter(_id=number, skipme=True)
+        return sum(pipe.execute(raise_on_error=False))
+
+    def do_sweep(self, visibility_timeout_s: float) -> None:
+        """Sweep once as a client with a timeout of its own does: at its first inspection."""
+        options = {"visibility_timeout": visibility_timeout_s}
+        with self.app.connection_for_write(transport_options=options) as connection:
+            self.app.control.inspect(connection=connection, timeout=_SWEEP_S).ping()
+
+    def do_plant_mutex(self, expires_s: float) -> None:
+        """Take the mutex of kombu's sweeps, as one that died would have left it."""
+        self.redis.set(self._key("unacked_mutex"), "planted", px=max(1, round(expires_s * 1000)))
+
     def do_rate_limit(self, task: str, rate: str | None, workers: int) -> int:
         """Broadcast a rate limit; return how many workers have confirmed it."""
         replies = self.app.control.broadcast(
             "rate_limit",
             arguments={"task_name": task, "rate_limit": rate},
-            reply=True,
+            reply=workers > 0,  # none that could answer: nobody waits
             timeout=3.0,
             limit=workers,
         )

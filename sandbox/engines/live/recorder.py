@@ -30,6 +30,7 @@ HOOKS = {
     "celery.worker.consumer.consumer:Consumer._limit_move_to_pool": ("rate_released",),
     "celery.worker.consumer.consumer:Consumer.apply_eta_task": ("eta_released",),
     "celery.worker.consumer.consumer:Consumer._limit_post_eta": ("eta_released",),
+    "celery.worker.consumer.consumer:Consumer.on_close": ("disconnected",),
     "celery.worker.request:Request.on_failure": ("child_lost",),
     "celery.worker.autoscale:Autoscaler._maybe_scale": ("scaled",),
     "celery.concurrency.asynpool:AsynPool._create_worker_process": ("_child_forking",),
@@ -158,6 +159,7 @@ class _Main:
         self.writer = writer
         self.tags: dict[str, str] = {}
         self.held: set[str] = set()
+        self.given_back: dict[str, str | None] = {}
         self.failed: set[str | None] = set()
         self.pid = os.getpid()
 
@@ -233,7 +235,8 @@ class _Main:
 
     def _task_of(self, qos: Any, tag: str) -> str | None:
         message = qos._delivered.get(tag)  # noqa: SLF001 - kombu keeps the message nowhere else
-        return None if message is None else message.headers.get("id")
+        # One that has been restored can still be acknowledged: the tag is that of its new owner.
+        return self.given_back.get(tag) if message is None else message.headers.get("id")
 
     def _wrap_ack(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def ack(qos: Any, delivery_tag: str) -> Any:
@@ -271,6 +274,7 @@ class _Main:
             payload = qos.channel.sandbox_restored
             if payload:
                 name = tag.decode() if isinstance(tag, bytes) else tag
+                self.given_back[name] = payload["headers"].get("id")
                 kind = "requeued" if leftmost else "restored"
                 self.writer.write(kind, at=at, task=payload["headers"].get("id"), tag=name)
             return result
@@ -295,6 +299,14 @@ class _Main:
             return original(consumer, request, bucket, tokens)
 
         return limit_task
+
+    def _wrap_on_close(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def on_close(consumer: Any) -> Any:
+            keeps = type(consumer.pool).__module__ == "celery.concurrency.thread"
+            self.writer.write("disconnected", detail={"keeps": True} if keeps else None)
+            return original(consumer)
+
+        return on_close
 
     def _wrap_limit_post_eta(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def limit_post_eta(consumer: Any, request: Any, bucket: Any, tokens: Any) -> Any:

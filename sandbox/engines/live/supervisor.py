@@ -94,7 +94,8 @@ class Supervisor:
             code = os.waitstatus_to_exitcode(status)
             how = {"signal": -code} if code < 0 else {"exit": code}
             # The children of a worker's main process are gone with it, or are sent after it.
-            self.writer.write("worker_exited", worker=name, detail=how)
+            if name != "broker":
+                self.writer.write("worker_exited", worker=name, detail=how)
             self.answer({"exited": name, **how})
 
     # --- orders ----------------------------------------------------------------------

@@ -75,6 +75,8 @@ def _settings(pool: WorkerPool) -> dict[str, Any]:
     settings: dict[str, Any] = {
         "worker_disable_prefetch": pool.disable_prefetch,
         "worker_eta_task_limit": pool.eta_task_limit,
+        "worker_soft_shutdown_timeout": pool.soft_shutdown_timeout_s,
+        "worker_enable_soft_shutdown_on_idle": pool.soft_shutdown_on_idle,
     }
     if pool.autoscale is not None:
         # Celery reads AUTOSCALE_KEEPALIVE once, when the zygote has imported it long since.

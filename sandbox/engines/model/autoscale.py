@@ -26,6 +26,10 @@ class Autoscaler:
         self.keepalive_s = worker.settings.autoscale_keepalive_s
         self._active_s: float | None = None
         self.alarm = Alarm(self.env)
+
+    def begin(self) -> None:
+        """Look regularly from now on; a lost connection ends it, as it does the event loop."""
+        self.alarm = Alarm(self.env)
         self.alarm.begin(self._ticks())
 
     def received(self) -> None:

@@ -6,6 +6,7 @@ Compare kombu/transport/redis.py: ``Channel._put``, ``_brpop_start`` and ``_brpo
 
 from __future__ import annotations
 
+import math
 from bisect import bisect
 from collections import deque
 from itertools import count
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from sandbox.engines.model.worker import Worker
 
 _MAX_PRIORITY = 9
-_BRPOP_TIMEOUT_S = 1.0
+BRPOP_TIMEOUT_S = 1.0
 
 
 class Kind:
@@ -60,6 +61,10 @@ class Message:
         self.retry = retry
         self.eta_s = eta_s
 
+    def copy(self) -> Message:
+        """Return the same message as an object of its own, as a second delivery of it is."""
+        return Message(self.kind, self.n, self.tag, self.expires_s, self.retry, self.eta_s)
+
     def next_retry(self, tag: str, eta_s: float | None) -> Message:
         """Return the message of the next retry; an expiry stays where it was."""
         return Message(self.kind, self.n, tag, self.expires_s, self.retry + 1, eta_s)
@@ -77,6 +82,9 @@ class Broker:
         self.lists: dict[tuple[int, str], deque[Message]] = {}
         self.unacked: dict[Message, float] = {}
         self.blocked: dict[Worker, float] = {}
+        self.is_down, self.keeps = False, scenario.broker.persistence == "aof"
+        self._mutex_until_s = -math.inf
+        self._heirs: dict[Message, Message] = {}
         self._tags = count()
 
     def list_of(self, task: TaskType) -> deque[Message]:
@@ -99,6 +107,7 @@ class Broker:
 
     def requeue(self, message: Message, worker: str) -> None:
         """`reject(requeue=True)`: from `unacked` to the back of the queue."""
+        message = self.newest(message)
         if self.unacked.pop(message, None) is not None:
             self.record.message("requeued", message, worker)
             self.publish(message)
@@ -110,6 +119,38 @@ class Broker:
         self.record.message("restored", message, by)
         if not self.blocked or not self._hand_over(message):
             message.kind.ready.appendleft(message)
+
+    def hand_back(self, message: Message, by: str) -> None:
+        """Restore a message of which its owner may still run, or keep, a copy."""
+        if message in self.unacked:
+            heir = self._heirs[message] = message.copy()
+            self.unacked[heir] = self.unacked.pop(message)
+            self.restore(heir, by)
+
+    def stop(self) -> None:
+        """SIGKILL: every connection is gone, and without persistence every message."""
+        self.is_down = True
+        if not self.keeps:
+            self._mutex_until_s = -math.inf
+        self.forget_clients()
+        if self.keeps:
+            self._heirs |= {message: message.copy() for message in self.unacked}
+            self.unacked = {self._heirs[message]: at_s for message, at_s in self.unacked.items()}
+        else:
+            self.unacked.clear()
+            for ready in self.lists.values():
+                ready.clear()
+        self.record.note("broker_stopped", detail={"keeps": self.keeps})
+
+    def newest(self, message: Message) -> Message:
+        """Return the copy that has a message's entry in `unacked`: the tag is the same."""
+        while message in self._heirs:
+            message = self._heirs[message]
+        return message
+
+    def forget_clients(self) -> None:
+        """Cut every connection: nobody waits for a message any more."""
+        self.blocked.clear()
 
     def _hand_over(self, message: Message) -> bool:
         """Give the message to the client whose BRPOP on its list has waited longest."""
@@ -125,7 +166,7 @@ class Broker:
     def _first_in_line(self, waiting: list[Worker]) -> Worker:
         # An idle client asks again every second, and is then last in Redis' line.
         now, since = self.env.now, self.blocked
-        return max(waiting, key=lambda worker: (now - since[worker]) % _BRPOP_TIMEOUT_S)
+        return max(waiting, key=lambda worker: (now - since[worker]) % BRPOP_TIMEOUT_S)
 
     # --- out of a queue --------------------------------------------------------------
 
@@ -148,14 +189,21 @@ class Broker:
         for message, at_s in self.unacked.items():
             self.unacked[message] = at_s - seconds
 
-    def sweep(self, by: str | None) -> None:
+    def plant_mutex(self, expires_s: float) -> None:
+        """Set `unacked_mutex`, as a client does that dies while it sweeps."""
+        self._mutex_until_s = self.env.now + expires_s
+
+    def sweep(self, by: str | None, visibility_timeout_s: float | None = None) -> None:
         """`restore_visible`: restore what is older than the visibility timeout.
 
         kombu takes the newest first, so the oldest ends at the very front. There is no limit
-        to their number: ``unacked_restore_limit`` is None unless it is set.
+        to their number: ``unacked_restore_limit`` is None unless it is set. Without the
+        mutex nobody restores anything; the timeout is the sweeping client's own.
         """
         self.record.note("sweep", worker=by)
-        ceiling = self.env.now - self.settings.visibility_timeout_s
+        if self.env.now < self._mutex_until_s:
+            return
+        ceiling = self.env.now - (visibility_timeout_s or self.settings.visibility_timeout_s)
         due = []
         # The order of `unacked` is the order of receipt.
         for message, at_s in self.unacked.items():

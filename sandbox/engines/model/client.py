@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from functools import partial
 
 from sandbox.engines.model.alarm import Alarm, Steps
 from sandbox.engines.model.broker import Kind, Message
+from sandbox.engines.model.outage import PUBLISH_AGAIN_S, SUBSCRIBE_AGAIN_S
 from sandbox.engines.model.world import World
 from sandbox.loads import Closed
 from sandbox.schedule import BY_HAND, ClosedTurns, closed_turns
@@ -18,7 +19,7 @@ class Client:
     def __init__(self, world: World) -> None:
         self.world, self.env, self.record = world, world.env, world.record
         self.publish_s = world.overheads.publish_s
-        self._free_s = 0.0
+        self._free_s, self._is_deaf = 0.0, False
         self._by_hand = dict.fromkeys(world.kinds, BY_HAND)
         if world.schedule:
             self._begin(self.open_loads)
@@ -46,7 +47,7 @@ class Client:
             if at_s > env.now:
                 alarm.ring(at_s - env.now)
                 yield
-            if publish_s:
+            if publish_s or broker.is_down:
                 yield from self.publish(alarm, kinds[name], n)
             else:
                 message = world.first_message(kinds[name], n)
@@ -66,8 +67,10 @@ class Client:
             yield
             n = turns.number(client, turn)
             self.world.results[f"{kind.name}/{n}"] = alarm
-            yield from self.publish(alarm, kind, n)
-            yield
+            if (yield from self.publish(alarm, kind, n)):
+                yield
+            else:
+                del self.world.results[f"{kind.name}/{n}"]
             turn += 1
         self._over()
 
@@ -86,19 +89,49 @@ class Client:
 
     # --- one publication -------------------------------------------------------------
 
-    def publish(self, alarm: Alarm, kind: Kind, n: int) -> Steps:
-        """Publish one task when the client is free; the broker has it ``publish_s`` later."""
+    def publish(self, alarm: Alarm, kind: Kind, n: int) -> Generator[None, None, bool]:
+        """Publish one task when the client is free; the broker has it ``publish_s`` later.
+
+        A broker that is down is tried again as ``task_publish_retry_policy`` says; return
+        whether one has it in the end.
+        """
         env, starts_s = self.env, max(self.env.now, self._free_s)
         self._free_s = starts_s + self.publish_s
         if starts_s > env.now:
             alarm.ring(starts_s - env.now)
             yield
+        if self.world.broker.is_down or self._is_deaf:
+            yield from self._subscribe(alarm, kind)
         message = self.world.first_message(kind, n)
         self.record.sent(message)
         if self.publish_s:
             alarm.ring(self.publish_s)
             yield
+        for again_s in PUBLISH_AGAIN_S:
+            if self.world.broker.is_down:
+                self._free_s = max(self._free_s, env.now + again_s)
+                alarm.ring(again_s)
+                yield
+        if self.world.broker.is_down:
+            self.record.note("publish_unknown", task=message.key)
+            return False
         self._arrive(message)
+        return True
+
+    def _subscribe(self, alarm: Alarm, kind: Kind) -> Steps:
+        """Subscribe to the result before the task is sent, if it has one.
+
+        The first time after a stop nothing is noticed; then the client waits for the broker
+        (celery/backends/redis.py ``_consume_from``; the policy's end, 20 s, is not awaited).
+        """
+        broker = self.world.broker
+        if kind.task.ignore_result:
+            return
+        while self._is_deaf and broker.is_down:
+            self._free_s = max(self._free_s, self.env.now + SUBSCRIBE_AGAIN_S)
+            alarm.ring(SUBSCRIBE_AGAIN_S)
+            yield
+        self._is_deaf = broker.is_down
 
     def _arrive(self, message: Message) -> None:
         self.record.published(message)

@@ -6,8 +6,10 @@ import math
 from typing import Any
 
 from sandbox.engines import VERBS
-from sandbox.engines.commands import check
+from sandbox.engines.commands import check, second_beat
 from sandbox.engines.model.client import Client
+from sandbox.engines.model.outage import Offline
+from sandbox.engines.model.pause import Pause
 from sandbox.engines.model.worker import Worker
 from sandbox.engines.model.world import World
 from sandbox.errors import EngineError, SandboxError, ScenarioError, one_of
@@ -21,6 +23,7 @@ class ModelControls:
     def __init__(self, world: World, client: Client) -> None:
         self._world, self._client = world, client
         self._starting: set[str] = set()
+        self._quitting: set[str] = set()
         self._limits: dict[str, str | None] = {}
         for i, fault in enumerate(world.scenario.faults):
             for command in fault.commands():
@@ -50,6 +53,42 @@ class ModelControls:
     def terminate_worker(self, worker: str, *, when: At | OnEvent | None = None) -> None:
         """SIGTERM a worker's main process: a warm shutdown."""
         self._order("terminate_worker", when, worker=worker)
+
+    def quit_worker(self, worker: str, *, when: At | OnEvent | None = None) -> None:
+        """SIGQUIT a worker's main process: a cold shutdown, after a soft one if it is set."""
+        self._order("quit_worker", when, worker=worker)
+
+    def pause_worker(self, worker: str, *, when: At | OnEvent | None = None) -> None:
+        """SIGSTOP a worker: its main process and its children stand still."""
+        self._order("pause_worker", when, worker=worker)
+
+    def resume_worker(self, worker: str, *, when: At | OnEvent | None = None) -> None:
+        """SIGCONT a worker that is paused."""
+        self._order("resume_worker", when, worker=worker)
+
+    def drop_connections(self, *, when: At | OnEvent | None = None) -> None:
+        """Cut every client's connections to the broker at once."""
+        self._order("drop_connections", when)
+
+    def stop_broker(self, *, when: At | OnEvent | None = None) -> None:
+        """SIGKILL the broker; without persistence all that it holds is gone."""
+        self._order("stop_broker", when)
+
+    def start_broker(self, *, when: At | OnEvent | None = None) -> None:
+        """Start the broker again."""
+        self._order("start_broker", when)
+
+    def start_beat(self, *, when: At | OnEvent | None = None) -> None:
+        """Start a second beat with the same schedule: from now on every entry is there twice."""
+        self._order("start_beat", when)
+
+    def sweep(self, visibility_timeout_s: float, *, when: At | OnEvent | None = None) -> None:
+        """Have a client sweep once that has a visibility timeout of its own."""
+        self._order("sweep", when, visibility_timeout_s=visibility_timeout_s)
+
+    def plant_mutex(self, expires_s: float, *, when: At | OnEvent | None = None) -> None:
+        """Set ``unacked_mutex``, as a client leaves it that dies while it sweeps."""
+        self._order("plant_mutex", when, expires_s=expires_s)
 
     def start_worker(self, worker: str, *, when: At | OnEvent | None = None) -> None:
         """Start a worker that is down."""
@@ -107,7 +146,8 @@ class ModelControls:
         return self._client.submit(self._world.kinds[task], n)
 
     def _do_kill_child(self, worker: str) -> None:
-        found = self._running(worker)
+        self._reachable("kill_child")
+        found = self._able("kill_child", worker, closing=worker not in self._quitting)
         slot = found.pool.victim()
         if slot is None:
             raise EngineError(f"kill_child: {worker} has no child process at this moment")
@@ -121,13 +161,88 @@ class ModelControls:
         found.kill()
 
     def _do_terminate_worker(self, worker: str) -> None:
-        found = self._running(worker)
-        if found.closing:
-            raise EngineError(f"terminate_worker: {worker} is shutting down already")
+        self._reachable("terminate_worker")
+        found = self._able("terminate_worker", worker)
         self._note("terminate_worker", worker=worker)
         found.terminate()
 
+    def _do_quit_worker(self, worker: str) -> None:
+        self._reachable("quit_worker")
+        found = self._able("quit_worker", worker)
+        self._note("quit_worker", worker=worker)
+        self._quitting.add(worker)
+        found.quit()
+
+    def _do_pause_worker(self, worker: str) -> None:
+        self._reachable("pause_worker")
+        found = self._able("pause_worker", worker)
+        self._note("pause_worker", worker=worker)
+        found.stop()
+
+    def _do_resume_worker(self, worker: str) -> None:
+        found = self._running(worker)
+        pause = found.pause
+        if not isinstance(pause, Pause) or found.closing:
+            raise EngineError(f"resume_worker: {worker} is not paused")
+        self._note("resume_worker", worker=worker)
+        pause.end()
+
+    def _do_drop_connections(self) -> None:
+        workers = self._none_closing("drop_connections")
+        self._note("drop_connections")
+        self._world.broker.forget_clients()
+        for worker in workers:
+            worker.reconnect()
+
+    def _do_stop_broker(self) -> None:
+        workers = self._none_closing("stop_broker")
+        self._note("stop_broker")
+        waiting = set(self._world.broker.blocked)
+        self._world.broker.stop()
+        for worker in workers:
+            worker.reconnect(in_brpop=worker in waiting)
+
+    def _do_start_broker(self) -> None:
+        broker = self._world.broker
+        if not broker.is_down:
+            raise EngineError("start_broker: the broker is running already")
+        self._note("start_broker")
+        broker.is_down = False
+        for worker in self._world.workers.values():
+            worker.find_broker()
+
+    def _none_closing(self, verb: str) -> list[Worker]:
+        """Return the workers that are up; none may be shutting down, nor the broker be down."""
+        self._reachable(verb)
+        workers = [worker for worker in self._world.workers.values() if worker.is_alive]
+        for worker in workers:
+            if worker.closing:
+                raise EngineError(f"{verb}: {worker.name} is shutting down already")
+        return workers
+
+    def _reachable(self, verb: str) -> None:
+        if self._world.broker.is_down:
+            raise EngineError(f"{verb}: the broker is down; start it first")
+
+    def _do_sweep(self, visibility_timeout_s: float) -> None:
+        self._reachable("sweep")
+        world = self._world
+        self._note("sweep", visibility_timeout_s=visibility_timeout_s)
+        sweep_s = world.overheads.sweep_s
+        world.await_in(sweep_s, world.broker.sweep, None, visibility_timeout_s)
+
+    def _do_plant_mutex(self, expires_s: float) -> None:
+        self._reachable("plant_mutex")
+        self._note("plant_mutex", expires_s=expires_s)
+        self._world.broker.plant_mutex(expires_s)
+
+    def _do_start_beat(self) -> None:
+        self._note("start_beat")
+        for task, at_s in second_beat(self._world.scenario, self._world.env.now):
+            self.submit(task, when=At(at_s=at_s))
+
     def _do_start_worker(self, worker: str) -> None:
+        self._reachable("start_worker")
         if self._world.workers[worker].is_alive or worker in self._starting:
             raise EngineError(f"start_worker: {worker} is running already")
         self._note("start_worker", worker=worker)
@@ -136,23 +251,39 @@ class ModelControls:
 
     def _ready(self, name: str) -> None:
         self._starting.remove(name)
+        self._quitting.discard(name)
         before = self._world.workers[name]
         worker = self._world.workers[name] = Worker(self._world, before.settings, name)
         worker.n_kills = before.n_kills
 
     def _do_rate_limit(self, task: str, rate: str | None) -> None:
+        self._reachable("rate_limit")
         self._note("rate_limit", task=task, rate=rate)
         for worker in self._world.workers.values():
-            if worker.is_alive and not worker.closing:
+            if worker.pause is not None:
+                worker.pause.later(worker.holds.limit_rate, task, rate)
+            elif worker.is_alive and not worker.closing:
                 worker.holds.limit_rate(task, rate)
 
     def _do_skip(self, seconds: float) -> None:
         if seconds == math.inf:
             raise ScenarioError("skip: seconds is inf; allowed: a number of seconds")
+        self._reachable("skip")
         self._note("skip", seconds=seconds)
         self._world.broker.age(seconds)
         self._world.record.note("skipped", detail={"seconds": seconds})
         self._world.await_in(self._world.overheads.sweep_s, self._world.broker.sweep, None)
+
+    def _able(self, verb: str, name: str, *, closing: bool = False) -> Worker:
+        """Return a worker that is up, not paused and, but for ``closing``, not shutting down."""
+        worker = self._running(name)
+        if worker.closing and not closing:
+            raise EngineError(f"{verb}: {name} is shutting down already")
+        if isinstance(worker.pause, Offline):
+            raise EngineError(f"{verb}: {name} has no connection to the broker")
+        if worker.pause is not None:
+            raise EngineError(f"{verb}: {name} is paused; resume it first")
+        return worker
 
     def _running(self, name: str) -> Worker:
         worker = self._world.workers[name]

@@ -176,7 +176,8 @@ class ModelSession(Generic[R]):
             elif self.now_s >= self.scenario.ends_by_s:
                 why = "deadline"
             self.info["ended"] = why
-            self.record.note("dump", detail=self._dump())
+            if not world.broker.is_down:
+                self.record.note("dump", detail=self._dump())
             self.record.note("ended", detail={"why": why})
             self._run = Run(self.scenario, self.record.end(), dict(self.info))
         return self._run

@@ -44,9 +44,14 @@ class Holds:
     def __init__(self, worker: Worker) -> None:
         self.worker, self.env, self.record = worker, worker.env, worker.record
         self._due: deque[Callable[[], None]] = deque()
+        self._n_forgotten = self._n_early = self._n_limited = 0
         self._limits = {task.name: task.rate_limit for task in worker.world.scenario.tasks}
         self.buckets = self._new_buckets()
-        self.n_held = 0
+
+    @property
+    def n_held(self) -> int:
+        """How many tasks wait here, copies of one message included."""
+        return self._n_early + self._n_limited
 
     def admit(self, message: Message) -> None:
         """Hold what is early or limited; give the rest to the pool."""
@@ -75,8 +80,11 @@ class Holds:
     def _call_after(self, delay_s: float, then: Callable[[], None]) -> None:
         """Call from the worker's timer, which a solo worker's running task blocks."""
 
-        def ring(_: simpy.Event) -> None:
+        def ring(event: simpy.Event) -> None:
             if self.worker.closing:
+                return
+            if self.worker.pause is not None:
+                self.worker.pause.later(ring, event)
                 return
             if self.worker.pool.blocks_main:
                 self.call_when_free(then)
@@ -100,11 +108,14 @@ class Holds:
         """Keep a message until its time; then its rate limit, if any, has its turn."""
         self.record.message("eta_held", message, self.worker.name)
         self._take_one_more()
-        self.n_held += 1
+        self._n_early += 1
+        n_forgotten = self._n_forgotten
 
         def due() -> None:
+            if n_forgotten != self._n_forgotten:
+                return
             self.record.message("eta_released", message, self.worker.name)
-            self.n_held -= 1
+            self._n_early -= 1
             self.worker.prefetch_count = max(1, self.worker.prefetch_count - 1)
             if bucket is None:
                 self._apply(message)
@@ -112,6 +123,14 @@ class Holds:
                 self._limit(message, bucket)
 
         self._call_after(eta_s - self.env.now, due)
+
+    def forget(self) -> None:
+        """Drop all that is held: `Consumer.on_close`. Tokens stay as they are."""
+        self._n_forgotten += 1
+        self._n_early = 0
+        for bucket in self.buckets.values():
+            self._n_limited -= len(bucket.contents)
+            bucket.contents.clear()
 
     def _take_one_more(self) -> None:
         """`QoS.increment_eventually`, up to ``eta_task_limit`` even where it is lower.
@@ -130,7 +149,7 @@ class Holds:
         # Recorded even when a token is there, as the live recorder does.
         self.record.message("rate_held", message, self.worker.name)
         bucket.contents.append(message)
-        self.n_held += 1
+        self._n_limited += 1
         self._drain(bucket)
 
     def _drain(self, bucket: Bucket) -> None:
@@ -144,7 +163,7 @@ class Holds:
                 return
             bucket.next_s = self.env.now + bucket.gap_s
             message = bucket.contents.popleft()
-            self.n_held -= 1
+            self._n_limited -= 1
             self.record.message("rate_released", message, self.worker.name)
             self._apply(message)
 

@@ -16,6 +16,7 @@ from sandbox.engines.model import request
 from sandbox.engines.model.alarm import Alarm, Steps
 from sandbox.engines.model.broker import Message
 from sandbox.engines.model.host import Job
+from sandbox.engines.model.outage import CUT_OFF
 from sandbox.engines.model.request import Settle
 from sandbox.engines.model.slot import Slot
 
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
     from sandbox.engines.model.worker import Worker
 
 _DONE, _FAILS, _SOFT, _HARD = "done", "WorkFailed", "SoftTimeLimitExceeded", "TimeLimitExceeded"
-_ERRORS: dict[str, dict[str, Any]] = {error: {"error": error} for error in (_FAILS, _SOFT, _HARD)}
+_ERRORS: dict[str, dict[str, Any]] = {
+    error: {"error": error} for error in (_FAILS, _SOFT, _HARD, CUT_OFF)
+}
 
 
 class Pool:
@@ -66,7 +69,9 @@ class Pool:
 
     def _arrive(self, event: simpy.Event) -> None:
         slot, message = cast("tuple[Slot, Message]", event.value)
-        if slot.is_up and slot.message is message:
+        if self.worker.pause is not None:
+            self.worker.pause.later(self._arrive, event)
+        elif slot.is_up and slot.message is message:
             self._begin(slot, message)
 
     @property
@@ -179,8 +184,10 @@ class Pool:
     def _limit_job(self, job: Job, limit_s: float, error: str) -> None:
         """End a computation after ``limit_s`` on the clock, however little of it is done."""
 
-        def expire(_: simpy.Event) -> None:
-            if self.worker.host.stop(job):
+        def expire(event: simpy.Event) -> None:
+            if self.worker.pause is not None:
+                self.worker.pause.later(expire, event)
+            elif self.worker.host.stop(job):
                 job.done.ring(0.0, error)
 
         Timeout(self.env, limit_s).callbacks.append(expire)
@@ -191,11 +198,16 @@ class Pool:
         assert message is not None
         settle: Settle | None = None
         countdown_s = None
-        if error != _HARD:
+        if error not in {_HARD, CUT_OFF}:
             countdown_s = message.kind.chance.countdown_s(message.key, message.retry)
         if countdown_s is not None:
             yield from self._retry(slot.alarm, message, countdown_s)
             self.record.execution("retried", message, self.name, slot.number, detail)
+        elif error == CUT_OFF:  # The main process reports it, when it has a broker again.
+            told = self.worker.pause
+            assert told is not None
+            told.later(self.record.execution, "failed", message, self.name, slot.number, detail)
+            settle = request.after_failure(self.worker, message)
         elif error == _HARD:  # The main process has killed the child, and reports for it.
             self.record.message("child_lost", message, self.name)
             self.record.message("failed", message, self.name, detail)
@@ -212,13 +224,17 @@ class Pool:
         self.record.sent(retry, self.name)
         if self.overheads.publish_s:
             # What has been sent arrives, even if its sender dies meanwhile.
-            self.world.await_in(self.overheads.publish_s, self._published, retry)
+            self.world.await_in(self.overheads.publish_s, self.published, retry)
             alarm.ring(self.overheads.publish_s)
             yield
         else:
-            self._published(retry)
+            self.published(retry)
 
-    def _published(self, retry: Message) -> None:
+    def published(self, retry: Message) -> None:
+        """Have the broker take a retry that has been on its way; unless it is down."""
+        if self.world.broker.is_down:
+            self.record.note("publish_unknown", task=retry.key, worker=self.name)
+            return
         self.record.published(retry, self.name)
         self.world.broker.publish(retry)
 
@@ -232,7 +248,8 @@ class Pool:
         if message.kind.late or self.is_solo:
             if settle is not None:
                 world.call_in(self.ack_s, self.worker.settle, settle, message)
-            elif self.ack_s:
+            # Main may be asleep in a soft shutdown, or without a broker: then it is for later.
+            elif self.ack_s or self.worker.closing or self.worker.pause is not None:
                 due = Timeout(self.env, self.ack_s, message)
                 due.callbacks.append(self.worker.ack_due)
             else:
@@ -248,6 +265,20 @@ class Pool:
         """End every child at once, with whatever it runs."""
         for slot in self.slots:
             self._kill(slot)
+
+    def forget(self) -> None:
+        """Drop what no child has begun; a pool of threads cannot, and runs it all the same."""
+        if self.is_prefork:
+            self.backlog.clear()
+
+    def cancel(self) -> list[Message]:
+        """End every child; return what the tasks were that main still takes for running."""
+        running = [slot.message for slot in self.slots if slot.started_s is not None]
+        self.kill_all()
+        for slot in self.slots:
+            slot.message = slot.started_s = slot.job = None
+        self.backlog.clear()
+        return [message for message in running if message is not None]
 
     def _kill(self, slot: Slot) -> None:
         slot.is_up = False
@@ -274,6 +305,9 @@ class Pool:
         """Settle what the dead child ran, and start its replacement."""
         if not self.worker.is_alive:
             return
+        if self.worker.pause is not None:
+            self.worker.pause.later(self._notice, slot)
+            return
         message, was_running = slot.message, slot.started_s is not None
         slot.message = slot.started_s = slot.job = None
         if message is not None and was_running:
@@ -290,5 +324,7 @@ class Pool:
         request.lose(self.worker, message)
 
     def _refork(self, slot: Slot) -> None:
-        if self.worker.is_alive and not self.worker.closing:
+        if self.worker.pause is not None:
+            self.worker.pause.later(self._refork, slot)
+        elif self.worker.is_alive and not self.worker.closing:
             self._fork(slot)

@@ -147,16 +147,16 @@ class Waits(Record):
     def __init__(self, env: Clock) -> None:
         super().__init__(env, kinds=("sent", "started"))
         self.waits_s: list[float] = []
-        self._sent_s: dict[Message, float] = {}
+        self._sent_s: dict[str, float] = {}
 
     def sent(self, message: Message, worker: str | None = None) -> None:
         """Note when a task is sent; its retries do not count."""
         if not message.retry:
-            self._sent_s[message] = self.env.now
+            self._sent_s[message.key] = self.env.now
 
     def started(self, message: Message, worker: str, slot: int) -> None:
         """Note how long the task has waited, the first time it starts."""
-        since_s = self._sent_s.pop(message, None)
+        since_s = self._sent_s.pop(message.key, None)
         if since_s is not None:
             self.waits_s.append(self.env.now - since_s)
         if self._watches:

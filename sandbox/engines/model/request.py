@@ -60,8 +60,7 @@ def _retry(worker: Worker, message: Message) -> None:
         worker.broker.new_tag(), worker.env.now + delay_s if delay_s else None
     )
     worker.record.sent(retry, worker.name)
-    worker.record.published(retry, worker.name)
-    worker.broker.publish(retry)
+    worker.pool.published(retry)
     if message.kind.late:
         worker.ack(message)
     worker.record.message("retried", message, worker.name, _LOST)

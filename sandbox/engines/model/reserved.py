@@ -30,6 +30,7 @@ class CountingPool(Pool):
 
     def __init__(self, worker: Worker, concurrency: int, kind: str) -> None:
         self.n_reserved = 0
+        self._uncounted: list[Message] = []
         super().__init__(worker, worker.settings.n_first, kind)
 
     def apply(self, message: Message) -> None:
@@ -46,16 +47,31 @@ class CountingPool(Pool):
         else:
             self._ready(message)
 
+    def forget(self) -> None:
+        """Drop what no child has begun; what stays in a pool of threads counts no more."""
+        super().forget()
+        self._uncounted += self.backlog
+        self.n_reserved = sum(slot.message is not None for slot in self.slots)
+
+    def _release(self, message: Message) -> None:
+        if message in self._uncounted:
+            self._uncounted.remove(message)
+        else:
+            self.n_reserved -= 1
+
     def _revoke(self, message: Message) -> None:
-        self.n_reserved -= 1
+        self._release(message)
         super()._revoke(message)
 
     def _lose(self, message: Message) -> None:
-        self.n_reserved -= 1
+        self._release(message)
         super()._lose(message)
 
     def _ready(self, message: Message) -> None:
-        self.n_reserved -= 1
+        if self.worker.pause is not None:
+            self.worker.pause.later(self._ready, message)
+            return
+        self._release(message)
         if message.kind.late or self.is_prefork or self.is_solo:
             self._look()
         else:

@@ -17,6 +17,8 @@ from sandbox.engines.model.alarm import Alarm, Steps
 from sandbox.engines.model.autoscale import Autoscaler
 from sandbox.engines.model.broker import Message
 from sandbox.engines.model.holds import Holds
+from sandbox.engines.model.outage import Doomed, Offline
+from sandbox.engines.model.pause import Later, Pause
 from sandbox.engines.model.pool import Pool
 from sandbox.engines.model.request import Settle
 from sandbox.engines.model.reserved import CountingPool
@@ -27,6 +29,13 @@ if TYPE_CHECKING:
     from sandbox.engines.model.world import World
 
 _MAINTENANCE_S = 5.0
+_FLUSH_S, _COLD_EXIT_S = 1.0, 1.5
+"""From the end of a cold shutdown's tasks to its notice of them, and to the worker's exit.
+
+celery/concurrency/asynpool.py ``_flush_outqueue`` and prefork.py ``on_stop`` sleep 0.5 s at a
+time: measured 1.0 and 1.5 s with 1, 2 and 4 processes.
+"""
+_UNRECOVERABLE_S = 1.0
 _EXPIRED = {"reason": "expired"}
 
 
@@ -44,7 +53,8 @@ class Worker:
         self.host = world.hosts[settings.host]
         self.is_alive, self.closing = True, False
         self.ready_s, self.n_kills = self.env.now, 0
-        self.prefetch_count = settings.concurrency * settings.prefetch_multiplier or math.inf
+        self._may_hold = settings.concurrency * settings.prefetch_multiplier or math.inf
+        self.prefetch_count = self._may_hold
         self._is_choosy = settings.pool == "solo" or settings.disable_prefetch
         self.delivered: dict[Message, None] = {}
         self.queues, self.cycle = frozenset(settings.queues), list(dict.fromkeys(settings.queues))
@@ -55,13 +65,20 @@ class Worker:
         )
         self._asleep = False
         self._popped: Message | None = None
+        self.pause: Later | None = None
         self.autoscaler: Autoscaler | None = None
         self.holds = Holds(self)
         self.record.note("worker_ready", worker=name)
         self.apply = self._staff(settings)
+        self._consume()
+
+    def _consume(self) -> None:
+        """Begin the event loop, with all that it calls regularly."""
         self._main, self._sweeper = Alarm(self.env), Alarm(self.env)
         self._main.begin(self.main())
         self._sweeper.begin(self.sweeper())
+        if self.autoscaler is not None:
+            self.autoscaler.begin()
 
     def _staff(self, settings: WorkerPool) -> Callable[[Message], None]:
         """Start the pool; return what gives it a task that nothing holds back."""
@@ -194,9 +211,15 @@ class Worker:
 
     @property
     def has_work(self) -> bool:
-        """Whether it runs a task, or will: of a copy, the message may be gone by now."""
-        pool, will = self.pool, not self.closing
-        return self.is_alive and bool(pool.runs or (will and (pool.backlog or self.holds.n_held)))
+        """Whether it runs a task, or will: of a copy, the message may be gone by now.
+
+        Who is closing begins nothing more, and the end of its life is awaited anyway.
+        """
+        if not self.is_alive:
+            return False
+        is_due = self.pause is not None and self.pause.has_due
+        has = self.pool.backlog or self.delivered or self.holds.n_held
+        return is_due or self.pool.runs or bool(has)
 
     # --- acknowledging ---------------------------------------------------------------
 
@@ -205,7 +228,8 @@ class Worker:
 
         `QoS.ack` drops the entry of this tag, even if it is a later owner's by now.
         """
-        self.broker.unacked.pop(message, None)
+        if self.broker.unacked.pop(message, None) is None:
+            self.broker.unacked.pop(self.broker.newest(message), None)
         self.delivered.pop(message, None)
         self.record.acked(message, self.name)
         if self._asleep:
@@ -213,7 +237,9 @@ class Worker:
 
     def ack_due(self, event: simpy.Event) -> None:
         """Acknowledge the message of an event, unless the worker has died meanwhile."""
-        if self.is_alive:
+        if self.pause is not None:
+            self.pause.later(self.ack_due, event)
+        elif self.is_alive:
             self.ack(cast("Message", event.value))
             self.world.look()
 
@@ -225,14 +251,16 @@ class Worker:
 
     def drop(self, message: Message) -> None:
         """Reject a message without requeue: it is gone."""
-        self.broker.unacked.pop(message, None)
+        self.broker.unacked.pop(self.broker.newest(message), None)
         self.delivered.pop(message, None)
         self.record.message("rejected", message, self.name)
         self.credit()
 
     def settle(self, how: Settle, message: Message) -> None:
         """Reject a message, unless the worker has died meanwhile."""
-        if self.is_alive:
+        if self.pause is not None:
+            self.pause.later(self.settle, how, message)
+        elif self.is_alive:
             how(message)
             self.world.look()
 
@@ -250,6 +278,90 @@ class Worker:
                 self.holds.call_when_free(alarm.ring)
                 yield
 
+    # --- stopped for a while -----------------------------------------------------------
+
+    def stop(self) -> None:
+        """SIGSTOP: main process and children stand still."""
+        alarms = [*self._timers, *(slot.alarm for slot in self.pool.slots)]
+        self.pause = Pause(self, alarms, self.pool.slots)
+
+    @property
+    def _timers(self) -> list[Alarm]:
+        """Return the alarms of the main process."""
+        scaling = [] if self.autoscaler is None else [self.autoscaler.alarm]
+        return [self._main, self._sweeper, *scaling]
+
+    # --- a lost connection -------------------------------------------------------------
+
+    def reconnect(self, *, in_brpop: bool = False) -> None:
+        """Notice that the connection is gone, give back what it was given, and begin anew.
+
+        celery/worker/consumer/consumer.py ``on_connection_error_after_connected`` closes the
+        connection, which restores all that is not acknowledged (kombu's ``QoS``), running tasks
+        included; ``on_close`` then forgets what no process runs. A task that runs goes on, and
+        its late acknowledgement hits whoever has the message by then.
+        """
+        if self.pause is not None:
+            self.pause.later(self.reconnect)
+        elif self.pool.blocks_main:
+            self.holds.call_when_free(self.reconnect)
+        elif self.is_alive:
+            self._silence()
+            self.prefetch_count = self._may_hold
+            self.holds.forget()
+            self.pool.forget()
+            self._read_socket()
+            for message in () if self.broker.is_down else list(self.delivered):
+                self.broker.hand_back(message, self.name)
+            holds_any = bool(self.delivered)
+            self.delivered.clear()
+            keeps = {"keeps": True} if self.settings.pool == "threads" else None
+            self.record.note("disconnected", worker=self.name, detail=keeps)
+            if self.broker.is_down and in_brpop and holds_any:
+                self._give_up()
+            elif self.broker.is_down:
+                self.pause = Offline(self)
+            else:
+                self._consume()
+            self.world.look()
+
+    def _give_up(self) -> None:
+        """Exit with code 1, once what runs has ended: "Unrecoverable error".
+
+        Closing a channel that waits in BRPOP raises half way (kombu/transport/redis.py
+        ``Channel.close``), and the restore at its next closing then finds no connection. Only
+        who waits for more and holds something gets there: every stop looked at in detail fits.
+        """
+        self.closing, self.pause = True, Doomed(self)
+        self.world.n_pending += 1
+        self.leave()
+
+    def _die(self) -> None:
+        if self.is_alive:
+            self.is_alive = False
+            self.record.note("worker_exited", worker=self.name, detail={"exit": 1})
+            self.world.n_pending -= 1
+            self.world.look()
+
+    def find_broker(self) -> None:
+        """Go on with a broker that is up again, at the next try to connect."""
+        if isinstance(self.pause, Offline) and not self.closing:
+            self.world.await_in(self.pause.next_try_s(), self._connected, self.pause)
+
+    def _connected(self, offline: Offline) -> None:
+        if self.pause is not offline or self.broker.is_down:
+            return
+        offline.end()
+        self._consume()
+
+    def _read_socket(self) -> None:
+        """Closing the channel reads the reply of its last BRPOP, if the broker takes note of it."""
+        if self._popped is not None:
+            self.world.n_pending -= 1
+            if not self.broker.is_down:
+                self._deliver(self._popped)
+            self._popped = None
+
     # --- the end of a life -----------------------------------------------------------
 
     def kill(self) -> None:
@@ -257,7 +369,7 @@ class Worker:
         # Its exit may have been awaited, and a message in its socket is gone with it.
         self.world.n_pending -= self.closing + (self._popped is not None)
         self._stop_consuming()
-        self.is_alive, self.closing = False, True
+        self.is_alive, self.closing, self.pause = False, True, None
         self.record.note("worker_exited", worker=self.name, detail={"signal": 9})
         self.pool.kill_all()
 
@@ -278,28 +390,60 @@ class Worker:
         self.world.n_pending += 1
         self.leave()
 
-    def _stop_consuming(self) -> None:
-        if self.closing:
+    def quit(self) -> None:
+        """SIGQUIT: a cold shutdown, and a soft one before it if so set and a task runs.
+
+        celery/apps/worker.py ``on_cold_shutdown``; the soft part is a sleep in a signal's
+        handler (worker/worker.py ``wait_for_soft_shutdown``), so main does nothing else.
+        """
+        self.closing, self._asleep = True, False
+        self.world.n_pending += 1
+        soft_s = self.settings.soft_shutdown_timeout_s
+        if soft_s and (self.pool.runs or self.settings.soft_shutdown_on_idle):
+            self.pause = Pause(self, self._timers, [])
+            self.world.call_in(soft_s, self._cancel)
+        else:
+            self._cancel()
+
+    def _cancel(self) -> None:
+        """End every task that runs; what main has not seen the end of is then acknowledged."""
+        if not self.is_alive:
             return
+        self._silence()
+        running = self.pool.cancel()
+        if self.pause is not None:
+            self.pause.end()
+        self.world.call_in(_FLUSH_S, self._note_lost, running)
+        self.world.call_in(_COLD_EXIT_S, self._exit)
+
+    def _note_lost(self, running: list[Message]) -> None:
+        for message in running if self.is_alive else ():
+            self.record.message("child_lost", message, self.name)
+
+    def _stop_consuming(self) -> None:
+        if not self.closing or self.pause is not None:
+            self._silence()
+
+    def _silence(self) -> None:
         self.broker.blocked.pop(self, None)
         self._asleep = False
-        self._main.silence()
-        self._sweeper.silence()
-        if self.autoscaler is not None:
-            self.autoscaler.alarm.silence()
+        for alarm in self._timers:
+            alarm.silence()
 
     def leave(self) -> None:
         """Let the worker exit once its last child has finished and been acknowledged."""
-        if not self.pool.busy:
+        if self.pool.busy:
+            return
+        if isinstance(self.pause, Doomed):
+            self.world.call_in(_UNRECOVERABLE_S, self._die)
+        elif self.pause is None:
             self.world.call_in(self.world.overheads.ack_s, self._exit)
 
     def _exit(self) -> None:
         if not self.is_alive:
             return
         self.is_alive = False
-        if self._popped is not None:  # Closing the channel reads the reply of its last BRPOP.
-            self.world.n_pending -= 1
-            self._deliver(self._popped)
+        self._read_socket()
         for message in list(self.delivered):
             self.broker.restore(message, self.name)
         self.record.note("worker_exited", worker=self.name, detail={"exit": 0})

@@ -1,0 +1,47 @@
+"""The outage: a broker of the sandbox's own is killed, and started again at the same address."""
+
+from __future__ import annotations
+
+import signal
+import time
+
+from sandbox.engines.live.broker import BrokerChoice, RunningBroker, launch
+from sandbox.engines.live.processes import Processes
+from sandbox.errors import EngineError
+
+_GONE_S = 5.0
+_TRIES = 3
+
+
+class Outage:
+    """Whether the broker is down, and how it comes to be so. ``keeps``: it loses no message."""
+
+    def __init__(
+        self, choice: BrokerChoice, broker: RunningBroker, processes: Processes, persistence: str
+    ) -> None:
+        self._choice, self._broker, self._processes = choice, broker, processes
+        self._persistence = persistence
+        self.is_ours, self.keeps = broker.owned, persistence == "aof"
+        self.is_down = False
+
+    def begin(self) -> None:
+        """SIGKILL the broker and wait until it is gone."""
+        self.is_down = True
+        self._processes.order("signal", name="broker", signum=int(signal.SIGKILL))
+        deadline = time.monotonic() + _GONE_S
+        while "broker" not in self._processes.exited:
+            if time.monotonic() > deadline:
+                raise EngineError("stop_broker: the broker did not end")
+            time.sleep(0.005)
+
+    def end(self) -> None:
+        """Start it again; EngineError when somebody else has taken its port meanwhile."""
+        for last in range(_TRIES):
+            try:
+                launch(self._choice, self._broker.url, self._processes, self._persistence)
+            except EngineError as exc:
+                if last == _TRIES - 1:
+                    raise EngineError(f"start_broker: {exc}") from None
+            else:
+                self.is_down = False
+                return

@@ -1,0 +1,24 @@
+"""SIGCONT: a worker that was stopped goes on, as if no time had passed."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from sandbox.faults._base import Command, Fault
+from sandbox.parts import Name
+
+
+class ResumeWorker(Fault):
+    """Let ``worker`` go on after a pause.
+
+    Under each ack mode: it runs and acknowledges what it holds, even what a sweep has given
+    to somebody else meanwhile; the delivery tag is the same, so its acknowledgement drops the
+    new owner's entry in ``unacked``.
+    """
+
+    kind: Literal["resume_worker"] = "resume_worker"
+    worker: Name
+
+    def commands(self) -> tuple[Command, ...]:
+        """Return the verbs that this fault amounts to."""
+        return (Command(self.when, "resume_worker", {"worker": self.worker}),)

@@ -1,0 +1,33 @@
+"""The broker killed: a container without a volume, an out-of-memory kill, a failover."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from sandbox.faults._base import Command, Fault, later
+from sandbox.parts import Positive
+
+
+class StopBroker(Fault):
+    """SIGKILL the broker; after ``down_s`` seconds, if given, it is started again.
+
+    ``broker.persistence`` says what it keeps. Workers come back when they next try (2, 6, 12,
+    20 … s after the stop) and have then forgotten what they had not begun. A task that ends
+    meanwhile fails, for its result has no place, unless its type has ``ignore_result``. A
+    publish is tried again for 0.6 s; then nobody knows whether the broker has it.
+
+    - early ack: what runs is finished; what was prefetched waits in ``unacked`` for the
+      visibility timeout, or is lost.
+    - acks_late: the same; what runs is acknowledged when its worker is back.
+    - acks_late + reject_on_worker_lost: the same; no child was lost.
+    """
+
+    kind: Literal["stop_broker"] = "stop_broker"
+    down_s: Positive | None = None
+
+    def commands(self) -> tuple[Command, ...]:
+        """Return the verbs that this fault amounts to."""
+        stop = Command(self.when, "stop_broker", {})
+        if self.down_s is None:
+            return (stop,)
+        return (stop, Command(later(self.when, self.down_s), "start_broker", {}))
