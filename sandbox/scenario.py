@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
 
 from pydantic import ConfigDict, Field, TypeAdapter, model_validator
 
+from sandbox.dependencies import Dependency, check_calls
 from sandbox.errors import ScenarioError, one_of, shown
 from sandbox.faults import FAULTS, Fault
 from sandbox.loads import BeatEntry, Closed, Load
@@ -29,7 +30,7 @@ from sandbox.parts import (
 from sandbox.tasks import AutoRetry, Priority, Retry, SelfRetry, TaskType
 
 __all__ = [
-    "SCHEMA_VERSION", "AutoRetry", "Broker", "Host", "Retry", "Scenario", "SelfRetry",
+    "SCHEMA_VERSION", "AutoRetry", "Broker", "Dependency", "Host", "Retry", "Scenario", "SelfRetry",
     "TaskType", "WorkerPool", "json_schema",
 ]  # fmt: skip
 
@@ -146,6 +147,7 @@ class Scenario(Part):
     faults: Annotated[tuple[AnyFault, ...], Field(max_length=_MOST_PARTS)] = ()
     broker: Broker = Broker()
     hosts: Annotated[tuple[Host, ...], Field(min_length=1, max_length=_MOST_PARTS)] = (Host(),)
+    dependencies: Annotated[tuple[Dependency, ...], Field(max_length=100)] = ()
     app: ImportPath | None = None
     kind: Literal["terminating", "steady"] = "terminating"
     warmup_s: NonNegative = 0.0
@@ -184,6 +186,7 @@ class Scenario(Part):
 
     def _names(self) -> None:
         """Check every reference from one part to another."""
+        check_calls(self.tasks, self.dependencies)
         known = {"queues": self.queues, "hosts": [host.name for host in self.hosts]}
         used = [(f"tasks[{i}].queue", t.queue, "queues") for i, t in enumerate(self.tasks)]
         for i, pool in enumerate(self.workers):

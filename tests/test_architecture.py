@@ -20,6 +20,7 @@ LAYERS = (
         "draws",
         "rates",
         "tasks",
+        "dependencies",
         "loads",
         "faults",
         "notes",

@@ -107,5 +107,6 @@ def _is_plain(task: TaskType) -> bool:
         task.acks_late
         and task.work == "wait"
         and not task.p_failure
+        and task.calls is None
         and all(limit is None for limit in limits)
     )

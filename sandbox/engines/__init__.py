@@ -11,10 +11,12 @@ from sandbox.run import Event, Run
 from sandbox.scenario import Scenario
 
 VERBS = (
+    "fail_dependency",
     "kill_child",
     "kill_worker",
     "rate_limit",
     "skip",
+    "slow_dependency",
     "start_worker",
     "submit",
     "terminate_worker",
@@ -50,6 +52,16 @@ class Controls(Protocol):
 
     def skip(self, seconds: float, *, when: At | OnEvent | None = None) -> None:
         """Age the messages in ``unacked`` by ``seconds`` and have a client sweep."""
+
+    def fail_dependency(
+        self, dependency: str, for_s: float, *, when: At | OnEvent | None = None
+    ) -> None:
+        """Have each call to a dependency fail at once, for ``for_s`` seconds from now."""
+
+    def slow_dependency(
+        self, dependency: str, factor: float, *, when: At | OnEvent | None = None
+    ) -> None:
+        """Have what a dependency begins from now on take ``factor`` times as long; 1 ends it."""
 
 
 @runtime_checkable

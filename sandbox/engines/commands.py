@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sandbox.dependencies import unknown_dependency
 from sandbox.errors import ScenarioError, one_of
 from sandbox.faults import At, OnEvent
 from sandbox.rates import parse_rate
@@ -20,7 +21,12 @@ def check(scenario: Scenario, verb: str, arguments: dict[str, object]) -> None:
         raise ScenarioError(f"{verb}: task is {task!r}; allowed: {allowed}")
     if verb == "kill_child":
         _check_prefork(scenario, str(worker))
-    for name in ("n", "seconds"):
+    if "dependency" in arguments:
+        names = [dependency.name for dependency in scenario.dependencies]
+        problem = unknown_dependency(names, str(arguments["dependency"]))
+        if problem is not None:
+            raise ScenarioError(f"{verb}: {problem}")
+    for name in ("n", "seconds", "for_s", "factor"):
         value = arguments.get(name, 1)
         if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
             raise ScenarioError(f"{verb}: {name} is {value!r}; allowed: a number above 0")

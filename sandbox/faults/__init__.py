@@ -2,8 +2,9 @@
 
 A fault is data. It compiles to verbs, and the engines implement verbs.
 
->>> sorted(FAULTS)
-['kill_child', 'kill_worker', 'noop', 'rate_limit', 'skip', 'start_worker', 'terminate_worker']
+>>> sorted(FAULTS)  # doctest: +NORMALIZE_WHITESPACE
+['fail_dependency', 'kill_child', 'kill_worker', 'noop', 'rate_limit', 'skip', 'slow_dependency',
+ 'start_worker', 'terminate_worker']
 """
 
 from __future__ import annotations

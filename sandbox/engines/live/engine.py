@@ -20,6 +20,7 @@ from typing import Any, Self
 from sandbox.engines.commands import Trigger
 from sandbox.engines.live import broker as brokers
 from sandbox.engines.live import worker as workers
+from sandbox.engines.live.calls import DOWNSTREAM
 from sandbox.engines.live.controls import LiveControls
 from sandbox.engines.live.leftovers import Claim, sweep_aside
 from sandbox.engines.live.processes import Processes, warm_up
@@ -99,6 +100,9 @@ class LiveSession:
         self._pump_thread.start()
         link = {"url": self.broker.url, "prefix": self.broker.prefix}
         began = time.monotonic()
+        if self.scenario.dependencies:
+            self._processes.order("downstream", name=DOWNSTREAM)
+            self._await_notes(DOWNSTREAM)
         for name in self.scenario.worker_names:
             self._processes.order("worker", name=name, **link)
         for name in ("client", "operator"):
@@ -121,7 +125,8 @@ class LiveSession:
         for fault in self.scenario.faults:
             for command in fault.commands():
                 self.controls.schedule(command)
-        self._processes.order("tell", name="client", message={"go": self._record.t0})
+        for name in ("client", DOWNSTREAM) if self.scenario.dependencies else ("client",):
+            self._processes.order("tell", name=name, message={"go": self._record.t0})
 
     def _start_worker(self, name: str) -> None:
         since = self._ready(name)
@@ -232,7 +237,7 @@ class LiveSession:
         """Raise when the run cannot go on: one of our own processes is gone."""
         if not self._processes.alive and not self._stopping.is_set():
             raise EngineError("the supervisor process was killed; the session is over")
-        for name in ("client", "operator", "broker"):
+        for name in ("client", "operator", "broker", DOWNSTREAM):
             if name in self._processes.exited:
                 raise EngineError(f"the {name} process ended: {self._log_tail(name)}")
         return None

@@ -113,6 +113,12 @@ class Supervisor:
         link = app.Link(url, prefix)
         return self._fork(name, lambda: mains[role](self.folder, link))
 
+    def do_downstream(self, name: str) -> int:
+        """Fork the server that plays the scenario's dependencies."""
+        from sandbox.engines.live import downstream
+
+        return self._fork(name, lambda: downstream.main(self.folder))
+
     def do_fake(self, name: str, port: int, password: str) -> int:
         """Fork the fake Redis server."""
         from sandbox.engines.live import fake

@@ -27,7 +27,7 @@ class Kind:
     """A task type, made ready: its draws, its queue and the Redis list its messages go to."""
 
     __slots__ = (
-        "chance", "expires_s", "is_cpu", "is_limited", "is_plain", "late", "name", "queue",
+        "calls", "chance", "expires_s", "is_cpu", "is_limited", "is_plain", "late", "name", "queue",
         "ready", "service_s", "task",
     )  # fmt: skip
 
@@ -37,7 +37,8 @@ class Kind:
         self.expires_s = task.expires_s
         self.late, self.is_cpu = task.acks_late, task.work == "cpu"
         self.is_limited = task.time_limit_s is not None or task.soft_time_limit_s is not None
-        self.is_plain = not (self.is_cpu or self.is_limited or task.p_failure)
+        self.calls = task.calls is not None
+        self.is_plain = not (self.is_cpu or self.is_limited or task.p_failure or self.calls)
 
 
 class Message:

@@ -14,6 +14,7 @@ from simpy import Timeout
 
 from sandbox.engines.model.alarm import Alarm, Steps
 from sandbox.engines.model.broker import Message
+from sandbox.engines.model.downstream import FAILED, TIMED_OUT, Attempt
 from sandbox.engines.model.host import Job
 from sandbox.engines.model.slot import Slot
 
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 
 _DONE, _FAILS, _SOFT, _HARD = "done", "WorkFailed", "SoftTimeLimitExceeded", "TimeLimitExceeded"
 _ERRORS: dict[str, dict[str, Any]] = {
-    error: {"error": error} for error in (_FAILS, _SOFT, _HARD, "WorkerLostError")
+    error: {"error": error}
+    for error in (_FAILS, _SOFT, _HARD, "WorkerLostError", FAILED, TIMED_OUT)
 }
 
 
@@ -153,7 +155,10 @@ class Pool:
         work_s = service_s + self.body_s
         outcome = _FAILS if kind.chance.fails(message.n, message.retry) else _DONE
         limit_s, error = self._limit(message) if kind.is_limited else (None, _DONE)
-        if kind.is_cpu:
+        if kind.calls:
+            slot.attempt = Attempt(self, slot, message, outcome)
+            slot.attempt.begin(work_s, limit_s, error)
+        elif kind.is_cpu:
             process = slot if self.is_prefork else self.worker
             slot.job = Job(end, work_s, outcome, process)
             self.worker.host.run(slot.job)
@@ -244,6 +249,8 @@ class Pool:
         if slot in self.idle:
             self.idle.remove(slot)
         slot.alarm.silence()
+        if slot.attempt is not None:
+            slot.attempt.abandon()
         if slot.job is not None:
             self.worker.host.stop(slot.job)
 

@@ -12,6 +12,7 @@ import simpy
 from sandbox.engines.model.alarm import Alarm
 from sandbox.engines.model.broker import Broker, Kind, Message
 from sandbox.engines.model.chance import Chance
+from sandbox.engines.model.downstream import Service
 from sandbox.engines.model.host import Host
 from sandbox.engines.model.record import Record
 from sandbox.engines.model.worker import Worker
@@ -32,6 +33,7 @@ class World:
         self.env, self.record = record.env, record
         self.broker = Broker(self.env, scenario, self.record)
         self.hosts = {host.name: Host(self.env, host.n_cores) for host in scenario.hosts}
+        self.services = {d.name: Service(self, d) for d in scenario.dependencies}
         self.schedule: list[Publication] = schedule(scenario)
         self.kinds = self._kinds()
         self.results: dict[str, Alarm] = {}
