@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sandbox import faults, systems
+from sandbox.dependencies import Call, Dependency, Outage
 from sandbox.draws import Deterministic, Distribution, Empirical, Exponential, LogNormal, Uniform
 from sandbox.engines import VERBS, Controls
 from sandbox.errors import SandboxError, ScenarioError, one_of
@@ -120,6 +121,18 @@ _RETRIES = st.one_of(
 )
 
 
+_OUTAGES = _bounds().map(lambda pair: Outage(from_s=pair[0], to_s=pair[1], how="hang"))
+_DEPENDENCIES = st.builds(
+    Dependency,
+    name=st.just("db"),
+    capacity=st.integers(1, 9),
+    outages=st.lists(_OUTAGES, max_size=2).map(tuple),
+)
+_CALLS = st.builds(
+    Call, dependency=st.just("db"), service=distributions(), timeout_s=st.none() | _POSITIVE
+)
+
+
 def _task(queues: list[str]) -> Callable[[str], st.SearchStrategy[TaskType]]:
     return lambda name: st.builds(
         TaskType,
@@ -135,6 +148,7 @@ def _task(queues: list[str]) -> Callable[[str], st.SearchStrategy[TaskType]]:
         retries=st.lists(_RETRIES, max_size=2).map(tuple),
         priority=st.integers(0, 255),
         expires_s=st.none() | _POSITIVE,
+        calls=st.none() | _CALLS,
     )
 
 
@@ -169,6 +183,9 @@ def _fault(pools: list[WorkerPool], tasks: list[str]) -> st.SearchStrategy[Fault
         "task": st.sampled_from(tasks),
         "rate": st.none() | st.just("3/m"),
         "seconds": _POSITIVE,
+        "dependency": st.just("db"),
+        "for_s": _POSITIVE,
+        "factor": _POSITIVE,
     }
     kinds = [kind for kind in FAULTS if prefork or kind != "kill_child"]
 
@@ -209,6 +226,7 @@ def scenarios(draw: st.DrawFn) -> Scenario:
         beat=tuple(beats),
         faults=tuple(draw(st.lists(_fault(pools, names), max_size=3))),
         broker=Broker(visibility_timeout_s=draw(_POSITIVE)),
+        dependencies=(draw(_DEPENDENCIES),),
         hosts=tuple(Host(name=name, cores=draw(st.none() | st.integers(1, 64))) for name in hosts),
         kind="steady" if steady else "terminating",
         warmup_s=draw(st.floats(0, 0.9)) * horizon_s if steady else 0.0,
@@ -697,6 +715,7 @@ def test_a_fault_file_that_registers_nothing_or_a_duplicate_fails_loudly(
 def test_every_fault_is_verbs_of_the_controls(kind: str) -> None:
     """A fault compiles to verbs that both engines implement, with the arguments they take."""
     values: dict[str, Any] = {"worker": "worker1", "task": "hi", "rate": "5/m", "seconds": 1.0}
+    values |= {"dependency": "db", "for_s": 2.0, "factor": 3.0}
     fields = {name: values[name] for name in FAULTS[kind].model_fields if name in values}
     fault = FAULTS[kind](when=At(at_s=1.0), **fields)
     for command in fault.commands():
