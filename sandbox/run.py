@@ -49,6 +49,7 @@ KINDS = {
     "worker_exited": "the main process of a worker has ended",
     "control": "a verb of the controls was carried out",
     "skipped": "messages in `unacked` were aged",
+    "chord_failed": "a header task has failed: the body is FAILURE and is never published",
     "called": "a task has called a dependency, which serves it now or has it wait",
     "call_started": "a dependency has begun to serve a call",
     "call_ended": "a call is served, refused, left by its caller, or served to nobody (abandoned)",

@@ -14,7 +14,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, model_validator
 from sandbox.dependencies import Dependency, check_calls
 from sandbox.errors import ScenarioError, one_of, shown
 from sandbox.faults import FAULTS, Fault
-from sandbox.loads import BeatEntry, Closed, Load
+from sandbox.loads import BeatEntry, Chord, Closed, Load
 from sandbox.notes import NotDerived
 from sandbox.parts import (
     Count,
@@ -200,6 +200,8 @@ class Scenario(Part):
                 if source.task not in self.task_names:
                     allowed = one_of(source.task, self.task_names)
                     raise ScenarioError(f"{field}[{i}].task is {source.task!r}; allowed: {allowed}")
+                if isinstance(source, Chord) and (problem := source.problem(self)) is not None:
+                    raise ScenarioError(f"{field}[{i}].{problem}")
                 if isinstance(source, Closed) and self.task(source.task).ignore_result:
                     raise ScenarioError(
                         f"{field}[{i}].task is {source.task!r}, whose ignore_result is True; "

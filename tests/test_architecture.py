@@ -29,7 +29,7 @@ LAYERS = (
         "overheads",
     },
     {"schedule", "fold", "run", "theory"},
-    {"facts", "little", "metrics", "audit", "guarantees", "prediction"},
+    {"facts", "calls", "chords", "little", "metrics", "audit", "guarantees", "prediction"},
     {"comparison", "compare", "claims", "calibration"},
     {"engines"},
     {"capacity"},

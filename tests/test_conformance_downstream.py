@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from sandbox.calls import calls
 from sandbox.faults import OnEvent
 from sandbox.run import Run
 from tests.conftest import Begin
@@ -40,17 +41,7 @@ def db(capacity: int = 1, *outages: tuple[float, float, str]) -> list[dict[str, 
 
 
 def outcomes(run: Run) -> Counter[str]:
-    return Counter(event.detail["outcome"] for event in run.of_kind("call_ended"))
-
-
-def most_served_at_once(run: Run) -> int:
-    serving = most = 0
-    for event in run.events:
-        serving += event.kind == "call_started"
-        ended = event.kind == "call_ended" and event.detail["outcome"] in ("served", "abandoned")
-        serving -= ended
-        most = max(most, serving)
-    return most
+    return calls(run)["db"].outcomes
 
 
 def test_a_full_dependency_has_its_callers_wait(begin: Begin) -> None:
@@ -58,7 +49,8 @@ def test_a_full_dependency_has_its_callers_wait(begin: Begin) -> None:
     run = finish(begin, scenario(tasks=[calling()], dependencies=db(2)))
     assert verdicts(run) == {"done once": 8}
     assert outcomes(run) == {"served": 8}
-    assert most_served_at_once(run) == 2
+    assert calls(run)["db"].most_at_once == 2
+    assert calls(run)["db"].busy_s >= 8 * 0.2 - CLOCK_S
     ends = [event.t_s for event in run.of_kind("succeeded")]
     assert max(ends) - run.of_kind("started")[0].t_s >= 4 * 0.2 + 0.05 - CLOCK_S
 

@@ -134,7 +134,7 @@ def _register(app: Celery, kind: TaskType) -> None:
     """Register a task with the options that its type states, as a decorator would."""
     own = next((policy for policy in kind.retries if isinstance(policy, SelfRetry)), None)
 
-    def body(self: Task) -> dict[str, Any]:
+    def body(self: Task, *_results: Any) -> dict[str, Any]:  # a chord's body is given its header's
         if own is None:
             return work(self)
         try:

@@ -31,6 +31,7 @@ HOOKS = {
     "celery.worker.consumer.consumer:Consumer.apply_eta_task": ("eta_released",),
     "celery.worker.consumer.consumer:Consumer._limit_post_eta": ("eta_released",),
     "celery.worker.request:Request.on_failure": ("child_lost",),
+    "celery.backends.base:Backend.chord_error_from_stack": ("chord_failed",),
     "celery.concurrency.asynpool:AsynPool._create_worker_process": ("_child_forking",),
 }
 """Every method of Celery or kombu that is hooked, and the kinds of lines that come from it.
@@ -329,6 +330,13 @@ class _Main:
             return original(request, exc_info, *args, **kwargs)
 
         return on_failure
+
+    def _wrap_chord_error_from_stack(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def chord_error(backend: Any, callback: Any, *args: Any, **kwargs: Any) -> Any:
+            self.writer.write("chord_failed", task=callback.id)
+            return original(backend, callback, *args, **kwargs)
+
+        return chord_error
 
     def _wrap_create_worker_process(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def create_worker_process(pool: Any, index: int) -> Any:

@@ -27,18 +27,21 @@ class Kind:
     """A task type, made ready: its draws, its queue and the Redis list its messages go to."""
 
     __slots__ = (
-        "calls", "chance", "expires_s", "is_cpu", "is_limited", "is_plain", "late", "name", "queue",
-        "ready", "service_s", "task",
+        "calls", "chance", "expires_s", "in_chord", "is_cpu", "is_limited", "is_plain", "late",
+        "name", "queue", "ready", "service_s", "task",
     )  # fmt: skip
 
-    def __init__(self, task: TaskType, chance: Chance, ready: deque[Message]) -> None:
+    def __init__(
+        self, task: TaskType, chance: Chance, ready: deque[Message], *, in_chord: bool = False
+    ) -> None:
         self.task, self.chance, self.ready = task, chance, ready
         self.name, self.queue, self.service_s = task.name, task.queue, chance.service_s
         self.expires_s = task.expires_s
         self.late, self.is_cpu = task.acks_late, task.work == "cpu"
         self.is_limited = task.time_limit_s is not None or task.soft_time_limit_s is not None
-        self.calls = task.calls is not None
-        self.is_plain = not (self.is_cpu or self.is_limited or task.p_failure or self.calls)
+        self.calls, self.in_chord = task.calls is not None, in_chord
+        is_odd = self.is_cpu or self.is_limited or task.p_failure or self.calls or in_chord
+        self.is_plain = not is_odd
 
 
 class Message:

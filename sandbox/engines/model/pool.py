@@ -21,6 +21,7 @@ from sandbox.engines.model.slot import Slot
 if TYPE_CHECKING:
     from sandbox.engines.model.worker import Worker
 
+_PART = "part"  # done, and perhaps the last of its chord's header
 _DONE, _FAILS, _SOFT, _HARD = "done", "WorkFailed", "SoftTimeLimitExceeded", "TimeLimitExceeded"
 _ERRORS: dict[str, dict[str, Any]] = {
     error: {"error": error}
@@ -106,6 +107,8 @@ class Pool:
                 assert message is not None
                 record.succeeded(message, self.name, slot.number)
                 self._end(slot, message)
+            elif outcome == _PART:
+                yield from self._succeed_in_chord(slot)
             else:
                 yield from self._fail(slot, outcome)
             if pause_s:
@@ -153,7 +156,9 @@ class Pool:
         kind, end = message.kind, slot.alarm
         service_s = kind.service_s(message.n, message.retry)
         work_s = service_s + self.body_s
-        outcome = _FAILS if kind.chance.fails(message.n, message.retry) else _DONE
+        outcome = _PART if kind.in_chord else _DONE
+        if kind.chance.fails(message.n, message.retry):
+            outcome = _FAILS
         limit_s, error = self._limit(message) if kind.is_limited else (None, _DONE)
         if kind.calls:
             slot.attempt = Attempt(self, slot, message, outcome)
@@ -187,6 +192,16 @@ class Pool:
 
         Timeout(self.env, limit_s).callbacks.append(expire)
 
+    def _succeed_in_chord(self, slot: Slot) -> Steps:
+        """Store the result; with the last of a chord's header, publish the body before all else."""
+        message = slot.message
+        assert message is not None
+        body = self.world.chords.part(message, self.name, succeeded=True)
+        if body is not None:
+            yield from self._publish(slot.alarm, body)
+        self.record.succeeded(message, self.name, slot.number)
+        self._end(slot, message)
+
     def _fail(self, slot: Slot, error: str) -> Steps:
         """Publish a retry if a policy has one left; else the task has failed for good."""
         message, detail = slot.message, _ERRORS[error]
@@ -194,6 +209,8 @@ class Pool:
         countdown_s = None
         if error != _HARD:
             countdown_s = message.kind.chance.countdown_s(message.key, message.retry)
+        if countdown_s is None and message.kind.in_chord:
+            self.world.chords.part(message, self.name, succeeded=False)
         if countdown_s is not None:
             yield from self._retry(slot.alarm, message, countdown_s)
             self.record.execution("retried", message, self.name, slot.number, detail)
@@ -207,19 +224,21 @@ class Pool:
     def _retry(self, alarm: Alarm, message: Message, countdown_s: float) -> Steps:
         """Publish the next retry as a message of its own; a countdown of 0 is none at all."""
         eta_s = self.env.now + countdown_s if countdown_s else None
-        retry = message.next_retry(self.world.broker.new_tag(), eta_s)
-        self.record.sent(retry, self.name)
+        yield from self._publish(alarm, message.next_retry(self.world.broker.new_tag(), eta_s))
+
+    def _publish(self, alarm: Alarm, message: Message) -> Steps:
+        self.record.sent(message, self.name)
         if self.overheads.publish_s:
             # What has been sent arrives, even if its sender dies meanwhile.
-            self.world.await_in(self.overheads.publish_s, self._published, retry)
+            self.world.await_in(self.overheads.publish_s, self._published, message)
             alarm.ring(self.overheads.publish_s)
             yield
         else:
-            self._published(retry)
+            self._published(message)
 
-    def _published(self, retry: Message) -> None:
-        self.record.published(retry, self.name)
-        self.world.broker.publish(retry)
+    def _published(self, message: Message) -> None:
+        self.record.published(message, self.name)
+        self.world.broker.publish(message)
 
     def _end(self, slot: Slot, message: Message, *, is_final: bool = True) -> None:
         """Acknowledge late, tell who waits for the result, be free."""
@@ -294,6 +313,8 @@ class Pool:
         if message.kind.late and task.reject_on_worker_lost:
             worker.reject(message)
             return
+        if message.kind.in_chord:
+            self.world.chords.part(message, self.name, succeeded=False)
         self.record.message("failed", message, worker.name, _ERRORS["WorkerLostError"])
         if message.kind.late:
             worker.ack(message)

@@ -160,6 +160,8 @@ class Worker:
     def revoke(self, message: Message) -> None:
         """Drop an expired message, on receipt or when a process would begin it."""
         self.record.message("revoked", message, self.name, _EXPIRED)
+        if message.kind.in_chord:
+            self.world.chords.part(message, self.name, succeeded=False)
         self.ack(message)
         self.world.finished(message.key)
         self.world.look()

@@ -12,10 +12,12 @@ import simpy
 from sandbox.engines.model.alarm import Alarm
 from sandbox.engines.model.broker import Broker, Kind, Message
 from sandbox.engines.model.chance import Chance
+from sandbox.engines.model.chords import Chords
 from sandbox.engines.model.downstream import Service
 from sandbox.engines.model.host import Host
 from sandbox.engines.model.record import Record
 from sandbox.engines.model.worker import Worker
+from sandbox.loads import Chord
 from sandbox.overheads import Overheads
 from sandbox.scenario import Scenario
 from sandbox.schedule import Publication, schedule
@@ -36,6 +38,7 @@ class World:
         self.services = {d.name: Service(self, d) for d in scenario.dependencies}
         self.schedule: list[Publication] = schedule(scenario)
         self.kinds = self._kinds()
+        self.chords = Chords(self)
         self.results: dict[str, Alarm] = {}
         self.workers: dict[str, Worker] = {}
         self.n_sources = self.n_pending = 0
@@ -43,11 +46,13 @@ class World:
 
     def _kinds(self) -> dict[str, Kind]:
         n_open = Counter(map(itemgetter(1), self.schedule))  # by type
+        headers = {load.task for load in self.scenario.loads if isinstance(load, Chord)}
         return {
             task.name: Kind(
                 task,
                 Chance(task, self.scenario.seed, n_open[task.name]),
                 self.broker.list_of(task),
+                in_chord=task.name in headers,
             )
             for task in self.scenario.tasks
         }
