@@ -14,6 +14,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, model_validator
 from sandbox.dependencies import Dependency, check_calls
 from sandbox.errors import ScenarioError, one_of, shown
 from sandbox.faults import FAULTS, Fault
+from sandbox.front import FrontDoor
 from sandbox.loads import BeatEntry, Chord, Closed, Load
 from sandbox.notes import NotDerived
 from sandbox.parts import (
@@ -148,6 +149,7 @@ class Scenario(Part):
     broker: Broker = Broker()
     hosts: Annotated[tuple[Host, ...], Field(min_length=1, max_length=_MOST_PARTS)] = (Host(),)
     dependencies: Annotated[tuple[Dependency, ...], Field(max_length=100)] = ()
+    front_door: FrontDoor | None = None
     app: ImportPath | None = None
     kind: Literal["terminating", "steady"] = "terminating"
     warmup_s: NonNegative = 0.0
@@ -187,6 +189,9 @@ class Scenario(Part):
     def _names(self) -> None:
         """Check every reference from one part to another."""
         check_calls(self.tasks, self.dependencies)
+        problem = self.front_door.problem(self) if self.front_door is not None else None
+        if problem is not None:
+            raise ScenarioError(f"front_door.{problem}")
         known = {"queues": self.queues, "hosts": [host.name for host in self.hosts]}
         used = [(f"tasks[{i}].queue", t.queue, "queues") for i, t in enumerate(self.tasks)]
         for i, pool in enumerate(self.workers):

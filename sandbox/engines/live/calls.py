@@ -11,6 +11,8 @@ from sandbox.engines.downstream import SERVED
 
 DOWNSTREAM = "downstream"
 """The name of the process that plays the dependencies."""
+FILE = f"{DOWNSTREAM}.json"
+"""The file in a run's folder that holds its port."""
 
 
 class CallFailed(Exception):  # noqa: N818 - what a reader of a task's result sees
@@ -30,14 +32,14 @@ class _Address:
 
 def look_in(folder: Path) -> None:
     """Say in which run's folder the server notes its port."""
-    _Address.file, _Address.known = folder / "downstream.json", None
+    _Address.file, _Address.known = folder / FILE, None
 
 
-def note_port(folder: Path, port: int) -> None:
-    """Write the server's port where ``look_in`` has its callers look."""
-    part = folder / "downstream.part"
+def note_port(folder: Path, port: int, file: str = FILE) -> None:
+    """Write a server's port where its callers look for it."""
+    part = (folder / file).with_suffix(".part")
     part.write_text(json.dumps({"port": port}), encoding="utf-8")
-    part.replace(folder / "downstream.json")
+    part.replace(folder / file)
 
 
 def call(settings: Call, service_s: float, *, task: str, retry: int) -> None:

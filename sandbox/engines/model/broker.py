@@ -27,20 +27,31 @@ class Kind:
     """A task type, made ready: its draws, its queue and the Redis list its messages go to."""
 
     __slots__ = (
-        "calls", "chance", "expires_s", "in_chord", "is_cpu", "is_limited", "is_plain", "late",
-        "name", "queue", "ready", "service_s", "task",
+        "calls",
+        "chance",
+        "expires_s",
+        "is_cpu",
+        "is_limited",
+        "is_plain",
+        "is_watched",
+        "late",
+        "name",
+        "queue",
+        "ready",
+        "service_s",
+        "task",
     )  # fmt: skip
 
     def __init__(
-        self, task: TaskType, chance: Chance, ready: deque[Message], *, in_chord: bool = False
+        self, task: TaskType, chance: Chance, ready: deque[Message], *, is_watched: bool = False
     ) -> None:
         self.task, self.chance, self.ready = task, chance, ready
         self.name, self.queue, self.service_s = task.name, task.queue, chance.service_s
         self.expires_s = task.expires_s
         self.late, self.is_cpu = task.acks_late, task.work == "cpu"
         self.is_limited = task.time_limit_s is not None or task.soft_time_limit_s is not None
-        self.calls, self.in_chord = task.calls is not None, in_chord
-        is_odd = self.is_cpu or self.is_limited or task.p_failure or self.calls or in_chord
+        self.calls, self.is_watched = task.calls is not None, is_watched
+        is_odd = self.is_cpu or self.is_limited or task.p_failure or self.calls or is_watched
         self.is_plain = not is_odd
 
 

@@ -108,7 +108,7 @@ class Pool:
                 record.succeeded(message, self.name, slot.number)
                 self._end(slot, message)
             elif outcome == _PART:
-                yield from self._succeed_in_chord(slot)
+                yield from self._succeed_watched(slot)
             else:
                 yield from self._fail(slot, outcome)
             if pause_s:
@@ -156,7 +156,7 @@ class Pool:
         kind, end = message.kind, slot.alarm
         service_s = kind.service_s(message.n, message.retry)
         work_s = service_s + self.body_s
-        outcome = _PART if kind.in_chord else _DONE
+        outcome = _PART if kind.is_watched else _DONE
         if kind.chance.fails(message.n, message.retry):
             outcome = _FAILS
         limit_s, error = self._limit(message) if kind.is_limited else (None, _DONE)
@@ -192,7 +192,7 @@ class Pool:
 
         Timeout(self.env, limit_s).callbacks.append(expire)
 
-    def _succeed_in_chord(self, slot: Slot) -> Steps:
+    def _succeed_watched(self, slot: Slot) -> Steps:
         """Store the result; with the last of a chord's header, publish the body before all else."""
         message = slot.message
         assert message is not None
@@ -209,8 +209,8 @@ class Pool:
         countdown_s = None
         if error != _HARD:
             countdown_s = message.kind.chance.countdown_s(message.key, message.retry)
-        if countdown_s is None and message.kind.in_chord:
-            self.world.chords.part(message, self.name, succeeded=False)
+        if countdown_s is None and message.kind.is_watched:
+            self.world.ends_badly(message, self.name)
         if countdown_s is not None:
             yield from self._retry(slot.alarm, message, countdown_s)
             self.record.execution("retried", message, self.name, slot.number, detail)
@@ -313,8 +313,8 @@ class Pool:
         if message.kind.late and task.reject_on_worker_lost:
             worker.reject(message)
             return
-        if message.kind.in_chord:
-            self.world.chords.part(message, self.name, succeeded=False)
+        if message.kind.is_watched:
+            self.world.ends_badly(message, self.name)
         self.record.message("failed", message, worker.name, _ERRORS["WorkerLostError"])
         if message.kind.late:
             worker.ack(message)

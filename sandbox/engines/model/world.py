@@ -39,6 +39,7 @@ class World:
         self.schedule: list[Publication] = schedule(scenario)
         self.kinds = self._kinds()
         self.chords = Chords(self)
+        self.failed: set[str] = set()
         self.results: dict[str, Alarm] = {}
         self.workers: dict[str, Worker] = {}
         self.n_sources = self.n_pending = 0
@@ -46,13 +47,15 @@ class World:
 
     def _kinds(self) -> dict[str, Kind]:
         n_open = Counter(map(itemgetter(1), self.schedule))  # by type
-        headers = {load.task for load in self.scenario.loads if isinstance(load, Chord)}
+        watched = {load.task for load in self.scenario.loads if isinstance(load, Chord)}
+        if self.scenario.front_door is not None:
+            watched.add(self.scenario.front_door.task)
         return {
             task.name: Kind(
                 task,
                 Chance(task, self.scenario.seed, n_open[task.name]),
                 self.broker.list_of(task),
-                in_chord=task.name in headers,
+                is_watched=task.name in watched,
             )
             for task in self.scenario.tasks
         }
@@ -83,6 +86,11 @@ class World:
         waiting = self.results.pop(key, None)
         if waiting is not None:
             waiting.ring()
+
+    def ends_badly(self, message: Message, worker: str) -> None:
+        """Note a failure for good of a task that a chord or a visitor waits for."""
+        self.failed.add(message.key)
+        self.chords.part(message, worker, succeeded=False)
 
     @property
     def quiet(self) -> bool:
