@@ -9,6 +9,9 @@ from pydantic import Field
 from sandbox.loads import Burst, Poisson, Rates, Trace
 from sandbox.parts import CountOrZero, Part, Positive
 
+MOST_REQUESTS = 100_000
+"""How many visitors a run may have: each of them is a connection of its own."""
+
 if TYPE_CHECKING:
     from sandbox.scenario import Scenario
 
@@ -51,6 +54,9 @@ class FrontDoor(Part):
         where = f"requests.task is {self.task!r}"
         if self.task not in scenario.task_names:
             return scenario.unknown_task(self.task)
+        n = self.requests.expected_n(scenario.horizon_s)
+        if n > MOST_REQUESTS:
+            return f"requests would be about {n:.3g}; allowed: up to {MOST_REQUESTS:,}"
         task, others = scenario.task(self.task), [*scenario.loads, *scenario.beat]
         if any(self.task in (load.task, getattr(load, "body", None)) for load in others):
             return f"{where}, which a load or beat publishes too; allowed: a type of its own"

@@ -135,6 +135,11 @@ def _fit_loads(run: Run, name: str, fits: list[Fit], notes: Notes) -> list[Load]
         what = "clients that wait for results publish when the system lets them"
         notes.add(f"loads.{name}", what, "the loads of the run's scenario")
         return list(own)
+    door = run.scenario.front_door
+    if door is not None and door.task == name:
+        what = "the front door publishes it for its visitors"
+        notes.add(f"loads.{name}", what, "the front door of the run's scenario")
+        return []
     if _is_in_a_canvas(run, name):
         what = "tasks of a group or a chord are not published by themselves"
         notes.add(f"loads.{name}", what, "the loads of the run's scenario")
