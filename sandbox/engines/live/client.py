@@ -18,7 +18,7 @@ from kombu.exceptions import KombuError
 
 from sandbox.engines.live import app as apps
 from sandbox.engines.live.recorder import Writer, record_publishing
-from sandbox.scenario import Scenario
+from sandbox.scenario import Scenario, TaskType
 from sandbox.schedule import Canvas, ClosedTurns, canvases, closed_turns, schedule
 
 _STDIN = 0
@@ -128,16 +128,11 @@ class Client:
         """Publish one task; a broker that does not answer leaves its fate unknown."""
         key = f"{kind_name}/{n}"
         try:
-            self.app.tasks[kind_name].apply_async(task_id=key, **self._options(kind_name))
+            self.app.tasks[kind_name].apply_async(
+                task_id=key, **publishing(self.scenario.task(kind_name))
+            )
         except (KombuError, redis.RedisError, OSError) as exc:
             self.writer.write("publish_unknown", task=key, detail={"error": str(exc)[:200]})
-
-    def _options(self, kind_name: str) -> dict[str, Any]:
-        kind = self.scenario.task(kind_name)
-        options: dict[str, Any] = {"priority": kind.priority} if kind.priority else {}
-        if kind.expires_s is not None:
-            options["expires"] = kind.expires_s
-        return options
 
     # --- groups and chords -----------------------------------------------------------
 
@@ -161,7 +156,18 @@ class Client:
                 self.writer.write("publish_unknown", task=key, detail={"error": str(exc)[:200]})
 
     def _signature(self, kind_name: str, key: str) -> Signature:
-        return self.app.tasks[kind_name].s().set(task_id=key, **self._options(kind_name))
+        options = publishing(self.scenario.task(kind_name))
+        return self.app.tasks[kind_name].s().set(task_id=key, **options)
+
+
+def publishing(kind: TaskType) -> dict[str, Any]:
+    """Return the options with which a task of a type is published."""
+    options: dict[str, Any] = {"priority": kind.priority} if kind.priority else {}
+    if kind.expires_s is not None:
+        options["expires"] = kind.expires_s
+    if kind.countdown_s:
+        options["countdown"] = kind.countdown_s
+    return options
 
 
 def _socket(pubsub: redis.client.PubSub) -> Any:

@@ -16,6 +16,7 @@ from celery import Celery
 from sandbox.draws import draw_s, uniform
 from sandbox.engines.live import app as apps
 from sandbox.engines.live.calls import note_port
+from sandbox.engines.live.client import publishing
 from sandbox.engines.live.recorder import Writer, record_publishing
 from sandbox.front import FrontDoor
 from sandbox.scenario import Scenario
@@ -65,10 +66,8 @@ class Front:
     def _do(self, n: int) -> int:
         kind, seed = self._kind, self._scenario.seed
         if self._door.mode == "async":
-            options = {"priority": kind.priority} if kind.priority else {}
-            if kind.expires_s is not None:
-                options["expires"] = kind.expires_s  # type: ignore[assignment] # a float here
-            self._app.tasks[kind.name].apply_async(task_id=f"{kind.name}/{n}", **options)
+            key = f"{kind.name}/{n}"
+            self._app.tasks[kind.name].apply_async(task_id=key, **publishing(kind))
             return _ACCEPTED
         time.sleep(draw_s(kind.service, seed, f"{kind.name}/service", n))
         fails = uniform(seed, f"{kind.name}/failure", n) < kind.p_failure
