@@ -179,6 +179,7 @@ def test_a_worker_killed_in_its_call_leaves_the_line(begin: Begin) -> None:
     described = scenario(
         tasks=[calling(0.3, acks_late=True)],
         dependencies=db(4, (0.0, 1.0, "hang")),
+        # Acknowledged late, four messages fill the four slots: two are worker1's.
         loads=[burst(4)],
         faults=[{"kind": "kill_worker", "worker": "worker1", "when": on_start(2, 0.4)}],
     )
