@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from itertools import accumulate, islice, pairwise, takewhile
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from sandbox.draws import Deterministic, Distribution, Exponential, uniform_stream
-from sandbox.errors import ScenarioError
-from sandbox.parts import Count, Name, NonNegative, Part, Positive
+from sandbox.errors import ScenarioError, one_of
+from sandbox.parts import MOST, Count, Name, NonNegative, Part, Positive
+
+if TYPE_CHECKING:
+    from sandbox.scenario import Scenario
 
 Arrivals = list[float]
 
@@ -68,6 +71,51 @@ class Burst(Part):
 
     def arrivals_s(self, horizon_s: float, *, seed: int, stream: str) -> Arrivals:
         """Return the arrival times (s), ascending, all before ``horizon_s``."""
+        return [self.at_s] * self.n if self.at_s < horizon_s else []
+
+
+class Group(Burst):
+    """``n`` tasks published as one ``celery.group``; to the workers, the same as a burst.
+
+    >>> Group(task="resize", n=3, at_s=1.0).arrivals_s(10.0, seed=1, stream="a")
+    [1.0, 1.0, 1.0]
+    """
+
+    kind: Literal["group"] = "group"  # type: ignore[assignment] # a kind of its own
+
+
+class Chord(Part):
+    """A ``celery.chord``: a header of ``n`` tasks, and a ``body`` once all of them have succeeded.
+
+    The worker that finishes the last header task publishes the body. A header task that fails
+    for good or expires makes the body FAILURE (ChordError) when the last has ended, and one
+    that is lost leaves it PENDING for ever. A header of one is no chord: Celery makes it a
+    chain. Source: celery/canvas.py, celery/backends/redis.py ``on_chord_part_return``.
+
+    >>> Chord(task="resize", n=2, body="zip", at_s=1.0).arrivals_s(10.0, seed=1, stream="a")
+    [1.0, 1.0]
+    """
+
+    kind: Literal["chord"] = "chord"
+    task: Name
+    n: Annotated[int, Field(ge=2, le=MOST, strict=True)]
+    body: Name
+    at_s: NonNegative = 0.0
+
+    def problem(self, scenario: Scenario) -> str | None:
+        """Return why it makes no sense in ``scenario``: one sentence, field first, or None."""
+        if self.body not in scenario.task_names:
+            return f"body is {self.body!r}; allowed: {one_of(self.body, scenario.task_names)}"
+        if scenario.task(self.task).ignore_result:
+            return f"task is {self.task!r}, whose ignore_result is True; a chord counts results"
+        return None
+
+    def expected_n(self, horizon_s: float) -> float:
+        """Return how many tasks are expected, the body too."""
+        return float(self.n + 1)
+
+    def arrivals_s(self, horizon_s: float, *, seed: int, stream: str) -> Arrivals:
+        """Return when the header's tasks are published (s), all before ``horizon_s``."""
         return [self.at_s] * self.n if self.at_s < horizon_s else []
 
 
@@ -178,5 +226,7 @@ class BeatEntry(Part):
         return [at for at in times if at < horizon_s]
 
 
-OpenLoad = Poisson | Burst | Trace | Rates
-Load = Annotated[Poisson | Burst | Trace | Rates | Closed, Field(discriminator="kind")]
+OpenLoad = Poisson | Burst | Group | Chord | Trace | Rates
+Load = Annotated[
+    Poisson | Burst | Group | Chord | Trace | Rates | Closed, Field(discriminator="kind")
+]

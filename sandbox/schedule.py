@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import count, repeat
 from operator import itemgetter
 from typing import NamedTuple
 
 from sandbox.draws import draw_s
-from sandbox.loads import Closed
+from sandbox.loads import Chord, Closed, Group
 from sandbox.scenario import Scenario
 
 BY_HAND = 1_000_000_000
@@ -47,6 +48,64 @@ def schedule(scenario: Scenario) -> list[Publication]:
     return [_new(Publication, (at_s, name, next(numbers[name]))) for at_s, name in timed]
 
 
+class Canvas(NamedTuple):
+    """One group or chord: number of its first task, how many follow one another, and its body.
+
+    ``body`` is (type, number); None for a group.
+    """
+
+    type: str
+    first: int
+    n: int
+    body: tuple[str, int] | None
+
+    @property
+    def keys(self) -> list[str]:
+        """The keys of its tasks, in the order in which they are published."""
+        return [f"{self.type}/{n}" for n in range(self.first, self.first + self.n)]
+
+
+def canvases(scenario: Scenario) -> list[Canvas]:
+    """Return the groups and chords among the loads; a body has the next number of its type.
+
+    >>> from sandbox.scenario import Scenario, TaskType, WorkerPool
+    >>> photos = Scenario(name="photos", tasks=[TaskType(name="resize"), TaskType(name="zip")],
+    ...     workers=[WorkerPool()], horizon_s=1.0,
+    ...     loads=[{"kind": "chord", "task": "resize", "n": 2, "body": "zip"}])
+    >>> canvases(photos)[0].keys, canvases(photos)[0].body
+    (['resize/0', 'resize/1'], ('zip', 0))
+    """
+    loads = [*enumerate(scenario.loads)]
+    if not any(isinstance(load, Group | Chord) for _, load in loads):
+        return []
+    numbers = Counter(publication.type for publication in schedule(scenario))
+    found = []
+    for i, load in loads:
+        if isinstance(load, Group | Chord) and load.at_s < scenario.horizon_s:
+            body = None
+            if isinstance(load, Chord):
+                body = (load.body, numbers[load.body])
+                numbers[load.body] += 1
+            found.append(Canvas(load.task, _n_before(scenario, i, load), load.n, body))
+    return found
+
+
+def _n_before(scenario: Scenario, position: int, load: Group | Chord) -> int:
+    """Return how many tasks of a load's type come before its own: by time, then by position."""
+    n = 0
+    for i, other in enumerate(scenario.loads):
+        if other.task == load.task and not isinstance(other, Closed):
+            stream = f"load{i}/arrival"
+            times = other.arrivals_s(scenario.horizon_s, seed=scenario.seed, stream=stream)
+            n += sum(at < load.at_s or (at == load.at_s and i < position) for at in times)
+    for i, entry in enumerate(scenario.beat):
+        if entry.task == load.task:
+            stream = f"beat{i}/arrival"
+            times = entry.arrivals_s(scenario.horizon_s, seed=scenario.seed, stream=stream)
+            n += sum(at < load.at_s for at in times)
+    return n
+
+
 class ClosedTurns(NamedTuple):
     """The numbers and think times of one closed load.
 
@@ -73,6 +132,9 @@ def closed_turns(scenario: Scenario) -> list[ClosedTurns]:
     open_counts = dict.fromkeys(scenario.task_names, 0)
     for publication in schedule(scenario):
         open_counts[publication.type] += 1
+    for canvas in canvases(scenario):
+        if canvas.body is not None:
+            open_counts[canvas.body[0]] += 1
     result: list[ClosedTurns] = []
     for i, load in enumerate(scenario.loads):
         if isinstance(load, Closed):

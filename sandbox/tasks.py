@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from sandbox.dependencies import Call
 from sandbox.draws import Deterministic, Distribution
 from sandbox.errors import ScenarioError
 from sandbox.parts import MOST, Count, Name, NonNegative, Part, Positive, Probability
@@ -78,6 +79,7 @@ class TaskType(Part):
 
     ``retries`` are tried in order: an attempt that fails for the n-th time is retried by the
     first whose ``max_retries`` is above n - 1, as ``self.retry`` inside an autoretried task is.
+    ``calls``: a service downstream that each attempt calls after its own work.
 
     ``countdown_s`` and ``expires_s`` go with each publish, as in ``apply_async(countdown=…,
     expires=…)``: a worker holds the message for its time, in `unacked`, and takes one more in
@@ -116,6 +118,7 @@ class TaskType(Part):
     countdown_s: NonNegative = 0.0
     expires_s: Positive | None = None
     ignore_result: bool = False
+    calls: Call | None = None
 
     @field_validator("rate_limit")
     @classmethod

@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sandbox import faults, systems
+from sandbox.dependencies import Call, Dependency, Outage
 from sandbox.draws import Deterministic, Distribution, Empirical, Exponential, LogNormal, Uniform
 from sandbox.engines import VERBS, Controls
 from sandbox.errors import SandboxError, ScenarioError, one_of
@@ -120,6 +121,18 @@ _RETRIES = st.one_of(
 )
 
 
+_OUTAGES = _bounds().map(lambda pair: Outage(from_s=pair[0], to_s=pair[1], how="hang"))
+_DEPENDENCIES = st.builds(
+    Dependency,
+    name=st.just("db"),
+    capacity=st.integers(1, 9),
+    outages=st.lists(_OUTAGES, max_size=2).map(tuple),
+)
+_CALLS = st.builds(
+    Call, dependency=st.just("db"), service=distributions(), timeout_s=st.none() | _POSITIVE
+)
+
+
 def _task(queues: list[str]) -> Callable[[str], st.SearchStrategy[TaskType]]:
     return lambda name: st.builds(
         TaskType,
@@ -139,6 +152,7 @@ def _task(queues: list[str]) -> Callable[[str], st.SearchStrategy[TaskType]]:
         retries=st.lists(_RETRIES, max_size=2).map(tuple),
         priority=st.integers(0, 255),
         expires_s=st.none() | _POSITIVE,
+        calls=st.none() | _CALLS,
     )
 
 
@@ -175,9 +189,11 @@ def _fault(pools: list[WorkerPool], tasks: list[str]) -> st.SearchStrategy[Fault
         "seconds": _POSITIVE,
         "visibility_timeout_s": _POSITIVE,
         "expires_s": _POSITIVE,
-        "for_s": st.none() | st.just(1.5),
+        "for_s": _POSITIVE,
         "down_s": st.none() | st.just(1.5),
         "back_after_s": st.none() | st.just(1.5),
+        "dependency": st.just("db"),
+        "factor": _POSITIVE,
     }
     # These two depend on more of the scenario than its workers: conformance tests have them.
     kinds = [kind for kind in FAULTS if kind not in {"quit_worker", "start_beat"}]
@@ -220,6 +236,7 @@ def scenarios(draw: st.DrawFn) -> Scenario:
         beat=tuple(beats),
         faults=tuple(draw(st.lists(_fault(pools, names), max_size=3))),
         broker=Broker(visibility_timeout_s=draw(_POSITIVE)),
+        dependencies=(draw(_DEPENDENCIES),),
         hosts=tuple(Host(name=name, cores=draw(st.none() | st.integers(1, 64))) for name in hosts),
         kind="steady" if steady else "terminating",
         warmup_s=draw(st.floats(0, 0.9)) * horizon_s if steady else 0.0,
@@ -713,6 +730,9 @@ def test_every_fault_is_verbs_of_the_controls(kind: str) -> None:
         "rate": "5/m",
         "seconds": 1.0,
         "visibility_timeout_s": 1.0,
+        "dependency": "db",
+        "for_s": 2.0,
+        "factor": 3.0,
     }
     fields = {name: values[name] for name in FAULTS[kind].model_fields if name in values}
     fault = FAULTS[kind](when=At(at_s=1.0), **fields)

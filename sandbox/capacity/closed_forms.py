@@ -107,6 +107,7 @@ def _is_plain(task: TaskType) -> bool:
         task.acks_late
         and task.work == "wait"
         and not task.p_failure
+        and task.calls is None
         and not task.countdown_s
         and all(limit is None for limit in limits)
     )

@@ -90,7 +90,9 @@ def offered(scenario: Scenario, overheads: Overheads) -> Offered:
 def lasting_rates_per_s(scenario: Scenario) -> dict[str, float]:
     """Return the tasks a second of each type that are still published at the horizon."""
     rates = dict.fromkeys(scenario.task_names, 0.0)
-    for load in scenario.loads:
+    door = scenario.front_door
+    behind = () if door is None or door.mode == "sync" else (door.requests,)
+    for load in (*scenario.loads, *behind):
         if isinstance(load, Poisson):
             stops = load.stop_s is not None and load.stop_s < scenario.horizon_s
             lasts = not stops and load.start_s < scenario.horizon_s
@@ -108,15 +110,23 @@ def _limited(task: TaskType, pool: WorkerPool) -> tuple[float, float]:
     soft, hard = task.soft_time_limit_s, task.time_limit_s
     limits = [limit for limit in (soft, hard) if limit is not None and pool.pool == "prefork"]
     if not limits:
-        return task.service.mean_s, task.p_failure
-    times = np.array([task.service.quantile(u) for u in _MIDPOINTS])
+        return task.service.mean_s + call_s(task), task.p_failure
+    times = np.array([task.service.quantile(u) for u in _MIDPOINTS]) + call_s(task)
     over = float((times > min(limits)).mean())
     if not over:
-        return task.service.mean_s, task.p_failure
+        return task.service.mean_s + call_s(task), task.p_failure
     # A soft limit raises in the body and is retried like a failure; a hard one is the end.
     is_soft = soft is not None and soft == min(limits)
     fails = task.p_failure * (1 - over) + (over if is_soft else 0.0)
     return float(np.minimum(times, min(limits)).mean()), fails
+
+
+def call_s(task: TaskType) -> float:
+    """Return how long a call of the task is served (s), on average; 0 for a task without one.
+
+    In it an attempt keeps its slot. The wait for a place, timeouts and outages are not in it.
+    """
+    return task.calls.service.mean_s if task.calls is not None else 0.0
 
 
 def slot_s(task: TaskType, pool: WorkerPool, overheads: Overheads) -> float:
@@ -170,6 +180,7 @@ class _Flow:
     def resources(self) -> dict[str, tuple[Any, float]]:
         """Each resource by name: what a task on each edge takes of it, and how much there is."""
         found: dict[str, tuple[Any, float]] = {}
+        tasks = [task for task, _ in self.edges]
         n_tries = np.array([attempts(task, pool) for task, pool in self.edges])
         for pool in self.scenario.workers:
             own = np.array([edge is pool for _, edge in self.edges], dtype=float) * n_tries
@@ -182,6 +193,10 @@ class _Flow:
         for host in self.scenario.hosts:
             here = np.array([pool.host == host.name for _, pool in self.edges], dtype=float)
             found[f"cores of {host.name}"] = (here * n_tries * self._core_s, float(host.n_cores))
+        for service in self.scenario.dependencies:
+            calls = [t.calls is not None and t.calls.dependency == service.name for t in tasks]
+            busy_s = np.array(calls, dtype=float) * [call_s(t) for t in tasks]
+            found[f"places of {service.name}"] = (busy_s * n_tries, float(service.capacity))
         for i, (task, pool) in enumerate(self.edges):
             if task.rate_limit is not None:
                 row = np.zeros(len(self.edges))
@@ -196,7 +211,7 @@ class _Flow:
         cost_s = self.overheads.body_cost_s
         return np.array(
             [
-                _limited(t, p)[0] + cost_s(ignore_result=t.ignore_result)
+                _limited(t, p)[0] - call_s(t) + cost_s(ignore_result=t.ignore_result)
                 if t.work == "cpu"
                 else 0.0
                 for t, p in self.edges

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sandbox.derive.fits import Fit, fit_arrivals, fit_service
 from sandbox.errors import ScenarioError
-from sandbox.loads import Closed, Load
+from sandbox.loads import Chord, Closed, Group, Load
 from sandbox.notes import Notes
 from sandbox.overheads import Overheads
 from sandbox.scenario import Scenario, TaskType
@@ -84,6 +84,10 @@ def _fit_task(
     kind: TaskType, attempts: Sequence[Attempt], body_s: float, fits: list[Fit], notes: Notes
 ) -> TaskType:
     begun = [a for a in attempts if a.started_s is not None and a.ended_s is not None]
+    if kind.calls is not None:
+        what = "an execution's time holds its call, and the wait for the dependency"
+        notes.add(f"tasks.{kind.name}.service", what, "as in the run's scenario")
+        return kind
     limit_s = min((s for s in (kind.soft_time_limit_s, kind.time_limit_s) if s), default=math.inf)
     whole = [a for a in begun if _came_to_its_end(a, limit_s)]
     cut = [a for a in begun if not _came_to_its_end(a, limit_s)]
@@ -131,6 +135,15 @@ def _fit_loads(run: Run, name: str, fits: list[Fit], notes: Notes) -> list[Load]
         what = "clients that wait for results publish when the system lets them"
         notes.add(f"loads.{name}", what, "the loads of the run's scenario")
         return list(own)
+    door = run.scenario.front_door
+    if door is not None and door.task == name:
+        what = "the front door publishes it for its visitors"
+        notes.add(f"loads.{name}", what, "the front door of the run's scenario")
+        return []
+    if _is_in_a_canvas(run, name):
+        what = "tasks of a group or a chord are not published by themselves"
+        notes.add(f"loads.{name}", what, "the loads of the run's scenario")
+        return list(own)
     times = _without_beat(run, name, _sent(run, name))
     if not times:
         return []
@@ -147,6 +160,15 @@ def _fit_loads(run: Run, name: str, fits: list[Fit], notes: Notes) -> list[Load]
     load, told = fit_arrivals(name, times, end_s)
     fits.append(told)
     return [load]
+
+
+def _is_in_a_canvas(run: Run, name: str) -> bool:
+    """Return whether a group or a chord publishes a type, as its task or its body."""
+    loads = run.scenario.loads
+    chords = [load for load in loads if isinstance(load, Chord)]
+    return any(isinstance(load, Group | Chord) and load.task == name for load in loads) or any(
+        chord.body == name for chord in chords
+    )
 
 
 def _sent(run: Run, name: str) -> list[float]:

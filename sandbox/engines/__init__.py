@@ -12,6 +12,7 @@ from sandbox.scenario import Scenario
 
 VERBS = (
     "drop_connections",
+    "fail_dependency",
     "kill_child",
     "kill_worker",
     "pause_worker",
@@ -22,6 +23,7 @@ VERBS = (
     "skip",
     "start_beat",
     "start_broker",
+    "slow_dependency",
     "start_worker",
     "stop_broker",
     "submit",
@@ -89,6 +91,16 @@ class Controls(Protocol):
 
     def skip(self, seconds: float, *, when: At | OnEvent | None = None) -> None:
         """Age the messages in ``unacked`` by ``seconds`` and have a client sweep."""
+
+    def fail_dependency(
+        self, dependency: str, for_s: float, *, when: At | OnEvent | None = None
+    ) -> None:
+        """Have each call to a dependency fail at once, for ``for_s`` seconds from now."""
+
+    def slow_dependency(
+        self, dependency: str, factor: float, *, when: At | OnEvent | None = None
+    ) -> None:
+        """Have what a dependency begins from now on take ``factor`` times as long; 1 ends it."""
 
 
 @runtime_checkable

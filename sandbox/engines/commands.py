@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from operator import itemgetter
 
+from sandbox.dependencies import unknown_dependency
 from sandbox.errors import ScenarioError, one_of
 from sandbox.faults import At, OnEvent
 from sandbox.faults.kill_child import no_children
 from sandbox.faults.quit_worker import cannot_quit
+from sandbox.faults.stop_broker import cannot_stop
 from sandbox.rates import parse_rate
 from sandbox.run import Event
 from sandbox.scenario import Scenario
@@ -22,11 +24,10 @@ def check(scenario: Scenario, verb: str, arguments: dict[str, object]) -> None:
     if "task" in arguments and task not in scenario.task_names:
         allowed = one_of(str(task), scenario.task_names)
         raise ScenarioError(f"{verb}: task is {task!r}; allowed: {allowed}")
-    if verb in {"kill_child", "quit_worker"}:
-        problem = (no_children if verb == "kill_child" else cannot_quit)(scenario, str(worker))
-        if problem is not None:
-            raise ScenarioError(f"{verb}: {problem}")
-    for name in ("n", "seconds", "visibility_timeout_s", "expires_s"):
+    problem = _problem(scenario, verb, arguments)
+    if problem is not None:
+        raise ScenarioError(f"{verb}: {problem}")
+    for name in ("n", "seconds", "visibility_timeout_s", "expires_s", "for_s", "factor"):
         value = arguments.get(name, 1)
         if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
             raise ScenarioError(f"{verb}: {name} is {value!r}; allowed: a number above 0")
@@ -35,6 +36,20 @@ def check(scenario: Scenario, verb: str, arguments: dict[str, object]) -> None:
             parse_rate(str(arguments["rate"]))
         except ValueError as exc:
             raise ScenarioError(f"{verb}: rate is {arguments['rate']!r}: {exc}") from None
+
+
+def _problem(scenario: Scenario, verb: str, arguments: dict[str, object]) -> str | None:
+    """Return why this scenario has no such verb: one sentence, or None."""
+    if verb == "kill_child":
+        return no_children(scenario, str(arguments["worker"]))
+    if verb == "quit_worker":
+        return cannot_quit(scenario, str(arguments["worker"]))
+    if verb == "stop_broker":
+        return cannot_stop(scenario)
+    if "dependency" in arguments:
+        names = [dependency.name for dependency in scenario.dependencies]
+        return unknown_dependency(names, str(arguments["dependency"]))
+    return None
 
 
 def second_beat(scenario: Scenario, now_s: float) -> list[tuple[str, float]]:

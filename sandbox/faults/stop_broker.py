@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from sandbox.faults._base import Command, Fault, later
 from sandbox.parts import Positive
+
+if TYPE_CHECKING:
+    from sandbox.scenario import Scenario
+
+
+def cannot_stop(scenario: Scenario) -> str | None:
+    """Return why the broker cannot be stopped: one sentence, or None.
+
+    What a front door answers, and how far a group or a chord has come, while there is no broker
+    is not in the model.
+    """
+    if scenario.front_door is not None:
+        return "stop_broker has no meaning yet with a front_door; allowed: one of the two"
+    for i, load in enumerate(scenario.loads):
+        if load.kind in {"group", "chord"}:
+            return f"stop_broker has no meaning yet with loads[{i}], a {load.kind}"
+    return None
 
 
 class StopBroker(Fault):
@@ -24,6 +41,10 @@ class StopBroker(Fault):
 
     kind: Literal["stop_broker"] = "stop_broker"
     down_s: Positive | None = None
+
+    def problem(self, scenario: Scenario) -> str | None:
+        """Return why this fault makes no sense in ``scenario``: one sentence, or None."""
+        return cannot_stop(scenario)
 
     def commands(self) -> tuple[Command, ...]:
         """Return the verbs that this fault amounts to."""

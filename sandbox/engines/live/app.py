@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from celery import Celery, Task
 
 from sandbox.draws import draw_s, jitter_seed, uniform
+from sandbox.engines.live import calls
 from sandbox.errors import ScenarioError
 from sandbox.scenario import AutoRetry, Scenario, SelfRetry, TaskType
 
@@ -39,7 +40,8 @@ def work(task: Task) -> dict[str, Any]:
     """Do the work drawn for this task and attempt: wait or burn for its time, perhaps fail.
 
     A system's own tasks call it where the document leaves the real work out. Raises
-    WorkFailed as often as the type's ``p_failure`` says.
+    WorkFailed as often as the type's ``p_failure`` says, and CallFailed or CallTimedOut when the
+    dependency that the type calls does not serve it.
     """
     scenario = _Work.scenario
     if scenario is None:
@@ -54,6 +56,10 @@ def work(task: Task) -> dict[str, Any]:
         _burn(service_s)
     else:
         time.sleep(service_s)
+    if kind.calls is not None:
+        stream = f"{kind.name}/call"
+        call_s = draw_s(kind.calls.service, scenario.seed, stream, number, retry=retry)
+        calls.call(kind.calls, call_s, task=task.request.id, retry=retry)
     if fails:
         raise WorkFailed(f"attempt {retry + 1} of {task.request.id} was drawn to fail")
     return {"service_s": service_s}
@@ -128,7 +134,7 @@ def _register(app: Celery, kind: TaskType) -> None:
     """Register a task with the options that its type states, as a decorator would."""
     own = kind.self_retry
 
-    def body(self: Task) -> dict[str, Any]:
+    def body(self: Task, *_results: Any) -> dict[str, Any]:  # a chord's body is given its header's
         if own is None:
             return work(self)
         try:

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import redis
-from celery import Celery
+from celery import Celery, Signature, chord, group
 from kombu.exceptions import KombuError
 
 from sandbox.engines.live import app as apps
 from sandbox.engines.live.recorder import Writer, record_publishing
-from sandbox.scenario import Scenario
-from sandbox.schedule import ClosedTurns, closed_turns, schedule
+from sandbox.scenario import Scenario, TaskType
+from sandbox.schedule import Canvas, ClosedTurns, canvases, closed_turns, schedule
 
 _STDIN = 0
 _RESULT_KEY = "celery-task-meta-"
@@ -58,6 +58,8 @@ class Client:
         self._turn = itertools.count(len(self.due))
         self.turns: dict[str, tuple[ClosedTurns, int, int]] = {}
         self.t0 = self._again_at = 0.0
+        self.canvases = {canvas.keys[0]: canvas for canvas in canvases(scenario)}
+        self.members = {key for canvas in self.canvases.values() for key in canvas.keys}
         closed = closed_turns(scenario)
         self.link, self.has_turns = link, bool(closed)
         self.results = self._subscribe() if closed else None
@@ -146,27 +148,58 @@ class Client:
             self._take_results()
             while started and self.due and self.due[0][0] <= self._now():
                 _, _, kind, n = heapq.heappop(self.due)
-                self.publish(kind, n)
+                self._publish_due(kind, n)
             if started and not told and not self.due and not self.turns:
                 self.writer.write("_client_done")
                 told = True
 
     def publish(self, kind_name: str, n: int) -> None:
         """Publish one task; a broker that does not answer leaves its fate unknown."""
-        kind = self.scenario.task(kind_name)
         key = f"{kind_name}/{n}"
-        options: dict[str, Any] = {"priority": kind.priority} if kind.priority else {}
-        if kind.expires_s is not None:
-            options["expires"] = kind.expires_s
-        if kind.countdown_s:
-            options["countdown"] = kind.countdown_s
         try:
-            self.app.tasks[kind_name].apply_async(task_id=key, **options)
+            self.app.tasks[kind_name].apply_async(
+                task_id=key, **publishing(self.scenario.task(kind_name))
+            )
         except (KombuError, redis.RedisError, OSError) as exc:
             self.writer.write("publish_unknown", task=key, detail={"error": str(exc)[:200]})
             if key in self.turns:
                 turns, client, turn = self.turns.pop(key)
                 self._think(turns, client, turn + 1, self._now())
+
+    # --- groups and chords -----------------------------------------------------------
+
+    def _publish_due(self, kind_name: str, n: int) -> None:
+        """Publish a task, or with the first of a group or a chord all that belong to it."""
+        key = f"{kind_name}/{n}"
+        if key not in self.members:
+            self.publish(kind_name, n)
+        elif key in self.canvases:
+            self._publish_canvas(self.canvases[key])
+
+    def _publish_canvas(self, canvas: Canvas) -> None:
+        whole = group([self._signature(canvas.type, key) for key in canvas.keys], app=self.app)
+        if canvas.body is not None:
+            name, n = canvas.body
+            whole = chord(whole, self._signature(name, f"{name}/{n}"), app=self.app)
+        try:
+            whole.apply_async()
+        except (KombuError, redis.RedisError, OSError) as exc:
+            for key in canvas.keys:
+                self.writer.write("publish_unknown", task=key, detail={"error": str(exc)[:200]})
+
+    def _signature(self, kind_name: str, key: str) -> Signature:
+        options = publishing(self.scenario.task(kind_name))
+        return self.app.tasks[kind_name].s().set(task_id=key, **options)
+
+
+def publishing(kind: TaskType) -> dict[str, Any]:
+    """Return the options with which a task of a type is published."""
+    options: dict[str, Any] = {"priority": kind.priority} if kind.priority else {}
+    if kind.expires_s is not None:
+        options["expires"] = kind.expires_s
+    if kind.countdown_s:
+        options["countdown"] = kind.countdown_s
+    return options
 
 
 def _socket(pubsub: redis.client.PubSub) -> Any:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from sandbox.engines.commands import Trigger, check, second_beat
+from sandbox.engines.live.calls import DOWNSTREAM
 from sandbox.engines.live.outage import Outage
 from sandbox.engines.live.processes import Processes
 from sandbox.engines.live.record import Record
@@ -161,7 +162,7 @@ class LiveControls:
 
     def sweep(self, visibility_timeout_s: float, *, when: At | OnEvent | None = None) -> None:
         """Have a client sweep once that has a visibility timeout of its own."""
-        timeout = {"visibility_timeout_s": visibility_timeout_s}
+        timeout: dict[str, Any] = {"visibility_timeout_s": visibility_timeout_s}
         if not self._postponed("sweep", timeout, when):
             self._reachable("sweep")
             self._log("sweep", **timeout)
@@ -205,6 +206,24 @@ class LiveControls:
             self._log("skip", seconds=seconds)
             self._operate("skip", seconds=seconds)
 
+    def fail_dependency(
+        self, dependency: str, for_s: float, *, when: At | OnEvent | None = None
+    ) -> None:
+        """Have each call to a dependency fail at once, for ``for_s`` seconds from now."""
+        arguments: dict[str, Any] = {"dependency": dependency, "for_s": for_s}
+        if not self._postponed("fail_dependency", arguments, when):
+            self._log("fail_dependency", **arguments)
+            self._operate("fail", who=DOWNSTREAM, **arguments)
+
+    def slow_dependency(
+        self, dependency: str, factor: float, *, when: At | OnEvent | None = None
+    ) -> None:
+        """Have what a dependency begins from now on take ``factor`` times as long; 1 ends it."""
+        arguments: dict[str, Any] = {"dependency": dependency, "factor": factor}
+        if not self._postponed("slow_dependency", arguments, when):
+            self._log("slow_dependency", **arguments)
+            self._operate("slow", who=DOWNSTREAM, **arguments)
+
     def dump(self) -> None:
         """Record what the broker holds; nothing when it does not answer."""
         with contextlib.suppress(EngineError):
@@ -244,14 +263,17 @@ class LiveControls:
             exited = self._processes.exited
             self._record.wait_until(lambda: worker in exited, _ANSWER_S)
 
-    def _operate(self, verb: str, *, wait_s: float = _ANSWER_S, **arguments: Any) -> Any:
-        """Have the operator do something and return what it answered."""
+    def _operate(
+        self, verb: str, *, who: str = "operator", wait_s: float = _ANSWER_S, **arguments: Any
+    ) -> Any:
+        """Have the operator (or ``who``) do something and return what it answered."""
         number = next(self._orders)
         message = {"number": number, "verb": verb, **arguments}
-        self._processes.order("tell", name="operator", message=message)
+        self._processes.order("tell", name=who, message=message)
         answer = self._record.wait_until(lambda: self._answer(number), wait_s)
         if answer is None:
-            raise EngineError(f"{verb}: the broker did not answer in {wait_s:.0f} s")
+            what = "broker" if who == "operator" else "dependency"
+            raise EngineError(f"{verb}: the {what} did not answer in {wait_s:.0f} s")
         if "error" in answer:
             raise EngineError(f"{verb}: {answer['error']}")
         return answer["result"]

@@ -20,6 +20,7 @@ from typing import Any, Self
 from sandbox.engines.commands import Trigger
 from sandbox.engines.live import broker as brokers
 from sandbox.engines.live import worker as workers
+from sandbox.engines.live.calls import DOWNSTREAM
 from sandbox.engines.live.controls import LiveControls
 from sandbox.engines.live.leftovers import Claim, sweep_aside
 from sandbox.engines.live.outage import Outage
@@ -102,16 +103,20 @@ class LiveSession:
         self._pump_thread.start()
         link = {"url": self.broker.url, "prefix": self.broker.prefix}
         began = time.monotonic()
+        if self.scenario.dependencies:
+            self._processes.order("downstream", name=DOWNSTREAM)
+            self._await_notes(DOWNSTREAM)
         for name in self.scenario.worker_names:
             self._processes.order("worker", name=name, **link)
-        for name in ("client", "operator"):
+        web = ("front", "visitors") if self.scenario.front_door is not None else ()
+        for name in ("client", "operator", *web):
             self._processes.order("client", name=name, role=name, **link)
         missing = self._processes.order("missing_hooks").items()
         self.info["notes"] += [
             f"this version cannot record {', '.join(k)}: no {h}" for h, k in missing
         ]
         sweep_aside()
-        self._await_notes("client", "operator")
+        self._await_notes("client", "operator", *web)
         for name in self.scenario.worker_names:
             self._await_worker(name, since=(0, 0))
         self.startup_s = min(line["t"] for line in self._record.ready) - began
@@ -124,7 +129,11 @@ class LiveSession:
         for fault in self.scenario.faults:
             for command in fault.commands():
                 self.controls.schedule(command)
-        self._processes.order("tell", name="client", message={"go": self._record.t0})
+        told = ["client"]
+        told += [DOWNSTREAM] if self.scenario.dependencies else []
+        told += ["visitors"] if self.scenario.front_door is not None else []
+        for name in told:
+            self._processes.order("tell", name=name, message={"go": self._record.t0})
 
     def _start_worker(self, name: str) -> None:
         since = self._ready(name)
@@ -215,6 +224,8 @@ class LiveSession:
         record = self._record
         if record.note("_client_done") is None or self.controls.pending:
             return False
+        if self.scenario.front_door is not None and record.note("_visitors_done") is None:
+            return False
         unseen = self.controls.submitted - record.fold.journeys.keys()
         return not unseen and record.settled and record.fold.drained
 
@@ -235,7 +246,7 @@ class LiveSession:
         """Raise when the run cannot go on: one of our own processes is gone."""
         if not self._processes.alive and not self._stopping.is_set():
             raise EngineError("the supervisor process was killed; the session is over")
-        for name in ("client", "operator", "broker"):
+        for name in ("client", "operator", "broker", "front", "visitors", DOWNSTREAM):
             is_meant = name == "broker" and self.controls.outage.is_down
             if name in self._processes.exited and not is_meant:
                 raise EngineError(f"the {name} process ended: {self._log_tail(name)}")

@@ -32,6 +32,7 @@ HOOKS = {
     "celery.worker.consumer.consumer:Consumer._limit_post_eta": ("eta_released",),
     "celery.worker.consumer.consumer:Consumer.on_close": ("disconnected",),
     "celery.worker.request:Request.on_failure": ("child_lost",),
+    "celery.backends.base:Backend.chord_error_from_stack": ("chord_failed",),
     "celery.worker.autoscale:Autoscaler._maybe_scale": ("scaled",),
     "celery.concurrency.asynpool:AsynPool._create_worker_process": ("_child_forking",),
 }
@@ -346,6 +347,13 @@ class _Main:
             return original(request, exc_info, *args, **kwargs)
 
         return on_failure
+
+    def _wrap_chord_error_from_stack(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def chord_error(backend: Any, callback: Any, *args: Any, **kwargs: Any) -> Any:
+            self.writer.write("chord_failed", task=callback.id)
+            return original(backend, callback, *args, **kwargs)
+
+        return chord_error
 
     def _wrap_maybe_scale(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def maybe_scale(scaler: Any, req: Any = None) -> Any:

@@ -107,12 +107,21 @@ class Supervisor:
         return self._fork(name, lambda: worker.main(self.folder, name, app.Link(url, prefix)))
 
     def do_client(self, name: str, role: str, url: str, prefix: str) -> int:
-        """Fork a client process: the one that publishes, or the one that operates."""
-        from sandbox.engines.live import app, client, operator
+        """Fork a client process: the one that publishes, operates, or plays the web."""
+        from sandbox.engines.live import app, client, front, operator, visitors
 
-        mains: dict[str, Callable[..., None]] = {"client": client.main, "operator": operator.main}
+        mains: dict[str, Callable[..., None]] = {
+            "client": client.main, "operator": operator.main,
+            "front": front.main, "visitors": visitors.main,
+        }  # fmt: skip
         link = app.Link(url, prefix)
         return self._fork(name, lambda: mains[role](self.folder, link))
+
+    def do_downstream(self, name: str) -> int:
+        """Fork the server that plays the scenario's dependencies."""
+        from sandbox.engines.live import downstream
+
+        return self._fork(name, lambda: downstream.main(self.folder))
 
     def do_fake(self, name: str, port: int, password: str) -> int:
         """Fork the fake Redis server."""

@@ -46,6 +46,7 @@ def main(folder: Path, name: str, link: Link) -> None:
     from celery import signals
 
     from sandbox.engines.live import app as apps
+    from sandbox.engines.live import calls
 
     scenario = apps.scenario_of(folder)
     pool = scenario.pool_of(name)
@@ -53,6 +54,7 @@ def main(folder: Path, name: str, link: Link) -> None:
         raise ValueError(f"no worker is called {name!r}")
     _take_cores(scenario, pool)
     app = apps.build(scenario, link)
+    calls.look_in(folder)
     app.set_current()
     app.set_default()
     writer = Writer(folder / "raw" / f"{name}.jsonl", worker=name)

@@ -42,7 +42,8 @@ class Stream:
 class Chance:
     """What is drawn for the tasks of one type; ``n_open`` of them are known beforehand.
 
-    ``service_s(n, retry)`` is how long the body of an attempt works, in seconds.
+    ``service_s(n, retry)`` is how long the body of an attempt works, in seconds, and
+    ``call_s(n, retry)`` how long the dependency that it calls serves it.
     """
 
     def __init__(self, task: TaskType, seed: int, n_open: int) -> None:
@@ -51,6 +52,9 @@ class Chance:
         if not isinstance(task.service, Deterministic):
             name = f"{task.name}/service"
             self.service_s = Stream(seed, name, n_open, task.service.quantile).at
+        if task.calls is not None:
+            name = f"{task.name}/call"
+            self.call_s = Stream(seed, name, n_open, task.calls.service.quantile).at
         self._failure = Stream(seed, f"{task.name}/failure", n_open) if task.p_failure else None
 
     def fails(self, n: int, retry: int) -> bool:

@@ -106,6 +106,18 @@ class ModelControls:
         """
         self._order("skip", when, seconds=seconds)
 
+    def fail_dependency(
+        self, dependency: str, for_s: float, *, when: At | OnEvent | None = None
+    ) -> None:
+        """Have each call to a dependency fail at once, for ``for_s`` seconds from now."""
+        self._order("fail_dependency", when, dependency=dependency, for_s=for_s)
+
+    def slow_dependency(
+        self, dependency: str, factor: float, *, when: At | OnEvent | None = None
+    ) -> None:
+        """Have what a dependency begins from now on take ``factor`` times as long; 1 ends it."""
+        self._order("slow_dependency", when, dependency=dependency, factor=factor)
+
     # --- now or later ----------------------------------------------------------------
 
     def _order(self, verb: str, when: At | OnEvent | None, **arguments: Any) -> Any:
@@ -273,6 +285,16 @@ class ModelControls:
         self._world.broker.age(seconds)
         self._world.record.note("skipped", detail={"seconds": seconds})
         self._world.await_in(self._world.overheads.sweep_s, self._world.broker.sweep, None)
+
+    def _do_fail_dependency(self, dependency: str, for_s: float) -> None:
+        self._note("fail_dependency", dependency=dependency, for_s=for_s)
+        service = self._world.services[dependency]
+        service.go_down()
+        self._world.call_in(for_s, service.come_up)
+
+    def _do_slow_dependency(self, dependency: str, factor: float) -> None:
+        self._note("slow_dependency", dependency=dependency, factor=factor)
+        self._world.services[dependency].factor = factor
 
     def _able(self, verb: str, name: str, *, closing: bool = False) -> Worker:
         """Return a worker that is up, not paused and, but for ``closing``, not shutting down."""

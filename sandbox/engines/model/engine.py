@@ -15,6 +15,7 @@ from sandbox.collector import collector_paused
 from sandbox.engines.model.client import Client
 from sandbox.engines.model.clock import Clock
 from sandbox.engines.model.controls import ModelControls
+from sandbox.engines.model.front import Front
 from sandbox.engines.model.record import Record, Waits
 from sandbox.engines.model.worker import Worker
 from sandbox.engines.model.world import World
@@ -83,6 +84,8 @@ class ModelSession(Generic[R]):
             for pool in scenario.workers:
                 for name in pool.worker_names:
                     world.workers[name] = Worker(world, pool, name)
+            if scenario.front_door is not None:
+                Front(world, scenario.front_door)
             self.controls = ModelControls(world, Client(world))
         self._halt: simpy.Event | None = None
         self._run: Run | None = None

@@ -15,6 +15,7 @@ from simpy import Timeout
 from sandbox.engines.model import request
 from sandbox.engines.model.alarm import Alarm, Steps
 from sandbox.engines.model.broker import Message
+from sandbox.engines.model.downstream import FAILED, TIMED_OUT, Attempt
 from sandbox.engines.model.host import Job
 from sandbox.engines.model.outage import CUT_OFF
 from sandbox.engines.model.request import Settle
@@ -23,9 +24,10 @@ from sandbox.engines.model.slot import Slot
 if TYPE_CHECKING:
     from sandbox.engines.model.worker import Worker
 
+_PART = "part"  # done, and perhaps the last of its chord's header
 _DONE, _FAILS, _SOFT, _HARD = "done", "WorkFailed", "SoftTimeLimitExceeded", "TimeLimitExceeded"
 _ERRORS: dict[str, dict[str, Any]] = {
-    error: {"error": error} for error in (_FAILS, _SOFT, _HARD, CUT_OFF)
+    error: {"error": error} for error in (_FAILS, _SOFT, _HARD, CUT_OFF, FAILED, TIMED_OUT)
 }
 
 
@@ -109,6 +111,8 @@ class Pool:
                 assert message is not None
                 record.succeeded(message, self.name, slot.number)
                 self._end(slot, message)
+            elif outcome == _PART:
+                yield from self._succeed_watched(slot)
             else:
                 yield from self._fail(slot, outcome)
             if pause_s:
@@ -159,9 +163,14 @@ class Pool:
         kind, end = message.kind, slot.alarm
         service_s = kind.service_s(message.n, message.retry)
         work_s = service_s + kind.body_s
-        outcome = _FAILS if kind.chance.fails(message.n, message.retry) else _DONE
+        outcome = _PART if kind.is_watched else _DONE
+        if kind.chance.fails(message.n, message.retry):
+            outcome = _FAILS
         limit_s, error = self._limit(message) if kind.is_limited else (None, _DONE)
-        if kind.is_cpu:
+        if kind.calls:
+            slot.attempt = Attempt(self, slot, message, outcome)
+            slot.attempt.begin(work_s, limit_s, error)
+        elif kind.is_cpu:
             process = slot if self.is_prefork else self.worker
             slot.job = Job(end, work_s, outcome, process)
             self.worker.host.run(slot.job)
@@ -192,6 +201,16 @@ class Pool:
 
         Timeout(self.env, limit_s).callbacks.append(expire)
 
+    def _succeed_watched(self, slot: Slot) -> Steps:
+        """Store the result; with the last of a chord's header, publish the body before all else."""
+        message = slot.message
+        assert message is not None
+        body = self.world.chords.part(message, self.name, succeeded=True)
+        if body is not None:
+            yield from self._publish(slot.alarm, body)
+        self.record.succeeded(message, self.name, slot.number)
+        self._end(slot, message)
+
     def _fail(self, slot: Slot, error: str) -> Steps:
         """Publish a retry if a policy has one left; else the task has failed for good."""
         message, detail = slot.message, _ERRORS[error]
@@ -200,6 +219,8 @@ class Pool:
         countdown_s = None
         if error not in {_HARD, CUT_OFF}:
             countdown_s = message.kind.chance.countdown_s(message.key, message.retry)
+        if countdown_s is None and message.kind.is_watched:
+            self.world.ends_badly(message, self.name)
         if countdown_s is not None:
             yield from self._retry(slot.alarm, message, countdown_s)
             self.record.execution("retried", message, self.name, slot.number, detail)
@@ -220,23 +241,25 @@ class Pool:
     def _retry(self, alarm: Alarm, message: Message, countdown_s: float) -> Steps:
         """Publish the next retry as a message of its own; a countdown of 0 is none at all."""
         eta_s = self.env.now + countdown_s if countdown_s else None
-        retry = message.next_retry(self.world.broker.new_tag(), eta_s)
-        self.record.sent(retry, self.name)
+        yield from self._publish(alarm, message.next_retry(self.world.broker.new_tag(), eta_s))
+
+    def _publish(self, alarm: Alarm, message: Message) -> Steps:
+        self.record.sent(message, self.name)
         if self.overheads.publish_s:
             # What has been sent arrives, even if its sender dies meanwhile.
-            self.world.await_in(self.overheads.publish_s, self.published, retry)
+            self.world.await_in(self.overheads.publish_s, self.published, message)
             alarm.ring(self.overheads.publish_s)
             yield
         else:
-            self.published(retry)
+            self.published(message)
 
-    def published(self, retry: Message) -> None:
-        """Have the broker take a retry that has been on its way; unless it is down."""
+    def published(self, message: Message) -> None:
+        """Have the broker take a message that has been on its way; unless it is down."""
         if self.world.broker.is_down:
-            self.record.note("publish_unknown", task=retry.key, worker=self.name)
+            self.record.note("publish_unknown", task=message.key, worker=self.name)
             return
-        self.record.published(retry, self.name)
-        self.world.broker.publish(retry)
+        self.record.published(message, self.name)
+        self.world.broker.publish(message)
 
     def _end(
         self, slot: Slot, message: Message, *, is_final: bool = True, settle: Settle | None = None
@@ -285,6 +308,8 @@ class Pool:
         if slot in self.idle:
             self.idle.remove(slot)
         slot.alarm.silence()
+        if slot.attempt is not None:
+            slot.attempt.abandon()
         if slot.job is not None:
             self.worker.host.stop(slot.job)
 

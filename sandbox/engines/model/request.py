@@ -47,6 +47,8 @@ def lose(worker: Worker, message: Message) -> None:
     if message.kind.late and task.reject_on_worker_lost and not task.retry_on_worker_lost:
         worker.reject(message)
         return
+    if message.kind.is_watched:
+        worker.world.ends_badly(message, worker.name)
     record.message("failed", message, worker.name, _LOST)
     if message.kind.late:
         (after_failure(worker, message) or worker.ack)(message)

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from sandbox.engines.model.alarm import Alarm
 from sandbox.engines.model.broker import Message
 from sandbox.engines.model.host import Job
+
+if TYPE_CHECKING:
+    from sandbox.engines.model.downstream import Attempt
 
 
 class Slot:
     """One child process of a worker; a replaced child has the slot of the one before it.
 
     ``alarm`` is the child's, and rings at the end of a body; ``started_s`` is None unless one
-    runs; ``is_up`` is False from its death until its replacement is ready.
+    runs, ``attempt`` unless its task calls a dependency; ``is_up`` is False from its death
+    until its replacement is ready.
     """
 
-    __slots__ = ("alarm", "is_up", "job", "message", "n_done", "number", "started_s")
+    __slots__ = ("alarm", "attempt", "is_up", "job", "message", "n_done", "number", "started_s")
 
     def __init__(self, number: int, alarm: Alarm) -> None:
         self.number, self.alarm = number, alarm
         self.job: Job | None = None
+        self.attempt: Attempt | None = None
         self.message: Message | None = None
         self.started_s: float | None = None
         self.n_done = 0

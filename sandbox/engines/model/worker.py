@@ -205,6 +205,8 @@ class Worker:
     def revoke(self, message: Message) -> None:
         """Drop an expired message, on receipt or when a process would begin it."""
         self.record.message("revoked", message, self.name, _EXPIRED)
+        if message.kind.is_watched:
+            self.world.ends_badly(message, self.name)
         self.ack(message)
         self.world.finished(message.key)
         self.world.look()

@@ -12,9 +12,12 @@ import simpy
 from sandbox.engines.model.alarm import Alarm
 from sandbox.engines.model.broker import Broker, Kind, Message
 from sandbox.engines.model.chance import Chance
+from sandbox.engines.model.chords import Chords
+from sandbox.engines.model.downstream import Service
 from sandbox.engines.model.host import Host
 from sandbox.engines.model.record import Record
 from sandbox.engines.model.worker import Worker
+from sandbox.loads import Chord
 from sandbox.overheads import Overheads
 from sandbox.scenario import Scenario
 from sandbox.schedule import Publication, schedule
@@ -32,8 +35,11 @@ class World:
         self.env, self.record = record.env, record
         self.broker = Broker(self.env, scenario, self.record)
         self.hosts = {host.name: Host(self.env, host.n_cores) for host in scenario.hosts}
+        self.services = {d.name: Service(self, d) for d in scenario.dependencies}
         self.schedule: list[Publication] = schedule(scenario)
         self.kinds = self._kinds()
+        self.chords = Chords(self)
+        self.failed: set[str] = set()
         self.results: dict[str, Alarm] = {}
         self.workers: dict[str, Worker] = {}
         self.n_sources = self.n_pending = 0
@@ -41,12 +47,16 @@ class World:
 
     def _kinds(self) -> dict[str, Kind]:
         n_open = Counter(map(itemgetter(1), self.schedule))  # by type
+        watched = {load.task for load in self.scenario.loads if isinstance(load, Chord)}
+        if self.scenario.front_door is not None:
+            watched.add(self.scenario.front_door.task)
         return {
             task.name: Kind(
                 task,
                 Chance(task, self.scenario.seed, n_open[task.name]),
                 self.broker.list_of(task),
                 self.overheads.body_cost_s(ignore_result=task.ignore_result),
+                is_watched=task.name in watched,
             )
             for task in self.scenario.tasks
         }
@@ -80,6 +90,11 @@ class World:
         waiting = self.results.pop(key, None)
         if waiting is not None:
             waiting.ring()
+
+    def ends_badly(self, message: Message, worker: str) -> None:
+        """Note a failure for good of a task that a chord or a visitor waits for."""
+        self.failed.add(message.key)
+        self.chords.part(message, worker, succeeded=False)
 
     @property
     def quiet(self) -> bool:

@@ -1,0 +1,33 @@
+"""A service downstream becomes slower, or as quick again as it was."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from sandbox.dependencies import unknown_dependency
+from sandbox.faults._base import Command, Fault
+from sandbox.parts import Name, Positive
+
+if TYPE_CHECKING:
+    from sandbox.scenario import Scenario
+
+
+class SlowDependency(Fault):
+    """Have each call that ``dependency`` begins from now on take ``factor`` times as long.
+
+    A factor of 1 ends it. The same under each ack mode; with acks_late, an attempt that
+    becomes longer than the visibility timeout runs twice.
+    """
+
+    kind: Literal["slow_dependency"] = "slow_dependency"
+    dependency: Name
+    factor: Positive
+
+    def problem(self, scenario: Scenario) -> str | None:
+        """Return why this fault makes no sense in ``scenario``: one sentence, or None."""
+        return unknown_dependency([d.name for d in scenario.dependencies], self.dependency)
+
+    def commands(self) -> tuple[Command, ...]:
+        """Return the verbs that this fault amounts to."""
+        arguments = {"dependency": self.dependency, "factor": self.factor}
+        return (Command(self.when, "slow_dependency", arguments),)

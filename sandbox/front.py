@@ -1,0 +1,68 @@
+"""The front door: web workers between the visitors and the queue, or instead of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field
+
+from sandbox.loads import Burst, Poisson, Rates, Trace
+from sandbox.parts import CountOrZero, Part, Positive
+
+MOST_REQUESTS = 100_000
+"""How many visitors a run may have: each of them is a connection of its own."""
+
+if TYPE_CHECKING:
+    from sandbox.scenario import Scenario
+
+
+class FrontDoor(Part):
+    """``n_web_workers`` that answer HTTP requests, each of which is one piece of a task's work.
+
+    ``sync``: a web worker does the work itself and then answers; no Celery, no queue but the
+    door's own. ``async``: it publishes the task and answers 202 at once; the visitor then asks
+    for the result every ``poll_every_s``, which costs a web worker's time and a read of the
+    result backend each, and sees it at the first poll after it is there.
+
+    ``most_waiting`` requests may wait for a web worker (None: any number); one more is refused
+    with 503. Visitors give up ``timeout_s`` after their request, but the door works on. The
+    task type of ``requests`` has no other load, so that request n is task n of its type.
+
+    >>> FrontDoor(requests={"kind": "burst", "task": "resize", "n": 3}, mode="sync").n_web_workers
+    1
+    """
+
+    requests: Annotated[Poisson | Burst | Trace | Rates, Field(discriminator="kind")]
+    mode: Literal["sync", "async"] = "async"
+    n_web_workers: Annotated[int, Field(ge=1, le=256, strict=True)] = 1
+    poll_every_s: Positive = 1.0
+    most_waiting: CountOrZero | None = None
+    timeout_s: Positive | None = None
+
+    @property
+    def task(self) -> str:
+        """The task type whose work a request is."""
+        return self.requests.task
+
+    def arrivals_s(self, scenario: Scenario) -> list[float]:
+        """Return when visitors come (s), ascending."""
+        seed, horizon_s = scenario.seed, scenario.horizon_s
+        return self.requests.arrivals_s(horizon_s, seed=seed, stream="front/arrival")
+
+    def problem(self, scenario: Scenario) -> str | None:
+        """Return why it makes no sense in ``scenario``: one sentence, field first, or None."""
+        where = f"requests.task is {self.task!r}"
+        if self.task not in scenario.task_names:
+            return scenario.unknown_task(self.task)
+        n = self.requests.expected_n(scenario.horizon_s)
+        if n > MOST_REQUESTS:
+            return f"requests would be about {n:.3g}; allowed: up to {MOST_REQUESTS:,}"
+        task, others = scenario.task(self.task), [*scenario.loads, *scenario.beat]
+        if any(self.task in (load.task, getattr(load, "body", None)) for load in others):
+            return f"{where}, which a load or beat publishes too; allowed: a type of its own"
+        if self.mode == "async" and task.ignore_result:
+            return f"{where}, whose ignore_result is True; visitors poll for results"
+        if self.mode == "sync" and (task.work == "cpu" or task.calls is not None):
+            odd = "whose work is cpu" if task.work == "cpu" else "which calls a dependency"
+            return f"{where}, {odd}; a sync front door allows only waiting work of its own"
+        return None
