@@ -211,6 +211,12 @@ def last_start_s(run: Run) -> float:
     return run.of_kind("started")[-1].t_s
 
 
+@fact(tolerance_s=0.2)
+def starts_s(run: Run) -> dict[str, list[float]]:
+    """When each task is begun."""
+    return _by_task(run.of_kind("started"))
+
+
 @fact(tolerance_s=0.15)
 def sent_s(run: Run) -> dict[str, list[float]]:
     """When each task is sent, its retries too."""

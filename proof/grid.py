@@ -6,7 +6,6 @@ import math
 import statistics
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from proof.facts import Facts, differences, facts_of
@@ -81,16 +80,23 @@ def performed(row: Row, broker: str) -> Run:
         return session.close()
 
 
-def judge(row: Row, broker: str, overheads: Overheads) -> Outcome:
-    """Run a row live once, more often if its times are off, and hold it against the model."""
+def judge(
+    row: Row, broker: str, overheads: Overheads, *, times: bool = True, repeats: int = REPEATS
+) -> Outcome:
+    """Run a row live once, more often if its times are off, and hold it against the model.
+
+    Without ``times`` only the facts are compared.
+    """
     expected = predicted(row, overheads)
     began = time.monotonic()
     run = performed(row, broker)
     outcome = _compared(row, broker, expected, run, time.monotonic() - began)
-    if outcome.unlike or not outcome.over:
+    if not times:
+        return replace(outcome, off={})
+    if outcome.unlike or not outcome.over or not repeats:
         return outcome
     base, values = _times(expected), [_times(run)]
-    values += [_times(performed(row, broker)) for _ in range(REPEATS)]
+    values += [_times(performed(row, broker)) for _ in range(repeats)]
     median = {name: statistics.median(v[name] for v in values) for name in base}
     spread = {name: statistics.stdev(v[name] for v in values) / base[name] for name in base}
     return replace(
@@ -116,14 +122,5 @@ def _times(run: Run) -> Times:
     """Return the times that are compared; those that a run does not define are left out."""
     found = measure(run)
     values = {name: found.value(name) for name in ALLOWED}
-    return {name: value for name, value in values.items() if not math.isnan(value)}
-
-
-def judged(
-    rows: Iterable[Row], brokers: Iterable[str], overheads: dict[str, Overheads]
-) -> Iterator[Outcome]:
-    """Yield the outcome of each row on each broker, one after the other."""
-    for broker in brokers:
-        for row in rows:
-            if row.on_redis:
-                yield judge(row, broker, overheads[broker])
+    # A rate of 0 (all tasks fail) has no share to be off by; the fates say as much.
+    return {name: value for name, value in values.items() if value and not math.isnan(value)}

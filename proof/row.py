@@ -10,6 +10,10 @@ from proof.build import scenario
 from sandbox.scenario import Scenario
 
 
+COLD = "the first task of each process, a known difference"
+"""Why the times of a row of short tasks say nothing."""
+
+
 @dataclass(frozen=True)
 class Row:
     """``fixed`` names the facts that must be equal; ``shows`` names semantics.

@@ -32,14 +32,17 @@ def _queues(**strategy: str) -> dict[str, object]:
 
 
 ROWS: tuple[Row, ...] = (
-    row("early ack, prefetch 1", ("early ack", "prefetch"), "held", "ahead", workers=[TWO]),
+    row(
+        "early ack, prefetch 1", ("early ack", "prefetch"), "held", "ahead",
+        tasks=[task(service_s=0.5)], workers=[TWO],
+    ),
     row(
         "late ack, prefetch 1", ("late ack", "prefetch"), "held", "ahead",
-        tasks=[task(**LATE)], workers=[TWO],
+        tasks=[task(service_s=0.5, **LATE)], workers=[TWO],
     ),
     row(
         "late ack, prefetch 2 on three processes", ("late ack", "prefetch"), "held", "ahead",
-        tasks=[task(**LATE)], loads=[burst(9)],
+        tasks=[task(service_s=0.5, **LATE)], loads=[burst(9)],
         workers=[{"concurrency": 3, "prefetch_multiplier": 2}],
     ),
     row(

@@ -121,9 +121,8 @@ ROWS: tuple[Row, ...] = (
         tasks=[task(service_s=2.6, **LATE)], loads=[burst(1)],
     ),
     row(
-        "a sweep each 1.5 s", ("sweep", "worker restarted"), "restored_after_s",
-        race=_RESTART, slow=True, on_redis=False,
-        broker=_SHORT | {"unacked_restore_interval_s": 1.5},
+        "a sweep each 3 s", ("sweep", "worker restarted"), "restored_after_s",
+        race=_RESTART, slow=True, broker=_SHORT | {"unacked_restore_interval_s": 3.0},
         tasks=[task(service_s=0.3, **LATE)], loads=[burst(3)], workers=[_AHEAD],
         faults=killed_and_back(1, skip_after=at(9.0))[:2],
     ),
@@ -136,7 +135,8 @@ ROWS: tuple[Row, ...] = (
     ),
     row(
         "an hour passes while early tasks run", ("redelivery", "early ack"), "put_back",
-        race=_SKIP, tasks=[task(service_s=0.8)], loads=[burst(3)], workers=[_AHEAD],
+        race=_SKIP, workers=[_AHEAD], tasks=[task(service_s=0.6), task("end", 0.05)],
+        loads=[burst(3), burst(1, "end", 3.2)], horizon_s=4.0,
         faults=[fault("skip", on("started", 1), seconds=HOUR_S)],
     ),
     row(

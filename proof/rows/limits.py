@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from proof.build import LATE, ONE, burst, fault, on, task
-from proof.row import Row, row
+from proof.row import COLD, Row, row
 from proof.rows.retries import self_retry
 
 _LONG = {"soft_time_limit_s": 0.5, "time_limit_s": 4.0}
@@ -11,18 +11,18 @@ _LONG = {"soft_time_limit_s": 0.5, "time_limit_s": 4.0}
 
 ROWS: tuple[Row, ...] = (
     row(
-        "expired on receipt", ("expiry", "late ack"), "order",
+        "expired on receipt", ("expiry", "late ack"), "order", race=COLD,
         tasks=[task("first", 1.0, **LATE), task("job", 0.05, expires_s=0.5, **LATE)],
         loads=[burst(1, "first"), burst(2, at_s=0.2)],
     ),
     row(
-        "expired before a process is free", ("expiry", "prefetch"), "order",
+        "expired before a process is free", ("expiry", "prefetch"), "order", race=COLD,
         tasks=[task("first", 1.0), task("job", 0.05, expires_s=0.5)],
         loads=[burst(1, "first"), burst(3, at_s=0.2)],
         workers=[{"concurrency": 1, "prefetch_multiplier": 4}],
     ),
     row(
-        "threads do not look again", ("expiry", "threads"), "order",
+        "threads do not look again", ("expiry", "threads"), "order", race=COLD,
         tasks=[task("first", 1.0), task("job", 0.05, expires_s=0.5)],
         loads=[burst(1, "first"), burst(3, at_s=0.2)],
         workers=[{"concurrency": 1, "prefetch_multiplier": 4, "pool": "threads"}],
@@ -64,7 +64,7 @@ ROWS: tuple[Row, ...] = (
         workers=[ONE | {"n_workers": 2}],
     ),
     row(
-        "a bucket for each type", ("rate limit",), "at_once", "last_start_s",
+        "a bucket for each type", ("rate limit",), "at_once", "last_start_s", race=COLD,
         tasks=[task(n, 0.01, rate_limit="2/s") for n in ("a", "b")],
         loads=[burst(3, "a"), burst(3, "b")], workers=[{"concurrency": 2}],
     ),
@@ -76,9 +76,10 @@ ROWS: tuple[Row, ...] = (
         workers=[{"concurrency": 1, "prefetch_multiplier": 2}],
     ),
     row(
-        "a late ack waits for a token too", ("rate-held credit", "late ack"), "order", "held",
+        "a late ack waits for a token too", ("rate-held credit", "late ack"), "order", "held", race=COLD,
         tasks=[task("slow", 0.05, rate_limit="2/s", **LATE), task("free", 0.05, **LATE)],
-        loads=[burst(4, "slow"), burst(2, "free")], workers=[{"concurrency": 2}],
+        loads=[burst(4, "slow"), burst(2, "free")],
+        workers=[{"concurrency": 2, "prefetch_multiplier": 1}],
     ),
     row(
         "a limit set while it runs", ("rate set", "rate limit"), "last_start_s",
@@ -88,7 +89,7 @@ ROWS: tuple[Row, ...] = (
         workers=[{"concurrency": 2}],
     ),
     row(
-        "a limit lifted while it runs", ("rate set", "rate-held credit"), "last_start_s",
+        "a limit lifted while it runs", ("rate set", "rate-held credit"), "starts_s", race=COLD,
         tasks=[task(service_s=0.02, rate_limit="1/s")],
         loads=[burst(2), burst(4, at_s=1.8)], workers=[{"concurrency": 2}],
         faults=[fault("rate_limit", on("started", after_s=0.5), task="job", rate=None)],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from proof.build import LATE, ONE, burst, poisson, task
-from proof.row import Row, row
+from proof.row import COLD, Row, row
 
 FOUR = {"concurrency": 4, "prefetch_multiplier": 1}
 
@@ -37,11 +37,11 @@ ROWS: tuple[Row, ...] = (
     ),
     row(
         "one client that waits", ("closed load", "open load"), "most_in_system", "order",
-        loads=[_closed(1)], tasks=[task(service_s=0.3)], horizon_s=1.45,
+        loads=[_closed(1)], tasks=[task(service_s=0.3)], horizon_s=1.5, race=COLD,
     ),
     row(
         "three clients that wait", ("closed load",), "most_in_system",
-        loads=[_closed(3)], tasks=[task(service_s=0.3)], horizon_s=1.45, workers=[FOUR],
+        loads=[_closed(3)], tasks=[task(service_s=0.3)], horizon_s=1.5, race=COLD, workers=[FOUR],
     ),
     row(
         "a periodic task", ("beat",), "sent_s",
@@ -60,11 +60,11 @@ ROWS: tuple[Row, ...] = (
         workers=[{"pool": "threads", "concurrency": 2, "prefetch_multiplier": 1}],
     ),
     row(
-        "solo", ("solo", "first come"), "order",
+        "solo", ("solo", "first come"), "order", "ahead",
         workers=[{"pool": "solo", "concurrency": 1, "prefetch_multiplier": 2}],
     ),
     row(
-        "solo, late ack", ("solo", "late ack"), "order", tasks=[task(**LATE)],
+        "solo, late ack", ("solo", "late ack"), "order", "ahead", tasks=[task(**LATE)],
         workers=[{"pool": "solo", "concurrency": 1, "prefetch_multiplier": 2}],
     ),
     row(

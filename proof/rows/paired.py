@@ -26,7 +26,7 @@ FAULTS: dict[str, tuple[list[dict[str, Any]], float, str | None]] = {
     ),
     "warm shutdown": (terminated_and_back(2), 0.3, "how long a start takes"),
     "hour skipped": (
-        [fault("skip", on("started", 2), seconds=HOUR_S)], 1.0, "when the skip's sweep comes"
+        [fault("skip", on("started", 2), seconds=HOUR_S)], 0.7, "when the skip's sweep comes"
     ),
 }  # fmt: skip
 COLUMNS = {"ack": tuple(ACK_MODES), "prefetch": tuple(PREFETCH), "fault": tuple(FAULTS)}
@@ -48,8 +48,10 @@ def paired(ack: str, prefetch: str, fault: str) -> Row:
         *fixed,
         race=race,
         slow=fault in {"child killed", "worker killed"},
-        tasks=[task(service_s=service_s, **ACK_MODES[ack])],
-        loads=[burst(4 if fault == "hour skipped" else 12)],
+        tasks=[task(service_s=service_s, **ACK_MODES[ack]), task("end", 0.05)],
+        # The last one keeps the run from ending before what is delivered twice has run twice.
+        loads=[burst(4), burst(1, "end", 3.2)] if fault == "hour skipped" else [burst(12)],
+        horizon_s=4.0,
         workers=[{"concurrency": 2, "prefetch_multiplier": PREFETCH[prefetch]}],
         faults=faults,
     )

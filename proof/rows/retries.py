@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from proof.build import LATE, burst, fault, on, task
-from proof.row import Row, row
+from proof.row import COLD, Row, row
 
 FOUR = {"concurrency": 4, "prefetch_multiplier": 4}
 
@@ -28,7 +28,7 @@ def auto_retry(n: int, **more: Any) -> dict[str, Any]:
 def _pair(name: str, shows: tuple[str, ...], *policies: dict[str, Any], **fields: Any) -> Row:
     """Return a row of two tasks that fail every time, on a worker with room for all."""
     fields = {"tasks": [fails(*policies)], "workers": [FOUR], "loads": [burst(2)]} | fields
-    return row(name, shows, "attempts_apart_s", **fields)
+    return row(name, shows, "attempts_apart_s", race=COLD, **fields)
 
 
 _BETWEEN: dict[str, Any] = {
@@ -41,7 +41,7 @@ _BETWEEN: dict[str, Any] = {
 
 ROWS: tuple[Row, ...] = (
     row(
-        "no retry", ("self retry", "draws"), workers=[FOUR], loads=[burst(12)],
+        "no retry", ("self retry", "draws"), race=COLD, workers=[FOUR], loads=[burst(12)],
         tasks=[task(service_s=0.05, p_failure=0.4)],
     ),
     _pair("self.retry with a factor", ("self retry",), self_retry(2, 0.4, factor=2.0)),
@@ -54,12 +54,13 @@ ROWS: tuple[Row, ...] = (
     _pair("self.retry inside autoretry", ("self retry", "autoretry"),
           self_retry(1, 0.2), auto_retry(3, backoff_s=None, countdown_s=0.4)),
     row(
-        "some fail, some retries succeed", ("self retry", "draws"), workers=[FOUR],
+        "some fail, some retries succeed", ("self retry", "draws"), race=COLD, workers=[FOUR],
         tasks=[task(service_s=0.05, p_failure=0.5, retries=[self_retry(2, 0.3)])],
         loads=[burst(16)], seed=3,
     ),
     row(
         "a retry without a countdown", ("retry to the back", "self retry"), "order",
+        race=COLD,
         tasks=[
             task("bad", 0.1, p_failure=1.0, retries=[self_retry(1, 0.0)], **LATE),
             task("job", 0.1, **LATE),
@@ -68,15 +69,18 @@ ROWS: tuple[Row, ...] = (
     ),
     row(
         "two retries without a countdown", ("retry to the back",), "order",
+        race=COLD,
         tasks=[
             task("bad", 0.1, p_failure=1.0, retries=[self_retry(2, 0.0)], **LATE),
             task("job", 0.1, **LATE),
         ],
         loads=[burst(2, "bad"), burst(3)],
     ),
-    row("a countdown lends credit", ("ETA", "late ack"), "order", "held", "last_start_s", **_BETWEEN),
+    row("a countdown lends credit", ("ETA", "late ack"), "order", "held", "last_start_s",
+        race=COLD, **_BETWEEN),
     row(
         "four countdowns at once", ("ETA", "prefetch"), "order", "held", "attempts_apart_s",
+        race=COLD,
         tasks=[
             task("bad", 0.05, p_failure=1.0, retries=[self_retry(1, 1.5)], **LATE),
             task("job", 0.1, **LATE),
