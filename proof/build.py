@@ -47,6 +47,15 @@ def scenario(**fields: Any) -> Scenario:
     return Scenario(**(defaults | fields))
 
 
+def warm(n_first: int, n: int, name: str = "job") -> Fields:
+    """Return fields for two bursts, of which times are taken from the second only.
+
+    The first task of each child process takes longer, which the model does not know.
+    """
+    loads = [burst(n_first, name), burst(n, name, 1.2)]
+    return {"loads": loads, "kind": "steady", "warmup_s": 1.0}
+
+
 # --- when ----------------------------------------------------------------------------------
 
 

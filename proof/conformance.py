@@ -112,7 +112,8 @@ def page(outcomes: list[Outcome], overheads: Overheads) -> str:
     )
     known = "\n".join(f"| {one.what} | {one.size} | {one.source} |" for one in KNOWN)
     return (
-        f"{intro}\n{summary(outcomes)} {source['machine']['cores']} cores, {versions}; {overheads.source}.\n\n"
+        f"{intro}\n{summary(outcomes)} {source['machine']['cores']} cores, {versions}; "
+        f"{overheads.source}.\n\n"
         f"{table}\n\n## Semantics\n\n| what | where | rows |\n|---|---|---|\n{semantics}\n\n"
         f"## Known differences\n\nHeld by strict tests: one that vanishes fails.\n\n"
         f"| what | size | source |\n|---|---|---|\n{known}\n"

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from sandbox.audit import verdicts
@@ -194,18 +195,14 @@ def _by_task(events: list[Event]) -> dict[str, list[float]]:
     return dict(sorted(times.items()))
 
 
-@fact(tolerance_s=0.2)
+@fact(tolerance_s=0.25)
 def attempts_apart_s(run: Run) -> dict[str, list[float]]:
     """How long after the start of an attempt of a task the next one starts."""
     starts = _by_task(run.of_kind("started"))
-    return {
-        name: [b - a for a, b in zip(t, t[1:], strict=False)]
-        for name, t in starts.items()
-        if len(t) > 1
-    }
+    return {name: [b - a for a, b in pairwise(t)] for name, t in starts.items() if len(t) > 1}
 
 
-@fact(tolerance_s=0.2)
+@fact(tolerance_s=0.35)
 def last_start_s(run: Run) -> float:
     """When the last task is begun."""
     return run.of_kind("started")[-1].t_s

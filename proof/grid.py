@@ -114,7 +114,7 @@ def _compared(row: Row, broker: str, expected: Run, run: Run, took_s: float) -> 
         off = {name: b[name] / a[name] - 1 for name in a}
     return Outcome(
         row, broker, took_s, theirs,
-        tuple([*broken_laws(run), *differences(ours, theirs)]), off, {},
+        (*broken_laws(run), *differences(ours, theirs)), off, {},
     )  # fmt: skip
 
 

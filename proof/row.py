@@ -9,9 +9,10 @@ from typing import Any
 from proof.build import scenario
 from sandbox.scenario import Scenario
 
-
 COLD = "the first task of each process, a known difference"
 """Why the times of a row of short tasks say nothing."""
+
+NOTICE = "when an ended child is noticed"
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Row:
     slow: bool = False
 
 
-def row(  # noqa: PLR0913 - all but the first two have defaults
+def row(
     name: str,
     shows: tuple[str, ...],
     *fixed: str,

@@ -7,7 +7,7 @@ SEMANTICS = {
     "late ack": "acknowledged when it has ended: request.py on_success",
     "prefetch": "a worker holds concurrency × multiplier messages: components.py Consumer",
     "first come": "LPUSH at the back, BRPOP at the front: redis.py _put, _brpop_start",
-    "priorities": "lists by step, the smallest number first: redis.py _queue_for_priority, priority",
+    "priorities": "lists by step, the smallest number first: redis.py _q_for_pri",
     "queue order": "round robin, or as given: kombu/utils/scheduling.py",
     "unrouted": "a queue that nobody consumes keeps its tasks: amqp.py Queues.select",
     "self retry": "a countdown from the body, max_retries times: app/task.py retry",

@@ -348,10 +348,7 @@ def _(patch: Patch) -> None:
 
 @mutant("a dead child is always noticed at once", "six children killed")
 def _(patch: Patch) -> None:
-    patch.setattr(
-        worker.Worker, "kill_child",
-        lambda self, slot: self.pool.kill_child(slot, self.world.overheads.detection_s),
-    )  # fmt: skip
+    patch.setattr(worker.Worker, "notice_s", lambda self: self.world.overheads.detection_s)
 
 
 @mutant("a child lives for one task more", "a new child after two tasks")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from proof.build import LATE, ONE, burst, task
-from proof.row import Row, row
+from typing import Any
+
+from proof.build import LATE, ONE, burst, task, warm
+from proof.row import COLD, Row, row
 
 TWO = {"concurrency": 2, "prefetch_multiplier": 1}
 
@@ -13,14 +15,18 @@ def _behind_a_first(names: list[str], n: int = 2) -> list[dict[str, object]]:
     return [burst(1, "first"), *(burst(n, name, 0.2) for name in names)]
 
 
-def _priorities(*numbers: int) -> dict[str, object]:
+def _priorities(*numbers: int) -> dict[str, Any]:
     """Return tasks and loads of these priorities, published in this order."""
     tasks = [task(f"p{p}", 0.05, priority=p, **LATE) for p in numbers]
     names = [f"p{p}" for p in numbers]
-    return {"tasks": [task("first", 0.6, **LATE), *tasks], "loads": _behind_a_first(names)}
+    return {
+        "tasks": [task("first", 0.6, **LATE), *tasks],
+        "loads": _behind_a_first(names),
+        "race": COLD,
+    }
 
 
-def _queues(**strategy: str) -> dict[str, object]:
+def _queues(**strategy: str) -> dict[str, Any]:
     tasks = [task(q, 0.05, queue=q, **LATE) for q in ("a", "b")]
     return {
         "tasks": [task("first", 0.6, queue="a", **LATE), *tasks],
@@ -28,21 +34,22 @@ def _queues(**strategy: str) -> dict[str, object]:
         "queues": ["a", "b"],
         "workers": [ONE | {"queues": ["a", "b"]}],
         "broker": strategy,
+        "race": COLD,
     }
 
 
 ROWS: tuple[Row, ...] = (
     row(
         "early ack, prefetch 1", ("early ack", "prefetch"), "held", "ahead",
-        tasks=[task(service_s=0.5)], workers=[TWO],
+        tasks=[task(service_s=0.3)], workers=[TWO], **warm(4, 8),
     ),
     row(
         "late ack, prefetch 1", ("late ack", "prefetch"), "held", "ahead",
-        tasks=[task(service_s=0.5, **LATE)], workers=[TWO],
+        tasks=[task(service_s=0.3, **LATE)], workers=[TWO], **warm(4, 8),
     ),
     row(
         "late ack, prefetch 2 on three processes", ("late ack", "prefetch"), "held", "ahead",
-        tasks=[task(service_s=0.5, **LATE)], loads=[burst(9)],
+        tasks=[task(service_s=0.3, **LATE)], **warm(6, 12),
         workers=[{"concurrency": 3, "prefetch_multiplier": 2}],
     ),
     row(
@@ -52,7 +59,7 @@ ROWS: tuple[Row, ...] = (
     row(
         "prefetch without a limit", ("prefetch", "first come"), "ahead", "order",
         loads=[burst(12)], workers=[{"concurrency": 1, "prefetch_multiplier": 0}],
-        tasks=[task(service_s=0.1, **LATE)],
+        tasks=[task(service_s=0.2, **LATE)],
     ),
     row("four priority steps", ("priorities",), "order", **_priorities(9, 5, 3, 0)),
     row("priorities within a step", ("priorities",), "order", **_priorities(8, 6, 2, 1)),
@@ -63,7 +70,7 @@ ROWS: tuple[Row, ...] = (
     row("queues take turns", ("queue order",), "order", **_queues()),
     row("queues as given", ("queue order",), "order", **_queues(queue_order_strategy="priority")),
     row(
-        "a step goes before a turn", ("queue order", "priorities"), "order",
+        "a step goes before a turn", ("queue order", "priorities"), "order", race=COLD,
         tasks=[
             task("first", 0.6, queue="a", **LATE),
             task("low", 0.05, queue="b", priority=9, **LATE),

@@ -17,10 +17,9 @@ from proof.build import (
     task,
     terminated_and_back,
 )
-from proof.row import Row, row
+from proof.row import NOTICE, Row, row
 
 REJECT = ACK_MODES["reject"]
-_NOTICE = "when a dead child is noticed"
 _RESTART = "how long a start takes"
 _SKIP = "when the skip's sweep comes"
 _AHEAD = {"concurrency": 1, "prefetch_multiplier": 3}
@@ -37,29 +36,29 @@ ROWS: tuple[Row, ...] = (
     # --- a child ---------------------------------------------------------------------
     row(
         "a child killed, early ack", ("child killed", "early ack"), "order", "lost_children",
-        race=_NOTICE, slow=True, tasks=[task(service_s=0.5)], loads=[burst(4)],
+        race=NOTICE, slow=True, tasks=[task(service_s=0.5)], loads=[burst(4)],
         faults=[fault("kill_child", on("started", 2))],
     ),
     row(
         "a child killed, late ack", ("child killed", "late ack"), "order", "lost_children",
-        race=_NOTICE, slow=True, tasks=[task(service_s=0.5, **LATE)], loads=[burst(4)],
+        race=NOTICE, slow=True, tasks=[task(service_s=0.5, **LATE)], loads=[burst(4)],
         faults=[fault("kill_child", on("started", 2))],
     ),
     row(
         "a child killed, rejected to the back", ("reject on worker lost", "child killed"),
-        "order", "put_back", race=_NOTICE, slow=True,
+        "order", "put_back", race=NOTICE, slow=True,
         tasks=[task(service_s=0.5, **REJECT)], loads=[burst(4)],
         faults=[fault("kill_child", on("started", 2))],
     ),
     row(
         "a child killed behind what is prefetched", ("reject on worker lost", "prefetch"),
-        "order", "put_back", race=_NOTICE, slow=True,
+        "order", "put_back", race=NOTICE, slow=True,
         tasks=[task(service_s=0.5, **REJECT)], loads=[burst(5)], workers=[_AHEAD],
         faults=[fault("kill_child", on("started", 1))],
     ),
     row(
         "six children killed", ("child killed",), "notices", "fates_by_type",
-        on_redis=False, race=_NOTICE,
+        on_redis=False, race=NOTICE,
         tasks=[task(service_s=8.0)], loads=[burst(12)], deadline_s=40.0,
         workers=[{"concurrency": 12, "prefetch_multiplier": 1}],
         faults=[fault("kill_child", at(1.0 + i / 4)) for i in range(12)],
@@ -74,8 +73,9 @@ ROWS: tuple[Row, ...] = (
     row(
         "a worker killed, late ack, then an hour",
         ("worker killed", "late ack", "restored to the front"), "order", "put_back",
-        race=_RESTART, tasks=[task(service_s=0.3, **LATE)], loads=[burst(8)], workers=[_AHEAD],
-        faults=killed_and_back(1, skip_after=on("succeeded", 5, 0.2)),
+        race=_RESTART, tasks=[task(service_s=0.6, **LATE)], loads=[burst(4)],
+        # While the new one is busy: an idle worker takes the newest before the rest is restored.
+        faults=killed_and_back(1, skip_after=on("succeeded", 1, 0.1)),
     ),
     row(
         "a worker killed, nobody left to reject", ("worker killed", "reject on worker lost"),

@@ -29,7 +29,7 @@ ROWS: tuple[Row, ...] = (
     ),
     row(
         "a soft limit fails", ("soft limit",),
-        tasks=[task(service_s=5.0, **_LONG, **LATE)], loads=[burst(1)],
+        race=COLD, tasks=[task(service_s=5.0, **_LONG, **LATE)], loads=[burst(1)],
     ),
     row(
         "a soft limit is retried", ("soft limit", "self retry"), "attempts_apart_s",
@@ -76,7 +76,8 @@ ROWS: tuple[Row, ...] = (
         workers=[{"concurrency": 1, "prefetch_multiplier": 2}],
     ),
     row(
-        "a late ack waits for a token too", ("rate-held credit", "late ack"), "order", "held", race=COLD,
+        "a late ack waits for a token too", ("rate-held credit", "late ack"), "order", "held",
+        race=COLD,
         tasks=[task("slow", 0.05, rate_limit="2/s", **LATE), task("free", 0.05, **LATE)],
         loads=[burst(4, "slow"), burst(2, "free")],
         workers=[{"concurrency": 2, "prefetch_multiplier": 1}],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from proof.build import LATE, ONE, burst, poisson, task
-from proof.row import COLD, Row, row
+from proof.row import COLD, NOTICE, Row, row
 
 FOUR = {"concurrency": 4, "prefetch_multiplier": 1}
 
@@ -45,11 +45,11 @@ ROWS: tuple[Row, ...] = (
     ),
     row(
         "a periodic task", ("beat",), "sent_s",
-        loads=[], beat=[{"name": "tick", "task": "job", "every_s": 0.5}], horizon_s=2.2,
+        race=COLD, loads=[], beat=[{"name": "tick", "task": "job", "every_s": 0.5}], horizon_s=2.2,
     ),
     row(
         "two periodic tasks", ("beat", "first come"), "sent_s",
-        tasks=[task("a", 0.05), task("b", 0.05)], loads=[], horizon_s=2.3,
+        race=COLD, tasks=[task("a", 0.05), task("b", 0.05)], loads=[], horizon_s=2.3,
         beat=[
             {"name": "often", "task": "a", "every_s": 0.7},
             {"name": "seldom", "task": "b", "every_s": 1.1},
@@ -69,15 +69,18 @@ ROWS: tuple[Row, ...] = (
     ),
     row(
         "a new child after two tasks", ("recycled child",), "order", "pauses",
+        race=NOTICE, slow=True,
         workers=[ONE | {"max_tasks_per_child": 2}], tasks=[task(service_s=0.15)],
     ),
     row(
         "a new child after each task", ("recycled child", "late ack"), "order", "pauses",
+        race=NOTICE, slow=True,
         workers=[ONE | {"max_tasks_per_child": 1}], tasks=[task(service_s=0.15, **LATE)],
-        loads=[burst(4)],
+        loads=[burst(3)],
     ),
     row(
         "processor work on one process", ("processor work",), "order",
+        race="other load on the cores",
         tasks=[task(service_s=0.15, work="cpu")],
     ),
     row(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from proof.build import ACK_MODES, HOUR_S, burst, fault, on, task, terminated_and_back
+from proof.build import ACK_MODES, HOUR_S, Fields, burst, fault, on, task, terminated_and_back, warm
 from proof.pairs import all_pairs
 from proof.row import Row, row
 
@@ -37,6 +37,14 @@ _SHOWS = {
 }  # fmt: skip
 
 
+def _load(fault: str) -> Fields:
+    if fault == "no fault":
+        return warm(4, 12)
+    if fault == "hour skipped":
+        return {"loads": [burst(4), burst(1, "end", 3.2)], "horizon_s": 4.0}
+    return {"loads": [burst(12)]}
+
+
 def paired(ack: str, prefetch: str, fault: str) -> Row:
     """Return the row of one combination: a worker with two processes and a burst."""
     faults, service_s, race = FAULTS[fault]
@@ -50,8 +58,7 @@ def paired(ack: str, prefetch: str, fault: str) -> Row:
         slow=fault in {"child killed", "worker killed"},
         tasks=[task(service_s=service_s, **ACK_MODES[ack]), task("end", 0.05)],
         # The last one keeps the run from ending before what is delivered twice has run twice.
-        loads=[burst(4), burst(1, "end", 3.2)] if fault == "hour skipped" else [burst(12)],
-        horizon_s=4.0,
+        **_load(fault),
         workers=[{"concurrency": 2, "prefetch_multiplier": PREFETCH[prefetch]}],
         faults=faults,
     )

@@ -27,7 +27,11 @@ def auto_retry(n: int, **more: Any) -> dict[str, Any]:
 
 def _pair(name: str, shows: tuple[str, ...], *policies: dict[str, Any], **fields: Any) -> Row:
     """Return a row of two tasks that fail every time, on a worker with room for all."""
-    fields = {"tasks": [fails(*policies)], "workers": [FOUR], "loads": [burst(2)]} | fields
+    fields = {
+        "tasks": [fails(*policies)],
+        "workers": [{"concurrency": 1, "prefetch_multiplier": 4}],
+        "loads": [burst(2)],
+    } | fields
     return row(name, shows, "attempts_apart_s", race=COLD, **fields)
 
 
