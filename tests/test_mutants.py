@@ -7,8 +7,7 @@ import pytest
 from proof.facts import differences, facts_of
 from proof.grid import predicted
 from proof.rows import ROWS
-from proof.stored import facts_stored
-from sandbox.overheads import Overheads
+from proof.stored import facts_stored, overheads_stored
 from tests.mutants import MUTANTS
 
 
@@ -23,7 +22,7 @@ def test_a_wrong_model_is_rejected_by_its_row(wrong: str, monkeypatch: pytest.Mo
     """The row's facts, from a stored live run, are not those of the wrong model."""
     row = ROWS[MUTANTS[wrong].row]
     expected = facts_stored(row)
-    assert differences(expected, facts_of(predicted(row, Overheads()), row.fixed)) == []
+    assert differences(expected, facts_of(predicted(row, overheads_stored()), row.fixed)) == []
     MUTANTS[wrong].apply(monkeypatch)
-    found = facts_of(predicted(row, Overheads()), row.fixed)
+    found = facts_of(predicted(row, overheads_stored()), row.fixed)
     assert differences(expected, found) != []
