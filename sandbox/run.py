@@ -140,12 +140,13 @@ class Run:
     @classmethod
     def load(cls, folder: str | Path) -> Run:
         """Read a run that ``save`` wrote; raises RunError with the file and line at fault."""
-        path = Path(folder)
+        path, reading = Path(folder), "run.json"
         try:
-            head = read_json(read_text(path / "run.json", most_bytes=_MOST_HEAD_BYTES))
-            lines = read_text(path / "events.jsonl", most_bytes=_MOST_EVENTS_BYTES).splitlines()
+            head = read_json(read_text(path / reading, most_bytes=_MOST_HEAD_BYTES))
+            reading = "events.jsonl"
+            lines = read_text(path / reading, most_bytes=_MOST_EVENTS_BYTES).splitlines()
         except ValueError as exc:
-            raise RunError(f"{path} is not a stored run: {exc}") from None
+            raise RunError(f"{path} is not a stored run: {reading}: {exc}") from None
         if not isinstance(head, dict) or head.get("format_version") != FORMAT_VERSION:
             raise RunError(f"{path / 'run.json'} is not of format_version {FORMAT_VERSION}")
         try:

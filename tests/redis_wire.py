@@ -19,7 +19,7 @@ from tests.conftest import real_redis
 
 PASSWORD = "open sesame"
 ROOT = Path(__file__).resolve().parents[1]
-TIMEOUT_S = 5.0
+TIMEOUT_S = 20.0
 
 
 def until(condition: Callable[[], Any], t_limit: float = 30) -> None:
