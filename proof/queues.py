@@ -162,8 +162,8 @@ def _limited(rate_per_s: float, n: int) -> TheoryRow:
 UNIT, EXACT = Exponential(mean_s=1.0), Deterministic(value_s=1.0)
 ROWS: dict[str, TheoryRow] = {
     "M/M/1 at 0.5": _mmc(1, 0.5, 16_000),
-    "M/M/2 at 0.6": _mmc(2, 0.6, 18_000),
-    "M/M/8 at 0.8": _mmc(8, 0.8, 26_000),
+    "M/M/2 at 0.6": _mmc(2, 0.6, 19_000),
+    "M/M/8 at 0.8": _mmc(8, 0.8, 32_000),
     "M/D/1 at 0.6": _mdc(1, 0.6, 8_000),
     "M/D/2 at 0.8": _mdc(2, 0.8, 20_000),
     "M/D/5 at 0.8": _mdc(5, 0.8, 10_000),

@@ -198,10 +198,7 @@ def main() -> int:
     return int(not holds)
 
 
-PLANTED = (
-    "M/M/1 at 0.5", "M/M/8 at 0.8", "M/D/2 at 0.8", "M/G/1 lognormal at 0.5",
-    "M/M/2, patient, 0.5", "machine repair, 5 and 2", "a rate limit at 0.5",
-)  # fmt: skip
+PLANTED = ("M/M/1 at 0.5", "M/D/2 at 0.8", "M/G/1 lognormal at 0.5", "machine repair, 5 and 2")
 PATHS = ("M/M/1 at 0.5", "M/M/8 at 0.8", "M/G/4 lognormal at 0.7")
 
 if __name__ == "__main__":

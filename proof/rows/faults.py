@@ -67,8 +67,8 @@ ROWS: tuple[Row, ...] = (
     row(
         "a worker killed, early ack, then an hour",
         ("worker killed", "early ack", "restored to the front"), "order", "put_back",
-        race=_RESTART, tasks=[task(service_s=0.3)], loads=[burst(8)], workers=[_AHEAD],
-        faults=killed_and_back(1, skip_after=on("succeeded", 1, 0.2)),
+        race=_RESTART, tasks=[task(service_s=0.8)], loads=[burst(4)],
+        faults=killed_and_back(1, skip_after=on("started", 2, 0.1)),
     ),
     row(
         "a worker killed, late ack, then an hour",

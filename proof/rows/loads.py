@@ -16,7 +16,7 @@ def _drawn(cv: float = 0.5, mean_s: float = 0.1, **more: Any) -> dict[str, Any]:
 
 
 def _closed(n_clients: int) -> dict[str, Any]:
-    think = {"kind": "deterministic", "value_s": 0.1}
+    think = {"kind": "deterministic", "value_s": 1.0}
     return {"kind": "closed", "task": "job", "n_clients": n_clients, "think": think}
 
 
@@ -37,11 +37,11 @@ ROWS: tuple[Row, ...] = (
     ),
     row(
         "one client that waits", ("closed load", "open load"), "most_in_system", "order",
-        loads=[_closed(1)], tasks=[task(service_s=0.3)], horizon_s=1.5, race=COLD,
+        loads=[_closed(1)], tasks=[task(service_s=0.3)], horizon_s=3.2, race=COLD,
     ),
     row(
         "three clients that wait", ("closed load",), "most_in_system",
-        loads=[_closed(3)], tasks=[task(service_s=0.3)], horizon_s=1.5, race=COLD, workers=[FOUR],
+        loads=[_closed(3)], tasks=[task(service_s=0.3)], horizon_s=3.2, race=COLD, workers=[FOUR],
     ),
     row(
         "a periodic task", ("beat",), "sent_s",

@@ -17,12 +17,13 @@ FAULTS: dict[str, tuple[list[dict[str, Any]], float, str | None]] = {
     ),
     "worker killed": (
         [
-            fault("kill_worker", on("started", 2)),
+            # Late enough that the worker has fetched all it may: BRPOP and `unacked` are two steps.
+            fault("kill_worker", on("started", 2, 0.4)),
             fault("start_worker", on("worker_exited")),
             # By then the new worker has done all that was left in the queue.
-            fault("skip", on("worker_exited", 1, 2.5), seconds=HOUR_S),
+            fault("skip", on("worker_exited", 1, 3.2), seconds=HOUR_S),
         ],
-        0.2, "how long a start takes",
+        0.6, "how long a start takes",
     ),
     "warm shutdown": (terminated_and_back(2), 0.3, "how long a start takes"),
     "hour skipped": (
@@ -42,7 +43,7 @@ def _load(fault: str) -> Fields:
         return warm(4, 12)
     if fault == "hour skipped":
         return {"loads": [burst(4), burst(1, "end", 3.2)], "horizon_s": 4.0}
-    return {"loads": [burst(12)]}
+    return {"loads": [burst(8 if fault == "worker killed" else 12)]}
 
 
 def paired(ack: str, prefetch: str, fault: str) -> Row:

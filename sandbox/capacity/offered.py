@@ -23,6 +23,7 @@ from sandbox.theory import retry_attempts
 
 _MIDPOINTS = (np.arange(4096) + 0.5) / 4096
 _FULL = 1 - 1e-9
+_MAINTENANCE_S = 5.0  # celery/concurrency/asynpool.py: maintain_pool
 """From this utilisation on the queue grows: 1, but for the last digits that the solver has."""
 
 
