@@ -116,11 +116,10 @@ def _(patch: Patch) -> None:
 
 @mutant("each priority has a list of its own", "four priority steps")
 def _(patch: Patch) -> None:
-    before(patch, broker.Broker, "__init__", _all_steps)
+    def ten_steps(self: broker.Broker, *_: Any) -> None:
+        self.settings = self.settings.but(priority_steps=tuple(range(10)))
 
-
-def _all_steps(_: broker.Broker, __: Any, scenario: Any, ___: Any) -> None:
-    object.__setattr__(scenario.broker, "priority_steps", tuple(range(10)))
+    after(patch, broker.Broker, "__init__", ten_steps)
 
 
 @mutant("a queue's turn goes before a priority step", "a step goes before a turn")
