@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import fake_redis, model_speed, recorder, startup
+from benchmarks import fake_redis, model_scale, model_speed, recorder, startup
 from benchmarks.table import HEAD, Row, write_into
 
 README = Path(__file__).parents[1] / "README.md"
@@ -17,6 +17,7 @@ BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
     "startup": startup.measure,
     "fake": fake_redis.measure,
     "model": model_speed.measure,
+    "scale": model_scale.measure,
     "recorder": recorder.measure,
 }
 

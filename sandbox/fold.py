@@ -61,6 +61,8 @@ class Journey:
     finished_s: float | None = None
     unacked: dict[str, str] = field(default_factory=dict)
     held: dict[str, str] = field(default_factory=dict)
+    n_held: dict[str, int] = field(default_factory=dict)
+    """How many copies each worker holds: all have one tag, and any may be acknowledged first."""
     running: set[tuple[str, int]] = field(default_factory=set)
 
     @property
@@ -71,7 +73,7 @@ class Journey:
     @property
     def in_motion(self) -> bool:
         """Whether the run must still wait for it."""
-        return self.n_queued > 0 or bool(self.unacked) or bool(self.running)
+        return self.n_queued > 0 or bool(self.unacked or self.running or self.n_held)
 
 
 @dataclass(slots=True)
@@ -155,10 +157,17 @@ class Fold:
             attempt.received_s = event.t_s
 
     def _held(self, journey: Journey, event: Event) -> None:
+        worker = event.worker or ""
         journey.held[event.tag or ""] = event.kind.partition("_")[0]
+        journey.n_held[worker] = journey.n_held.get(worker, 0) + 1
 
     def _released(self, journey: Journey, event: Event) -> None:
+        """Let one copy go; others of the same tag may be held still, even after its ack."""
+        worker = event.worker or ""
         journey.held.pop(event.tag or "", None)
+        left = journey.n_held.pop(worker, 0) - 1
+        if left > 0:
+            journey.n_held[worker] = left
 
     def _acked(self, journey: Journey, event: Event) -> None:
         journey.unacked.pop(event.tag or "", None)
@@ -201,7 +210,11 @@ class Fold:
         self._count(journey, event)
         if attempt is not None:
             self._close(attempt, event.t_s, event.kind)
-        elif event.kind != "failed" and self.workers.get(event.worker or "", True):
+        elif (
+            event.kind != "failed"
+            and self.workers.get(event.worker or "", True)
+            and not self._was_lost(event)
+        ):
             # The last words of a worker that is gone can come after its end.
             self.problems.append(f"{journey.task} {event.kind} without having been started")
 
@@ -270,12 +283,13 @@ class Fold:
         for attempt in self._of_worker.pop(event.worker or "", []):
             journey = self.journeys[attempt.task]
             journey.held.pop(attempt.tag, None)
+            was = journey.in_motion
+            journey.n_held.pop(attempt.worker, None)
             self._by_tag.pop((attempt.worker, attempt.tag), None)
             if attempt.started_s is not None and attempt.ended_s is None:
-                was = journey.in_motion
                 journey.n_killed += 1
                 self._close(attempt, event.t_s, "killed")
-                self.in_motion += journey.in_motion - was
+            self.in_motion += journey.in_motion - was
 
     def _skipped(self, event: Event) -> None:
         self.skipped.append((event.t_s, float((event.detail or {}).get("seconds", 0.0))))

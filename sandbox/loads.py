@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from itertools import pairwise
+from itertools import accumulate, islice, pairwise, takewhile
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -44,14 +44,10 @@ class Poisson(Part):
     def arrivals_s(self, horizon_s: float, *, seed: int, stream: str) -> Arrivals:
         """Return the arrival times (s), ascending, all before ``horizon_s``."""
         stop = min(horizon_s, self.stop_s or math.inf)
-        gaps = Exponential(mean_s=1 / self.rate_per_s)
-        draws = uniform_stream(seed, stream)
-        times: Arrivals = []
-        at = self.start_s + gaps.quantile(next(draws))
-        while at < stop:
-            times.append(at)
-            at += gaps.quantile(next(draws))
-        return times
+        gap = Exponential(mean_s=1 / self.rate_per_s)
+        gaps = map(gap.quantile, uniform_stream(seed, stream))
+        times = islice(accumulate(gaps, initial=self.start_s), 1, None)
+        return list(takewhile(lambda at: at < stop, times))
 
 
 class Burst(Part):

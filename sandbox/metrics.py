@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
+from sandbox.collector import collector_paused
 from sandbox.errors import one_of
 from sandbox.facts import Facts
 from sandbox.little import littles_law
@@ -158,8 +159,9 @@ def measure(run: Run) -> Metrics:
     >>> measure(Run(one, (Event(0.0, "sent", "hi/0", queue="celery"),))).value("stuck")
     1.0
     """
-    facts = Facts(run)
-    return Metrics(tuple(definition.measure(facts) for definition in METRICS.values()))
+    with collector_paused():
+        facts = Facts(run)
+        return Metrics(tuple(definition.measure(facts) for definition in METRICS.values()))
 
 
 def known(name: str) -> Definition:

@@ -38,6 +38,8 @@ class Overheads(Part):
     """The same in a worker whose pool is threads."""
     body_s: _Seconds = 0.002
     """From `started` to `succeeded` of a task whose body does nothing: the stored result."""
+    body_ignored_s: _Seconds = 0.0005
+    """The same of a task with ``ignore_result``, which stores none."""
     finish_s: _Seconds = 0.002
     """From `succeeded` until the process can start the next task that waits for it."""
     ack_s: _Seconds = 0.002
@@ -67,6 +69,10 @@ class Overheads(Part):
     def figures(cls) -> tuple[str, ...]:
         """Return the names of what is measured: every duration, and the one chance."""
         return tuple(name for name in cls.model_fields if name.endswith("_s") or name == _P_INSTANT)
+
+    def body_cost_s(self, *, ignore_result: bool) -> float:
+        """Return what the body of a task takes beside its own work (s)."""
+        return self.body_ignored_s if ignore_result else self.body_s
 
     def error(self, figure: str) -> float:
         """Return the half-width of a figure's 95 % interval, as a share of the figure."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
 
+from sandbox.collector import collector_paused
 from sandbox.errors import RunError, ScenarioError, one_of, shown
 from sandbox.fold import Fold
 from sandbox.parts import NonNegative, read_json, read_text
@@ -46,6 +47,7 @@ KINDS = {
     "rejected": "rejected without requeue: gone",
     "sweep": "a client looked for messages older than its visibility timeout",
     "worker_ready": "a worker can take tasks",
+    "scaled": "the autoscaler has given a worker another number of processes",
     "worker_exited": "the main process of a worker has ended",
     "control": "a verb of the controls was carried out",
     "skipped": "messages in `unacked` were aged",
@@ -80,12 +82,13 @@ class Event(NamedTuple):
 class Run:
     """The events of one execution of ``scenario`` and where they come from.
 
+    ``record`` holds the events; the model's makes them only when they are first read.
     ``info`` holds engine, broker, versions and why the run ended: ``drained`` (every task
     was finished), ``deadline`` or ``stopped``.
     """
 
     scenario: Scenario
-    events: tuple[Event, ...]
+    record: Iterable[Event]
     info: dict[str, Any] = field(default_factory=dict)
 
     def __repr__(self) -> str:
@@ -98,9 +101,18 @@ class Run:
         return str(self.info.get("ended", "stopped"))
 
     @cached_property
+    def events(self) -> tuple[Event, ...]:
+        """Every event, in order."""
+        with collector_paused():
+            events = tuple(self.record)
+        self.__dict__["record"] = events  # What they were made of is not needed any more.
+        return events
+
+    @cached_property
     def fold(self) -> Fold:
         """The state after the last event: where every message is, what became of each task."""
-        return Fold().feed(self.events)
+        with collector_paused():
+            return Fold().feed(self.events)
 
     @cached_property
     def attempts(self) -> pd.DataFrame:
@@ -116,7 +128,7 @@ class Run:
 
     def with_events(self, events: Iterable[Event]) -> Run:
         """Return the same run with other events."""
-        return replace(self, events=tuple(events))
+        return replace(self, record=tuple(events))
 
     def save(self, folder: str | Path) -> Path:
         """Write ``run.json`` and ``events.jsonl`` into ``folder``; return the folder."""
@@ -158,7 +170,7 @@ class Run:
             raise RunError(f"{path / 'run.json'}: info is {type(info).__name__}, not an object")
         where = path / "events.jsonl"
         events = tuple(_read_event(line, f"{where}:{i}") for i, line in enumerate(lines, start=1))
-        return cls(scenario=scenario, events=events, info=info)
+        return cls(scenario=scenario, record=events, info=info)
 
 
 COLUMNS = {

@@ -67,27 +67,73 @@ class Host(Part):
         return self.cores or os.cpu_count() or 1
 
 
+_Slots = Annotated[int, Field(ge=1, le=256, strict=True)]
+
+
 class WorkerPool(Part):
     """``n_workers`` equal workers, named ``<name>1`` …, each with ``concurrency`` slots.
 
     >>> WorkerPool(name="worker", n_workers=2, concurrency=4).worker_names
     ('worker1', 'worker2')
+
+    ``prefetch_multiplier`` × ``concurrency`` messages are taken ahead, without limit when it is
+    0. ``disable_prefetch`` (worker_disable_prefetch) takes one only while fewer tasks are
+    reserved than there are slots. ``eta_task_limit`` (worker_eta_task_limit) is the most that
+    held tasks raise that number to. ``autoscale`` is (most, fewest) processes: it starts with
+    the fewest, adds one for each reserved task it has none for, and takes them away once
+    nothing has come for ``autoscale_keepalive_s`` (the variable AUTOSCALE_KEEPALIVE). Then
+    ``concurrency`` is the most, and may be left out.
     """
 
     name: Name = "worker"
     n_workers: Annotated[int, Field(ge=1, le=1000, strict=True)] = 1
-    concurrency: Annotated[int, Field(ge=1, le=256, strict=True)] = 1
+    concurrency: _Slots = 1
     queues: Annotated[tuple[Name, ...], Field(min_length=1, max_length=_MOST_PARTS)] = ("celery",)
     pool: Literal["prefork", "threads", "solo"] = "prefork"
     prefetch_multiplier: CountOrZero = 4
+    disable_prefetch: bool = False
+    eta_task_limit: Count | None = None
+    autoscale: tuple[_Slots, _Slots] | None = None
+    autoscale_keepalive_s: Positive = 30.0
     max_tasks_per_child: Count | None = None
     host: Name = "localhost"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _concurrency_is_the_most(cls, data: Any) -> Any:
+        found = data.get("autoscale") if isinstance(data, dict) else None
+        if isinstance(found, list | tuple) and found:
+            return {"concurrency": found[0]} | data
+        return data
+
+    @model_validator(mode="after")
+    def _autoscales(self) -> WorkerPool:
+        if self.autoscale is None:
+            return self
+        most, fewest = self.autoscale
+        if self.pool != "prefork":
+            raise ScenarioError(
+                f"autoscale is set, but a {self.pool} pool cannot grow; allowed: None"
+            )
+        if fewest > most:
+            raise ScenarioError(f"autoscale is {self.autoscale}; allowed: (most, fewest)")
+        if self.concurrency != most:
+            raise ScenarioError(
+                f"concurrency is {self.concurrency}; with autoscale = {self.autoscale} it is "
+                f"{most}, or left out"
+            )
+        return self
 
     @model_validator(mode="after")
     def _solo_is_one(self) -> WorkerPool:
         if self.pool == "solo" and self.concurrency != 1:
             raise ScenarioError(f"concurrency is {self.concurrency}; a solo pool allows only 1")
         return self
+
+    @property
+    def n_first(self) -> int:
+        """The number of slots that each worker starts with."""
+        return self.concurrency if self.autoscale is None else self.autoscale[1]
 
     @property
     def worker_names(self) -> tuple[str, ...]:

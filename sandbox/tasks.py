@@ -14,6 +14,8 @@ from sandbox.rates import parse_rate
 
 Priority = Annotated[int, Field(ge=0, le=255, strict=True)]
 Retries = Annotated[int, Field(ge=0, le=10_000, strict=True)]
+_MAX_RETRIES = 3
+"""Celery's default (celery/app/task.py)."""
 
 
 class SelfRetry(Part):
@@ -77,6 +79,18 @@ class TaskType(Part):
     ``retries`` are tried in order: an attempt that fails for the n-th time is retried by the
     first whose ``max_retries`` is above n - 1, as ``self.retry`` inside an autoretried task is.
 
+    ``countdown_s`` and ``expires_s`` go with each publish, as in ``apply_async(countdown=…,
+    expires=…)``: a worker holds the message for its time, in `unacked`, and takes one more in
+    its place. A retry has the countdown of its policy, and the first publish's expiry.
+
+    What becomes of a message whose attempt ended badly (celery/worker/request.py): a failed
+    one is acknowledged late, or rejected without requeue when ``acks_on_failure`` is False;
+    one over its hard limit is acknowledged late, or requeued for ever when ``acks_on_timeout``
+    is False. When its process died, ``retry_on_worker_lost`` publishes a retry after
+    ``default_retry_delay_s``, up to ``max_retries`` of them, under early ack too; where that
+    is False, ``reject_on_worker_lost`` requeues it, without a count. Both flags about acks,
+    and ``reject_on_worker_lost``, do nothing under early ack.
+
     >>> TaskType(name="resize", service=Deterministic(value_s=0.2)).queue
     'celery'
     """
@@ -86,13 +100,20 @@ class TaskType(Part):
     service: Distribution = Deterministic(value_s=0.0)
     work: Literal["wait", "cpu"] = "wait"
     acks_late: bool = False
+    acks_on_failure: bool = True
+    acks_on_timeout: bool = True
     reject_on_worker_lost: bool = False
+    retry_on_worker_lost: bool = False
+    default_retry_delay_s: NonNegative = 180.0
+    max_retries: Retries | None = None
+    """Of ``retry_on_worker_lost``; None: as a SelfRetry states it, else Celery's default, 3."""
     rate_limit: str | None = None
     soft_time_limit_s: Positive | None = None
     time_limit_s: Positive | None = None
     p_failure: Probability = 0.0
     retries: Annotated[tuple[Retry, ...], Field(max_length=100)] = ()
     priority: Priority = 0
+    countdown_s: NonNegative = 0.0
     expires_s: Positive | None = None
     ignore_result: bool = False
 
@@ -102,3 +123,30 @@ class TaskType(Part):
         if rate is not None:
             parse_rate(rate)
         return rate
+
+    @model_validator(mode="after")
+    def _one_max_retries(self) -> TaskType:
+        own = self.self_retry
+        if own is not None and self.max_retries not in (None, own.max_retries):
+            raise ScenarioError(
+                f"max_retries is {self.max_retries}, but retries state {own.max_retries}; "
+                "a task has one max_retries"
+            )
+        return self
+
+    @property
+    def self_retry(self) -> SelfRetry | None:
+        """The policy that ``self.retry`` follows, whose max_retries is the task's own."""
+        return next((policy for policy in self.retries if isinstance(policy, SelfRetry)), None)
+
+    @property
+    def lost_max_retries(self) -> int:
+        """The retry from which a lost process makes the task fail instead.
+
+        >>> TaskType(name="resize", retry_on_worker_lost=True).lost_max_retries
+        3
+        """
+        if self.max_retries is not None:
+            return self.max_retries
+        own = self.self_retry
+        return _MAX_RETRIES if own is None else own.max_retries

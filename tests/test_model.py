@@ -1164,6 +1164,11 @@ def scenarios(draw: st.DrawFn) -> Scenario:
             "service": {"kind": "exponential", "mean_s": draw(second)},
             "acks_late": draw(flag),
             "reject_on_worker_lost": draw(flag),
+            "acks_on_failure": draw(flag),
+            "acks_on_timeout": draw(flag),
+            "retry_on_worker_lost": draw(flag),
+            "default_retry_delay_s": draw(st.sampled_from([0.0, 1.0])),
+            "countdown_s": draw(st.sampled_from([0.0, 0.0, 2.0])),
             "work": draw(st.sampled_from(["wait", "cpu"])),
             "rate_limit": draw(st.sampled_from([None, None, "3/s"])),
             "soft_time_limit_s": draw(st.sampled_from([None, None, 1.0])),
@@ -1184,10 +1189,15 @@ def scenarios(draw: st.DrawFn) -> Scenario:
             "queues": draw(st.sampled_from([["x", "y"], ["y", "x"]])),
             "prefetch_multiplier": draw(st.integers(0, 3)),
             "max_tasks_per_child": draw(st.sampled_from([None, 2])),
+            "disable_prefetch": draw(flag),
+            "eta_task_limit": draw(st.sampled_from([None, 3])),
         }
         for name in ("v", "w")
         for pool in [draw(st.sampled_from(["prefork", "threads", "solo"]))]
     ]
+    for worker in workers:
+        if worker["pool"] == "prefork" and draw(flag):
+            worker |= {"concurrency": 3, "autoscale": (3, 1), "autoscale_keepalive_s": 2.0}
     names = [f"{w['name']}{i + 1}" for w in workers for i in range(w["n_workers"])]
     prefork = [n for n in names if workers["vw".index(n[0])]["pool"] == "prefork"]
     loads: list[dict[str, Any]] = [burst(draw(st.integers(1, 12)), name) for name in ("a", "b")]

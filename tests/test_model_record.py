@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import pickle
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -93,6 +96,63 @@ def test_nobody_can_wait_for_what_is_not_recorded() -> None:
         pytest.raises(EngineError, match=r"'started', which is not recorded; allowed: sent"),
     ):
         session.wait_for(OnEvent(event="started"))
+
+
+@RANDOM
+@given(scenarios(), OVERHEADS, st.integers(0, 40))
+def test_events_are_the_same_whenever_they_are_read(
+    described: Scenario, overheads: Overheads, n: int
+) -> None:
+    """From a point on while the session runs, at once when it is over, or from a pickle."""
+    with start(described, overheads=overheads) as session:
+        session.wait(0.5)
+        early = list(session.events_since(n))
+        session.wait()
+    run = session.close()
+    copy = pickle.loads(pickle.dumps(run))
+    assert list(run.events[n : n + len(early)]) == early
+    assert list(session.events_since(n)) == list(run.events[n:])
+    assert copy.events == run.events
+
+
+def test_a_closed_run_gets_no_more_events() -> None:
+    """What the controls are told after the end is not in the run, read before or after."""
+    session = start(scenario(), overheads=ZERO)
+    session.wait()
+    run = session.close()
+    session.controls.kill_worker("worker1")
+    assert run.events[-1].kind == "ended"
+    assert session.events_since(len(run.events)) == []
+
+
+def test_a_run_keeps_its_events_once() -> None:
+    """Read, it holds them as objects and no longer as what they were made of."""
+    run = run_of(scenario(), ZERO)
+    assert run.record is not run.events
+    assert run.record is run.events
+    assert run.events is run.events
+
+
+def test_an_event_takes_200_bytes_at_most() -> None:
+    """All that a run of 10,000 tasks holds, when it ends and once its events have been read."""
+    described = scenario(
+        loads=[{"kind": "poisson", "task": "job", "rate_per_s": 1.0}],
+        workers=[{"concurrency": 2}], horizon_s=10_000.0, deadline_s=50_000.0,
+    )  # fmt: skip
+    run_of(scenario(), Overheads())  # What is imported at first use is not the run's.
+    gc.collect()
+    tracemalloc.start()
+    try:
+        run = run_of(described, Overheads())
+        gc.collect()
+        ended, _ = tracemalloc.get_traced_memory()
+        n_events = len(run.events)
+        gc.collect()
+        read, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert n_events > 60_000
+    assert max(ended, read) / n_events < 200
 
 
 # --- the clock -----------------------------------------------------------------------------

@@ -190,3 +190,19 @@ def test_few_trials_only_move_a_chance(hits: int, misses: int) -> None:
     assert min(before, seen) <= figure <= max(before, seen)
     assert 0 < figure < 1
     assert chance(10 * hits + 10, 10 * misses + 15).error < chance(hits, misses).error
+
+
+def test_only_a_stored_result_is_charged() -> None:
+    """ignore_result: the body takes ``body_ignored_s`` beside its work, not ``body_s``."""
+    overheads = Overheads(body_s=0.5, body_ignored_s=0.125)
+    ends = {}
+    for ignored in (False, True):
+        described = Scenario(
+            name="ignored", horizon_s=1.0, tasks=[{"name": "t", "ignore_result": ignored}],
+            workers=[{}], loads=[{"kind": "burst", "task": "t", "n": 1}],
+        )  # fmt: skip
+        with workbench.start(described, engine="model", overheads=overheads) as session:
+            session.wait()
+        run = session.close()
+        ends[ignored] = run.of_kind("succeeded")[0].t_s - run.of_kind("started")[0].t_s
+    assert ends == {False: pytest.approx(0.5), True: pytest.approx(0.125)}

@@ -96,7 +96,7 @@ def _one_queue(scenario: Scenario) -> tuple[float, TaskType | None, WorkerPool |
         return 0.0, None, None
     task, pool = scenario.task(types.pop()), scenario.workers[0]
     fits = task.queue in pool.queues and pool.prefetch_multiplier == 1
-    if not fits or not _is_plain(task) or pool.max_tasks_per_child is not None:
+    if not fits or not _is_plain(task) or pool.max_tasks_per_child is not None or pool.autoscale:
         return 0.0, None, None
     return sum(load.rate_per_s for load in loads), task, pool
 
@@ -107,5 +107,6 @@ def _is_plain(task: TaskType) -> bool:
         task.acks_late
         and task.work == "wait"
         and not task.p_failure
+        and not task.countdown_s
         and all(limit is None for limit in limits)
     )

@@ -124,12 +124,13 @@ def slot_s(task: TaskType, pool: WorkerPool, overheads: Overheads) -> float:
     """Return how long an execution keeps a slot of a pool that never idles (s), on average."""
     work_s, _ = _limited(task, pool)
     pause_s = overheads.finish_s
-    if task.acks_late and pool.prefetch_multiplier == 1:
+    if pool.disable_prefetch or (task.acks_late and pool.prefetch_multiplier == 1):
         # No message waits in the worker: the next is fetched after the acknowledgement.
         fetch_s = overheads.ack_s + overheads.deliver_s + overheads.dispatch_s
         pause_s = max(pause_s, fetch_s)
     child_s = _new_child_s(overheads) / (pool.max_tasks_per_child or np.inf)
-    return float(work_s + overheads.body_s + pause_s + child_s)
+    body_s = overheads.body_cost_s(ignore_result=task.ignore_result)
+    return float(work_s + body_s + pause_s + child_s)
 
 
 def _new_child_s(overheads: Overheads) -> float:
@@ -203,9 +204,14 @@ class _Flow:
     @cached_property
     def _core_s(self) -> Any:
         """How long a task on each edge computes in one attempt (s)."""
-        body_s = self.overheads.body_s
+        cost_s = self.overheads.body_cost_s
         return np.array(
-            [_limited(t, p)[0] + body_s if t.work == "cpu" else 0.0 for t, p in self.edges]
+            [
+                _limited(t, p)[0] + cost_s(ignore_result=t.ignore_result)
+                if t.work == "cpu"
+                else 0.0
+                for t, p in self.edges
+            ]
         )
 
     def spread(self) -> tuple[float, str, dict[str, float]]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 
-from sandbox.engines.model import collector_paused, start
+from sandbox.collector import collector_paused
+from sandbox.engines.model import start
 from sandbox.metrics import READ, Metrics, measure
 from sandbox.overheads import Overheads
 from sandbox.prediction import Prediction

@@ -34,7 +34,9 @@ class OnEvent(Part):
     """
 
     on: Literal["event"] = "event"
-    event: Literal["published", "received", "started", "succeeded", "failed", "worker_exited"]
+    event: Literal[
+        "published", "received", "started", "succeeded", "failed", "scaled", "worker_exited"
+    ]  # fmt: skip
     nth: Count = 1
     after_s: NonNegative = 0.0
     worker: Name | None = None

@@ -126,7 +126,7 @@ def _generated_app(scenario: Scenario) -> Celery:
 
 def _register(app: Celery, kind: TaskType) -> None:
     """Register a task with the options that its type states, as a decorator would."""
-    own = next((policy for policy in kind.retries if isinstance(policy, SelfRetry)), None)
+    own = kind.self_retry
 
     def body(self: Task) -> dict[str, Any]:
         if own is None:
@@ -142,12 +142,16 @@ def _register(app: Celery, kind: TaskType) -> None:
 def _options(kind: TaskType, own: SelfRetry | None) -> dict[str, Any]:
     options: dict[str, Any] = {
         "acks_late": kind.acks_late,
+        "acks_on_failure": kind.acks_on_failure,
+        "acks_on_timeout": kind.acks_on_timeout,
         "reject_on_worker_lost": kind.reject_on_worker_lost,
+        "retry_on_worker_lost": kind.retry_on_worker_lost,
+        "default_retry_delay": kind.default_retry_delay_s,
         "rate_limit": kind.rate_limit,
         "soft_time_limit": kind.soft_time_limit_s,
         "time_limit": kind.time_limit_s,
         "ignore_result": kind.ignore_result,
-        "max_retries": own.max_retries if own else 0,
+        "max_retries": kind.lost_max_retries if own or kind.retry_on_worker_lost else 0,
     }
     auto = next((policy for policy in kind.retries if isinstance(policy, AutoRetry)), None)
     if auto is not None:

@@ -129,6 +129,8 @@ class Client:
         options: dict[str, Any] = {"priority": kind.priority} if kind.priority else {}
         if kind.expires_s is not None:
             options["expires"] = kind.expires_s
+        if kind.countdown_s:
+            options["countdown"] = kind.countdown_s
         try:
             self.app.tasks[kind_name].apply_async(task_id=key, **options)
         except (KombuError, redis.RedisError, OSError) as exc:

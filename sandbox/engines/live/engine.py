@@ -142,7 +142,7 @@ class LiveSession:
 
     def _await_worker(self, name: str, *, since: tuple[int, int]) -> None:
         pool = self.scenario.pool_of(name)
-        n_children = pool.concurrency if pool is not None and pool.pool == "prefork" else 0
+        n_children = pool.n_first if pool is not None and pool.pool == "prefork" else 0
 
         def up() -> bool:
             mains, children = self._ready(name)

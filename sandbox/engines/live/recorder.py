@@ -31,6 +31,7 @@ HOOKS = {
     "celery.worker.consumer.consumer:Consumer.apply_eta_task": ("eta_released",),
     "celery.worker.consumer.consumer:Consumer._limit_post_eta": ("eta_released",),
     "celery.worker.request:Request.on_failure": ("child_lost",),
+    "celery.worker.autoscale:Autoscaler._maybe_scale": ("scaled",),
     "celery.concurrency.asynpool:AsynPool._create_worker_process": ("_child_forking",),
 }
 """Every method of Celery or kombu that is hooked, and the kinds of lines that come from it.
@@ -119,11 +120,12 @@ def _record_executions(writer: Writer) -> None:
     from billiard import current_process
     from celery import signals
 
-    def write(kind: str, task: Any, more: str = "") -> None:
+    def write(kind: str, task: Any, more: str = "", here: bool = True) -> None:
         request = task.request
         tag = (request.properties or {}).get("delivery_tag")
         if tag is not None:  # else it was called, not delivered
-            more = f',"slot":{_slot(current_process())},"retry":{request.retries}{more}'
+            if here:
+                more = f',"slot":{_slot(current_process())},"retry":{request.retries}{more}'
             writer.write_task(kind, request.id, tag, more)
 
     def started(task: Any, **_rest: Any) -> None:
@@ -133,7 +135,9 @@ def _record_executions(writer: Writer) -> None:
         write("succeeded", sender)
 
     def retried(sender: Any, reason: Any = None, **_rest: Any) -> None:
-        write("retried", sender, f',"detail":{{"error":{json.dumps(str(reason)[:200])}}}')
+        # For a child that is gone, the main process has published it, and there is no slot.
+        here = not isinstance(getattr(reason, "exc", None), _lost())
+        write("retried", sender, f',"detail":{{"error":{json.dumps(str(reason)[:200])}}}', here)
 
     def up(**_rest: Any) -> None:
         slot = getattr(current_process(), "index", None)
@@ -184,6 +188,7 @@ class _Main:
     def _received(self, request: Any, **_rest: Any) -> None:
         tag = request.message.delivery_tag
         self.tags[request.id] = tag
+        self.failed.discard(tag)
         self.writer.write_task("received", request.id, tag)
         if request.eta:
             self.writer.write("eta_held", task=request.id, tag=tag)
@@ -329,6 +334,16 @@ class _Main:
             return original(request, exc_info, *args, **kwargs)
 
         return on_failure
+
+    def _wrap_maybe_scale(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def maybe_scale(scaler: Any, req: Any = None) -> Any:
+            before = scaler.processes
+            result = original(scaler, req)
+            if scaler.processes != before:
+                self.writer.write("scaled", detail={"processes": scaler.processes})
+            return result
+
+        return maybe_scale
 
     def _wrap_create_worker_process(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def create_worker_process(pool: Any, index: int) -> Any:

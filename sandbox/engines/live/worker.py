@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,13 +21,22 @@ CHILD_READY = "_child_ready"
 def command(pool: WorkerPool, name: str, app: str = "proj") -> str:
     """Return the shell command that starts the same worker outside the sandbox.
 
+    ``eta_task_limit`` is not in it: Celery has the setting, and no option for it.
+
     >>> command(WorkerPool(concurrency=4), "worker1")
     'celery -A proj worker -n worker1@%h -P prefork -c 4 --prefetch-multiplier=4 -Q celery'
     """
-    parts = [f"celery -A {app} worker -n {name}@%h -P {pool.pool} -c {pool.concurrency}"]
+    size = f"-c {pool.concurrency}"
+    if pool.autoscale is not None:
+        size = f"--autoscale={pool.autoscale[0]},{pool.autoscale[1]}"
+    parts = [f"celery -A {app} worker -n {name}@%h -P {pool.pool} {size}"]
     parts.append(f"--prefetch-multiplier={pool.prefetch_multiplier}")
     if pool.max_tasks_per_child is not None:
         parts.append(f"--max-tasks-per-child={pool.max_tasks_per_child}")
+    if pool.disable_prefetch:
+        parts.append("--disable-prefetch")
+    if pool.autoscale is not None:
+        parts.insert(0, f"AUTOSCALE_KEEPALIVE={pool.autoscale_keepalive_s:g}")
     return " ".join([*parts, f"-Q {','.join(pool.queues)}"])
 
 
@@ -52,9 +62,24 @@ def main(folder: Path, name: str, link: Link) -> None:
         writer.write(CHILD_READY)
 
     signals.worker_process_init.connect(child_ready, weak=False)
+    app.conf.update(_settings(pool))
     worker = app.Worker(**_options(pool, name))
     worker.start()
     raise SystemExit(worker.exitcode or 0)
+
+
+def _settings(pool: WorkerPool) -> dict[str, Any]:
+    """Return the settings of one worker that are no options of its command."""
+    from celery.worker.autoscale import Autoscaler
+
+    settings: dict[str, Any] = {
+        "worker_disable_prefetch": pool.disable_prefetch,
+        "worker_eta_task_limit": pool.eta_task_limit,
+    }
+    if pool.autoscale is not None:
+        # Celery reads AUTOSCALE_KEEPALIVE once, when the zygote has imported it long since.
+        settings["worker_autoscaler"] = partial(Autoscaler, keepalive=pool.autoscale_keepalive_s)
+    return settings
 
 
 def _options(pool: WorkerPool, name: str) -> dict[str, Any]:
@@ -65,6 +90,7 @@ def _options(pool: WorkerPool, name: str) -> dict[str, Any]:
         "queues": list(pool.queues),
         "prefetch_multiplier": pool.prefetch_multiplier,
         "max_tasks_per_child": pool.max_tasks_per_child,
+        "autoscale": pool.autoscale,
         "without_gossip": True,
         "without_mingle": True,
         "without_heartbeat": True,

@@ -1,5 +1,5 @@
 """The model engine: Celery's semantics in SimPy, file by file beside the live engine's."""
 
-from sandbox.engines.model.engine import ModelSession, collector_paused, start, waits_s
+from sandbox.engines.model.engine import ModelSession, start, waits_s
 
-__all__ = ["ModelSession", "collector_paused", "start", "waits_s"]
+__all__ = ["ModelSession", "start", "waits_s"]

@@ -27,14 +27,17 @@ class Kind:
     """A task type, made ready: its draws, its queue and the Redis list its messages go to."""
 
     __slots__ = (
-        "chance", "expires_s", "is_cpu", "is_limited", "is_plain", "late", "name", "queue",
-        "ready", "service_s", "task",
+        "body_s", "chance", "countdown_s", "expires_s", "is_cpu", "is_limited", "is_plain",
+        "is_timed", "late", "name", "queue", "ready", "service_s", "task",
     )  # fmt: skip
 
-    def __init__(self, task: TaskType, chance: Chance, ready: deque[Message]) -> None:
-        self.task, self.chance, self.ready = task, chance, ready
+    def __init__(
+        self, task: TaskType, chance: Chance, ready: deque[Message], body_s: float
+    ) -> None:
+        self.task, self.chance, self.ready, self.body_s = task, chance, ready, body_s
         self.name, self.queue, self.service_s = task.name, task.queue, chance.service_s
-        self.expires_s = task.expires_s
+        self.expires_s, self.countdown_s = task.expires_s, task.countdown_s
+        self.is_timed = bool(task.expires_s is not None or task.countdown_s)
         self.late, self.is_cpu = task.acks_late, task.work == "cpu"
         self.is_limited = task.time_limit_s is not None or task.soft_time_limit_s is not None
         self.is_plain = not (self.is_cpu or self.is_limited or task.p_failure)

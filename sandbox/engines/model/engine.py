@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
@@ -13,6 +11,7 @@ import simpy
 from simpy.core import StopSimulation
 from simpy.events import URGENT
 
+from sandbox.collector import collector_paused
 from sandbox.engines.model.client import Client
 from sandbox.engines.model.clock import Clock
 from sandbox.engines.model.controls import ModelControls
@@ -95,7 +94,7 @@ class ModelSession(Generic[R]):
 
     def events_since(self, n: int) -> Sequence[Event]:
         """Return the events after the first ``n``, in the order they became known."""
-        return self.record.events[n:]
+        return list(self.record.events.since(n))
 
     # --- time ------------------------------------------------------------------------
 
@@ -179,7 +178,7 @@ class ModelSession(Generic[R]):
             self.info["ended"] = why
             self.record.note("dump", detail=self._dump())
             self.record.note("ended", detail={"why": why})
-            self._run = Run(self.scenario, tuple(self.record.events), dict(self.info))
+            self._run = Run(self.scenario, self.record.end(), dict(self.info))
         return self._run
 
     def _dump(self) -> dict[str, Any]:
@@ -201,18 +200,6 @@ class ModelSession(Generic[R]):
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-
-@contextmanager
-def collector_paused() -> Iterator[None]:
-    """Spare Python's cycle collector the record: a run only adds to it (30 % of the time)."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 def _nothing() -> None:

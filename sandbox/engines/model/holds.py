@@ -7,6 +7,7 @@ and kombu/utils/limits.py.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -45,6 +46,7 @@ class Holds:
         self._due: deque[Callable[[], None]] = deque()
         self._limits = {task.name: task.rate_limit for task in worker.world.scenario.tasks}
         self.buckets = self._new_buckets()
+        self.n_held = 0
 
     def admit(self, message: Message) -> None:
         """Hold what is early or limited; give the rest to the pool."""
@@ -54,7 +56,19 @@ class Holds:
         elif bucket is not None:
             self._limit(message, bucket)
         else:
-            self.worker.pool.apply(message)
+            self.worker.apply(message)
+
+    def _apply(self, message: Message) -> None:
+        """Give the pool what has been held; where every task has a process, it may be late.
+
+        Without a child of its own a task's expiry is looked at when the pool gets it.
+        """
+        pool = self.worker.pool
+        expires_s = None if pool.is_prefork else message.expires_s
+        if expires_s is not None and self.env.now > expires_s:
+            self.worker.revoke(message)
+        else:
+            pool.apply(message)
 
     # --- the worker's timer ----------------------------------------------------------
 
@@ -85,17 +99,30 @@ class Holds:
     def _hold_for_eta(self, message: Message, eta_s: float, bucket: Bucket | None) -> None:
         """Keep a message until its time; then its rate limit, if any, has its turn."""
         self.record.message("eta_held", message, self.worker.name)
-        self.worker.prefetch_count += 1
+        self._take_one_more()
+        self.n_held += 1
 
         def due() -> None:
             self.record.message("eta_released", message, self.worker.name)
-            self.worker.prefetch_count -= 1
+            self.n_held -= 1
+            self.worker.prefetch_count = max(1, self.worker.prefetch_count - 1)
             if bucket is None:
-                self.worker.pool.apply(message)
+                self._apply(message)
             else:
                 self._limit(message, bucket)
 
         self._call_after(eta_s - self.env.now, due)
+
+    def _take_one_more(self) -> None:
+        """`QoS.increment_eventually`, up to ``eta_task_limit`` even where it is lower.
+
+        What the limit has refused is taken off all the same when the time comes, so that a
+        worker at its limit ends with less credit than it began with (kombu/common.py).
+        """
+        worker, limit = self.worker, self.worker.settings.eta_task_limit
+        if worker.prefetch_count < math.inf:
+            more = worker.prefetch_count + 1
+            worker.prefetch_count = more if limit is None else min(more, limit)
 
     # --- rate limits -----------------------------------------------------------------
 
@@ -103,6 +130,7 @@ class Holds:
         # Recorded even when a token is there, as the live recorder does.
         self.record.message("rate_held", message, self.worker.name)
         bucket.contents.append(message)
+        self.n_held += 1
         self._drain(bucket)
 
     def _drain(self, bucket: Bucket) -> None:
@@ -116,8 +144,9 @@ class Holds:
                 return
             bucket.next_s = self.env.now + bucket.gap_s
             message = bucket.contents.popleft()
+            self.n_held -= 1
             self.record.message("rate_released", message, self.worker.name)
-            self.worker.pool.apply(message)
+            self._apply(message)
 
     def _refill(self, bucket: Bucket) -> None:
         bucket.is_armed = False

@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING, Any, cast
 import simpy
 from simpy import Timeout
 
+from sandbox.engines.model import request
 from sandbox.engines.model.alarm import Alarm, Steps
 from sandbox.engines.model.broker import Message
 from sandbox.engines.model.host import Job
+from sandbox.engines.model.request import Settle
 from sandbox.engines.model.slot import Slot
 
 if TYPE_CHECKING:
     from sandbox.engines.model.worker import Worker
 
 _DONE, _FAILS, _SOFT, _HARD = "done", "WorkFailed", "SoftTimeLimitExceeded", "TimeLimitExceeded"
-_ERRORS: dict[str, dict[str, Any]] = {
-    error: {"error": error} for error in (_FAILS, _SOFT, _HARD, "WorkerLostError")
-}
+_ERRORS: dict[str, dict[str, Any]] = {error: {"error": error} for error in (_FAILS, _SOFT, _HARD)}
 
 
 class Pool:
@@ -33,7 +33,7 @@ class Pool:
         self.name = worker.name
         self.worker, self.world, self.env = worker, worker.world, worker.world.env
         self.record, self.overheads = self.world.record, self.world.overheads
-        self.body_s, self.ack_s = self.overheads.body_s, self.overheads.ack_s
+        self.ack_s = self.overheads.ack_s
         self.is_prefork, self.is_solo = kind == "prefork", kind == "solo"
         costs = self.overheads
         self.dispatch_s = costs.dispatch_threads_s if kind == "threads" else costs.dispatch_s
@@ -129,7 +129,7 @@ class Pool:
     def _begin(self, slot: Slot, message: Message) -> None:
         """Start a body; a task that has expired meanwhile is dropped, and the next one begun."""
         while message.expires_s is not None and self._has_expired(message.expires_s):
-            self.worker.revoke(message)
+            self._revoke(message)
             if not self.backlog:
                 self._rest(slot)
                 return
@@ -140,9 +140,12 @@ class Pool:
         if not (kind.late or self.is_solo):
             self.worker.ack(message)
         if kind.is_plain:
-            slot.alarm.ring(kind.service_s(message.n, message.retry) + self.body_s, _DONE)
+            slot.alarm.ring(kind.service_s(message.n, message.retry) + kind.body_s, _DONE)
         else:
             self._run(slot, message)
+
+    def _revoke(self, message: Message) -> None:
+        self.worker.revoke(message)
 
     def _has_expired(self, expires_s: float) -> bool:
         # Only prefork has Celery look again when a process is free for the task.
@@ -152,7 +155,7 @@ class Pool:
         """Draw how the body ends and when, and set the alarm for it."""
         kind, end = message.kind, slot.alarm
         service_s = kind.service_s(message.n, message.retry)
-        work_s = service_s + self.body_s
+        work_s = service_s + kind.body_s
         outcome = _FAILS if kind.chance.fails(message.n, message.retry) else _DONE
         limit_s, error = self._limit(message) if kind.is_limited else (None, _DONE)
         if kind.is_cpu:
@@ -162,7 +165,7 @@ class Pool:
             if limit_s is not None:
                 self._limit_job(slot.job, limit_s, error)
         elif limit_s is not None and limit_s < service_s:
-            end.ring(limit_s if error == _HARD else limit_s + self.body_s, error)
+            end.ring(limit_s if error == _HARD else limit_s + kind.body_s, error)
         else:
             end.ring(work_s, outcome)
 
@@ -188,6 +191,7 @@ class Pool:
         """Publish a retry if a policy has one left; else the task has failed for good."""
         message, detail = slot.message, _ERRORS[error]
         assert message is not None
+        settle: Settle | None = None
         countdown_s = None
         if error != _HARD:
             countdown_s = message.kind.chance.countdown_s(message.key, message.retry)
@@ -197,9 +201,11 @@ class Pool:
         elif error == _HARD:  # The main process has killed the child, and reports for it.
             self.record.message("child_lost", message, self.name)
             self.record.message("failed", message, self.name, detail)
+            settle = request.after_timeout(self.worker, message)
         else:
             self.record.execution("failed", message, self.name, slot.number, detail)
-        self._end(slot, message, is_final=countdown_s is None)
+            settle = request.after_failure(self.worker, message)
+        self._end(slot, message, is_final=countdown_s is None, settle=settle)
 
     def _retry(self, alarm: Alarm, message: Message, countdown_s: float) -> Steps:
         """Publish the next retry as a message of its own; a countdown of 0 is none at all."""
@@ -218,13 +224,17 @@ class Pool:
         self.record.published(retry, self.name)
         self.world.broker.publish(retry)
 
-    def _end(self, slot: Slot, message: Message, *, is_final: bool = True) -> None:
-        """Acknowledge late, tell who waits for the result, be free."""
+    def _end(
+        self, slot: Slot, message: Message, *, is_final: bool = True, settle: Settle | None = None
+    ) -> None:
+        """Acknowledge late, or ``settle`` otherwise; tell who waits for the result, be free."""
         slot.message = slot.started_s = slot.job = None
         slot.n_done += 1
         world = self.world
         if message.kind.late or self.is_solo:
-            if self.ack_s:
+            if settle is not None:
+                world.call_in(self.ack_s, self.worker.settle, settle, message)
+            elif self.ack_s:
                 due = Timeout(self.env, self.ack_s, message)
                 due.callbacks.append(self.worker.ack_due)
             else:
@@ -278,18 +288,9 @@ class Pool:
             self.world.call_in(self.overheads.child_start_s, self._refork, slot)
         self.world.look()
 
+    def _lose(self, message: Message) -> None:
+        request.lose(self.worker, message)
+
     def _refork(self, slot: Slot) -> None:
         if self.worker.is_alive and not self.worker.closing:
             self._fork(slot)
-
-    def _lose(self, message: Message) -> None:
-        """WorkerLostError: requeued if so set and acknowledged late, else failed for good."""
-        worker, task = self.worker, message.kind.task
-        self.record.message("child_lost", message, worker.name)
-        if message.kind.late and task.reject_on_worker_lost:
-            worker.reject(message)
-            return
-        self.record.message("failed", message, worker.name, _ERRORS["WorkerLostError"])
-        if message.kind.late:
-            worker.ack(message)
-        self.world.finished(message.key)

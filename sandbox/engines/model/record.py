@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from sandbox.engines.commands import matches
 from sandbox.engines.model.clock import Clock
+from sandbox.engines.model.rows import Row, Rows, event_of
 from sandbox.faults import OnEvent
 from sandbox.run import KINDS, Event
 
 if TYPE_CHECKING:
     from sandbox.engines.model.broker import Message
 
-_new = tuple.__new__  # An Event without the cost of naming its fields, some seven times a task.
 _HOT = {"sent", "published", "delivered", "received", "started", "succeeded", "acked"}
 """What happens to every task, each by its own method."""
 
@@ -31,8 +31,8 @@ class Record:
 
     def __init__(self, env: Clock, kinds: Collection[str] | None = None) -> None:
         self.env = env
-        self.events: list[Event] = []
-        self.put: Callable[[Event], None] = self.events.append
+        self.events = Rows()
+        self.put: Callable[[Row], None] = self.events.add
         self._watches: list[_Watch] = []
         self.kinds = set(KINDS if kinds is None else kinds)
         for kind in _HOT - self.kinds:
@@ -41,50 +41,38 @@ class Record:
     def note(self, kind: str, **fields: Any) -> None:
         """Record any event, now."""
         if kind in self.kinds:
-            self.put(Event(self.env.now, kind, **fields))
+            now_s = self.env.now
+            self.put((now_s, kind, Event(now_s, kind, **fields), None, None))
 
     # --- what happens to every task ----------------------------------------------------
 
     def sent(self, message: Message, worker: str | None = None) -> None:
         """Record that a client, or a worker that retries, begins to publish."""
-        detail = None if message.eta_s is None else {"eta_s": message.eta_s}
-        queue, retry = message.kind.queue, message.retry
-        fields = (self.env.now, "sent", message.key, worker, None, queue, None, retry, detail)
-        self.put(_new(Event, fields))
+        self.put((self.env.now, "sent", message, worker, None))
 
     def published(self, message: Message, worker: str | None = None) -> None:
         """Record that the broker has the message."""
-        fields = (self.env.now, "published", message.key, worker, None, None, None, None, None)
-        self.put(_new(Event, fields))
+        self.put((self.env.now, "published", message, worker, None))
 
     def delivered(self, message: Message, worker: str) -> None:
         """Record that a worker has taken the message from its queue."""
-        queue, tag, retry = message.kind.queue, message.tag, message.retry
-        fields = (self.env.now, "delivered", message.key, worker, None, queue, tag, retry, None)
-        self.put(_new(Event, fields))
+        self.put((self.env.now, "delivered", message, worker, None))
 
     def received(self, message: Message, worker: str) -> None:
         """Record that the worker's consumer has read the message."""
-        tag = message.tag
-        fields = (self.env.now, "received", message.key, worker, None, None, tag, None, None)
-        self.put(_new(Event, fields))
+        self.put((self.env.now, "received", message, worker, None))
 
     def started(self, message: Message, worker: str, slot: int) -> None:
         """Record that a child has begun the task's body."""
-        tag, retry = message.tag, message.retry
-        fields = (self.env.now, "started", message.key, worker, slot, None, tag, retry, None)
-        self.put(_new(Event, fields))
+        self.put((self.env.now, "started", message, worker, slot))
 
     def succeeded(self, message: Message, worker: str, slot: int) -> None:
         """Record that the task's body has returned."""
-        tag, retry = message.tag, message.retry
-        fields = (self.env.now, "succeeded", message.key, worker, slot, None, tag, retry, None)
-        self.put(_new(Event, fields))
+        self.put((self.env.now, "succeeded", message, worker, slot))
 
     def acked(self, message: Message, worker: str) -> None:
         """Record that the message is gone from `unacked`."""
-        fields = (self.env.now, "acked", message.key, worker, None, None, message.tag, None, None)
-        self.put(_new(Event, fields))
+        self.put((self.env.now, "acked", message, worker, None))
 
     # --- what happens to some ----------------------------------------------------------
 
@@ -92,7 +80,10 @@ class Record:
         self, kind: str, message: Message, worker: str | None, detail: dict[str, Any] | None = None
     ) -> None:
         """Record what a worker's main process, or a sweep, does with a message."""
-        self.note(kind, task=message.key, worker=worker, tag=message.tag, detail=detail)
+        if detail is not None:
+            self.note(kind, task=message.key, worker=worker, tag=message.tag, detail=detail)
+        elif kind in self.kinds:
+            self.put((self.env.now, kind, message, worker, None))
 
     def execution(
         self, kind: str, message: Message, worker: str, slot: int, detail: dict[str, Any]
@@ -102,6 +93,12 @@ class Record:
             kind, task=message.key, worker=worker, slot=slot,
             tag=message.tag, retry=message.retry, detail=detail,
         )  # fmt: skip
+
+    def end(self) -> Rows:
+        """Return what is known, and record nothing from now on."""
+        self.events.close()
+        self.put = self.events.add
+        return self.events
 
     # --- who waits for an event ------------------------------------------------------
 
@@ -117,7 +114,7 @@ class Record:
             self.kinds.add(what.event)
             self.__dict__.pop(what.event, None)
         watch = _Watch(what, then)
-        for event in self.events[since:]:
+        for event in self.events.since(since):
             if watch.sees(event):
                 then(event)
                 return lambda: None
@@ -125,17 +122,20 @@ class Record:
         self.put = self._put_watched
         return lambda: self._drop(watch)
 
-    def _put_watched(self, event: Event) -> None:
-        self.events.append(event)
-        for watch in [watch for watch in self._watches if watch.sees(event)]:
-            self._drop(watch)
-            watch.then(event)
+    def _put_watched(self, row: Row) -> None:
+        self.events.add(row)
+        concerned = [watch for watch in self._watches if watch.what.event == row[1]]
+        if concerned:
+            event = event_of(row)
+            for watch in [watch for watch in concerned if watch.sees(event)]:
+                self._drop(watch)
+                watch.then(event)
 
     def _drop(self, watch: _Watch) -> None:
         if watch in self._watches:
             self._watches.remove(watch)
         if not self._watches:
-            self.put = self.events.append  # Nobody waits: recording is an append again.
+            self.put = self.events.add  # Nobody waits: recording is adding to a list again.
 
 
 class Waits(Record):
@@ -147,16 +147,16 @@ class Waits(Record):
     def __init__(self, env: Clock) -> None:
         super().__init__(env, kinds=("sent", "started"))
         self.waits_s: list[float] = []
-        self._sent_s: dict[str, float] = {}
+        self._sent_s: dict[Message, float] = {}
 
     def sent(self, message: Message, worker: str | None = None) -> None:
         """Note when a task is sent; its retries do not count."""
         if not message.retry:
-            self._sent_s[message.key] = self.env.now
+            self._sent_s[message] = self.env.now
 
     def started(self, message: Message, worker: str, slot: int) -> None:
         """Note how long the task has waited, the first time it starts."""
-        since_s = self._sent_s.pop(message.key, None)
+        since_s = self._sent_s.pop(message, None)
         if since_s is not None:
             self.waits_s.append(self.env.now - since_s)
         if self._watches:

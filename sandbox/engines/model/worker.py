@@ -7,15 +7,19 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
 import simpy
 
 from sandbox.draws import uniform
 from sandbox.engines.model.alarm import Alarm, Steps
+from sandbox.engines.model.autoscale import Autoscaler
 from sandbox.engines.model.broker import Message
 from sandbox.engines.model.holds import Holds
 from sandbox.engines.model.pool import Pool
+from sandbox.engines.model.request import Settle
+from sandbox.engines.model.reserved import CountingPool
 from sandbox.engines.model.slot import Slot
 from sandbox.scenario import WorkerPool
 
@@ -41,7 +45,7 @@ class Worker:
         self.is_alive, self.closing = True, False
         self.ready_s, self.n_kills = self.env.now, 0
         self.prefetch_count = settings.concurrency * settings.prefetch_multiplier or math.inf
-        self._is_solo = settings.pool == "solo"
+        self._is_choosy = settings.pool == "solo" or settings.disable_prefetch
         self.delivered: dict[Message, None] = {}
         self.queues, self.cycle = frozenset(settings.queues), list(dict.fromkeys(settings.queues))
         self._orders: dict[tuple[str, ...], list[deque[Message]]] = {}
@@ -51,12 +55,29 @@ class Worker:
         )
         self._asleep = False
         self._popped: Message | None = None
+        self.autoscaler: Autoscaler | None = None
         self.holds = Holds(self)
         self.record.note("worker_ready", worker=name)
-        self.pool = Pool(self, settings.concurrency, settings.pool)
+        self.apply = self._staff(settings)
         self._main, self._sweeper = Alarm(self.env), Alarm(self.env)
         self._main.begin(self.main())
         self._sweeper.begin(self.sweeper())
+
+    def _staff(self, settings: WorkerPool) -> Callable[[Message], None]:
+        """Start the pool; return what gives it a task that nothing holds back."""
+        if not (settings.disable_prefetch or settings.autoscale):
+            self.pool = Pool(self, settings.concurrency, settings.pool)
+            return self.pool.apply
+        pool = self.pool = CountingPool(self, settings.concurrency, settings.pool)
+        if settings.autoscale is None:
+            return pool.apply
+        self.autoscaler = autoscaler = Autoscaler(self, pool, *settings.autoscale)
+
+        def apply(message: Message) -> None:
+            pool.apply(message)
+            autoscaler.received()
+
+        return apply
 
     # --- fetching --------------------------------------------------------------------
 
@@ -76,10 +97,17 @@ class Worker:
                 self._receive(alarm.value)
 
     def can_consume(self) -> bool:
-        """Whether the prefetch count allows one more; a solo worker's loop must be free, too."""
-        if self._is_solo and self.pool.blocks_main:
+        """Whether the prefetch count allows one more, and where that is asked, the pool."""
+        if self._is_choosy and self._is_full():
             return False
         return len(self.delivered) < self.prefetch_count
+
+    def _is_full(self) -> bool:
+        """Whether a solo worker's loop is blocked, or prefetch is off and no process is free."""
+        pool = self.pool
+        if isinstance(pool, CountingPool) and self.settings.disable_prefetch:
+            return pool.blocks_main or pool.n_reserved >= self.settings.concurrency
+        return pool.blocks_main
 
     def take(self, message: Message) -> None:
         """Get the message that a BRPOP has waited for.
@@ -153,7 +181,7 @@ class Worker:
         else:
             self.record.received(message, self.name)
             if message.eta_s is None and not self.holds.buckets:
-                self.pool.apply(message)
+                self.apply(message)
             else:
                 self.holds.admit(message)
 
@@ -163,6 +191,12 @@ class Worker:
         self.ack(message)
         self.world.finished(message.key)
         self.world.look()
+
+    @property
+    def has_work(self) -> bool:
+        """Whether it runs a task, or will: of a copy, the message may be gone by now."""
+        pool, will = self.pool, not self.closing
+        return self.is_alive and bool(pool.runs or (will and (pool.backlog or self.holds.n_held)))
 
     # --- acknowledging ---------------------------------------------------------------
 
@@ -188,6 +222,19 @@ class Worker:
         self.delivered.pop(message, None)
         self.broker.requeue(message, self.name)
         self.credit()
+
+    def drop(self, message: Message) -> None:
+        """Reject a message without requeue: it is gone."""
+        self.broker.unacked.pop(message, None)
+        self.delivered.pop(message, None)
+        self.record.message("rejected", message, self.name)
+        self.credit()
+
+    def settle(self, how: Settle, message: Message) -> None:
+        """Reject a message, unless the worker has died meanwhile."""
+        if self.is_alive:
+            how(message)
+            self.world.look()
 
     # --- the visibility timeout ------------------------------------------------------
 
@@ -244,6 +291,8 @@ class Worker:
         self._asleep = False
         self._main.silence()
         self._sweeper.silence()
+        if self.autoscaler is not None:
+            self.autoscaler.alarm.silence()
 
     def leave(self) -> None:
         """Let the worker exit once its last child has finished and been acknowledged."""

@@ -46,15 +46,19 @@ class World:
                 task,
                 Chance(task, self.scenario.seed, n_open[task.name]),
                 self.broker.list_of(task),
+                self.overheads.body_cost_s(ignore_result=task.ignore_result),
             )
             for task in self.scenario.tasks
         }
 
     def first_message(self, kind: Kind, n: int) -> Message:
         """Return the message of a task that is published now, for the first time."""
-        if kind.expires_s is None:
+        if not kind.is_timed:
             return Message(kind, n, self.broker.new_tag(), None)
-        return Message(kind, n, self.broker.new_tag(), self.env.now + kind.expires_s)
+        now_s = self.env.now
+        expires_s = None if kind.expires_s is None else now_s + kind.expires_s
+        eta_s = now_s + kind.countdown_s if kind.countdown_s else None
+        return Message(kind, n, self.broker.new_tag(), expires_s, eta_s=eta_s)
 
     def call_in(self, delay_s: float, then: Callable[..., None], *arguments: Any) -> None:
         """Call ``then`` in ``delay_s`` seconds."""
@@ -85,7 +89,7 @@ class World:
             or self.n_pending
             or self.broker.unacked
             or any(self.broker.lists.values())
-            or any(worker.is_alive and worker.pool.runs for worker in self.workers.values())
+            or any(worker.has_work for worker in self.workers.values())
         )
 
     def look(self) -> None:

@@ -120,6 +120,7 @@ def _idle(run: Run, publish_s: float) -> dict[str, Figure | None]:
         "dispatch_s": median(_between(idle, "received_s", "started_s")),
         "dispatch_threads_s": median(_between(threads, "received_s", "started_s")),
         "body_s": median(_between(idle, "started_s", "ended_s")),
+        "body_ignored_s": median(_between(_of_type(run, "ignored"), "started_s", "ended_s")),
         "ack_s": median(_between(idle, "ended_s", "acked_s")),
     }
 

@@ -11,7 +11,7 @@ VICTIMS = WorkerPool(
 """The workers that are broken: each holds a message that its rate limit keeps from running."""
 
 N_BURST, N_WARM_UP = 120, 4
-_N_PACED = 30
+_N_PACED, _N_IGNORED = 30, 12
 _GAP_S = 0.04
 _WARM_UP_S = 0.3
 _N_HELD = 24
@@ -20,6 +20,7 @@ _N_HELD = 24
 def no_ops() -> Scenario:
     """Return no-op tasks, first one at a time on idle workers, then all at once."""
     pace = tuple(_WARM_UP_S + _GAP_S * i for i in range(_N_PACED))
+    after = tuple(pace[-1] + 2 * _GAP_S + _GAP_S * i for i in range(_N_IGNORED))
     names = {"idle": "celery", "busy": "celery", "threads": "threads"}
     held = TaskType(name="held", queue="held", acks_late=True, rate_limit="1/h")
     workers = WorkerPool(n_workers=2, concurrency=2, prefetch_multiplier=1)
@@ -29,6 +30,7 @@ def no_ops() -> Scenario:
         queues=("celery", "threads", "held"),
         tasks=(
             *(TaskType(name=name, queue=queue, acks_late=True) for name, queue in names.items()),
+            TaskType(name="ignored", acks_late=True, ignore_result=True),
             held,
         ),
         workers=(workers, threads, VICTIMS),
@@ -40,8 +42,9 @@ def no_ops() -> Scenario:
             Trace(task="idle", at_s=pace),
             # Between two of the others, so that each finds the machine idle.
             Trace(task="threads", at_s=tuple(at + _GAP_S / 2 for at in pace)),
-            Burst(task="busy", n=N_BURST, at_s=pace[-1] + 0.15),
+            Trace(task="ignored", at_s=after),
+            Burst(task="busy", n=N_BURST, at_s=after[-1] + 0.15),
         ),
-        horizon_s=pace[-1] + 1.0,
+        horizon_s=after[-1] + 1.0,
         deadline_s=30.0,
     )
