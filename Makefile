@@ -7,7 +7,7 @@ AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help lab demo test notebooks browser bench kill malformed lint wheelhouse wheelhouse-test clean
+.PHONY: help lab demo test notebooks browser bench conformance theory coverage kill malformed lint wheelhouse wheelhouse-test clean
 
 help:  ## print this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +57,15 @@ $(VENV)/.bench: $(VENV)/.dev
 
 bench: $(VENV)/.bench  ## side-by-side ratios, the README's table
 	$(BIN)/python -m benchmarks --write
+
+conformance: $(VENV)/.dev  ## every row of the grid on real workers: docs/conformance.md
+	$(BIN)/python -m proof.conformance
+
+theory: $(VENV)/.dev  ## the model against queueing theory: docs/theory.md
+	$(BIN)/python -m proof.theory
+
+coverage: $(VENV)/.dev  ## 200 live runs against their 95 % intervals: docs/coverage.md
+	$(BIN)/python -m proof.coverage
 
 kill: $(VENV)/.dev  ## kill every part of a session 20 times at random moments; nothing may be left
 	SANDBOX_KILL_ROUNDS=20 SANDBOX_KILL_GRACE_S=2 $(BIN)/python -m pytest tests/kill -s

@@ -648,10 +648,19 @@ def test_a_retry_keeps_the_expiry_of_the_first_message() -> None:
 
 
 def test_a_child_is_replaced_after_its_number_of_tasks() -> None:
-    """max_tasks_per_child: the slot is down child_start_s after every second task."""
+    """max_tasks_per_child: the slot is down child_start_s after every second task.
+
+    Where main does not notice at once that the child has ended, until its next 5 s tick too.
+    """
     workers = [{"concurrency": 1, "max_tasks_per_child": 2}]
-    run = run_of(scenario(workers=workers, loads=[burst(5)]), ZERO.but(child_start_s=0.5))
-    assert times(run, "started") == [0.0, 1.0, 2.5, 3.5, 5.0]
+    described, costs = (
+        scenario(workers=workers, loads=[burst(5)]),
+        ZERO.but(child_start_s=0.5, detection_s=0.0),
+    )
+    at_once = run_of(described, costs.but(p_instant_detection=1.0))
+    assert times(at_once, "started") == [0.0, 1.0, 2.5, 3.5, 5.0]
+    late = run_of(described, costs.but(p_instant_detection=0.0))
+    assert times(late, "started") == [0.0, 1.0, 5.5, 6.5, 10.5]
 
 
 # --- rate limits ---------------------------------------------------------------------------

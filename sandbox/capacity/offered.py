@@ -23,6 +23,7 @@ from sandbox.theory import retry_attempts
 
 _MIDPOINTS = (np.arange(4096) + 0.5) / 4096
 _FULL = 1 - 1e-9
+_MAINTENANCE_S = 5.0  # celery/concurrency/asynpool.py: maintain_pool
 """From this utilisation on the queue grows: 1, but for the last digits that the solver has."""
 
 
@@ -137,9 +138,19 @@ def slot_s(task: TaskType, pool: WorkerPool, overheads: Overheads) -> float:
         # No message waits in the worker: the next is fetched after the acknowledgement.
         fetch_s = overheads.ack_s + overheads.deliver_s + overheads.dispatch_s
         pause_s = max(pause_s, fetch_s)
-    child_s = overheads.child_start_s / (pool.max_tasks_per_child or np.inf)
+    child_s = _new_child_s(overheads) / (pool.max_tasks_per_child or np.inf)
     body_s = overheads.body_cost_s(ignore_result=task.ignore_result)
     return float(work_s + body_s + pause_s + child_s)
+
+
+def _new_child_s(overheads: Overheads) -> float:
+    """Return how long a slot is without a child (s), on average, once one has ended.
+
+    Its end is noticed at once or at the next tick, which is half a period away on average.
+    """
+    p = overheads.p_instant_detection
+    notice_s = p * overheads.detection_s + (1 - p) * _MAINTENANCE_S / 2
+    return notice_s + overheads.child_start_s
 
 
 def attempts(task: TaskType, pool: WorkerPool) -> float:

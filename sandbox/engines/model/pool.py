@@ -119,8 +119,10 @@ class Pool:
                 alarm.ring(pause_s)
                 yield
             if outcome == _HARD or slot.n_done == max_tasks:
+                # billiard/pool.py maintain_pool replaces a child that has ended when main notices.
+                notice_s = worker.notice_s() if slot.n_done == max_tasks else 0.0
                 slot.n_done = 0
-                alarm.ring(overheads.child_start_s)
+                alarm.ring(notice_s + overheads.child_start_s)
                 yield
             elif is_solo:
                 worker.holds.loop_again()

@@ -376,14 +376,20 @@ class Worker:
         self.pool.kill_all()
 
     def kill_child(self, slot: Slot) -> None:
-        """SIGKILL to one child; main notices at once, or at its next maintenance tick."""
+        """SIGKILL to one child."""
+        self.pool.kill_child(slot, self.notice_s())
+
+    def notice_s(self) -> float:
+        """Draw when main notices that a child has ended: at once, or at its next 5 s tick.
+
+        A race in celery/concurrency/asynpool.py between the child's pipe and its exit status.
+        """
         overheads = self.world.overheads
         draw = uniform(self.world.scenario.seed, f"{self.name}/detection", self.n_kills)
         self.n_kills += 1
-        notice_s = overheads.detection_s
-        if draw >= overheads.p_instant_detection:
-            notice_s = _MAINTENANCE_S - (self.env.now - self.ready_s) % _MAINTENANCE_S
-        self.pool.kill_child(slot, notice_s)
+        if draw < overheads.p_instant_detection:
+            return overheads.detection_s
+        return _MAINTENANCE_S - (self.env.now - self.ready_s) % _MAINTENANCE_S
 
     def terminate(self) -> None:
         """SIGTERM: stop consuming at once, let running tasks finish, restore the rest."""

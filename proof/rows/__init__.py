@@ -1,0 +1,16 @@
+"""The rows of the grid by subject; a new row is one entry in one of these files."""
+
+from __future__ import annotations
+
+from proof.row import Row
+from proof.rows import credit, faults, limits, loads, paired, retries
+
+ALL: tuple[Row, ...] = (
+    *credit.ROWS,
+    *retries.ROWS,
+    *limits.ROWS,
+    *loads.ROWS,
+    *faults.ROWS,
+    *paired.ROWS,
+)
+ROWS: dict[str, Row] = {one.name: one for one in ALL}
