@@ -738,7 +738,7 @@ def test_every_fault_is_verbs_of_the_controls(kind: str) -> None:
     fault = FAULTS[kind](when=At(at_s=1.0), **fields)
     for command in fault.commands():
         assert command.verb in VERBS
-        assert command.when == fault.when
+        assert command.when == fault.when or command.verb == "resume_worker"
         inspect.signature(getattr(Controls, command.verb)).bind(None, **command.arguments)
 
 
