@@ -194,6 +194,7 @@ def _fault(pools: list[WorkerPool], tasks: list[str]) -> st.SearchStrategy[Fault
         "back_after_s": st.none() | st.just(1.5),
         "dependency": st.just("db"),
         "factor": _POSITIVE,
+        "delay_s": _POSITIVE,
     }
     # These two depend on more of the scenario than its workers: conformance tests have them.
     kinds = [kind for kind in FAULTS if kind not in {"quit_worker", "start_beat"}]
@@ -733,12 +734,13 @@ def test_every_fault_is_verbs_of_the_controls(kind: str) -> None:
         "dependency": "db",
         "for_s": 2.0,
         "factor": 3.0,
+        "delay_s": 0.5,
     }
     fields = {name: values[name] for name in FAULTS[kind].model_fields if name in values}
     fault = FAULTS[kind](when=At(at_s=1.0), **fields)
     for command in fault.commands():
         assert command.verb in VERBS
-        assert command.when == fault.when or command.verb == "resume_worker"
+        assert command.when == fault.when or "for_s" in fields
         inspect.signature(getattr(Controls, command.verb)).bind(None, **command.arguments)
 
 

@@ -11,10 +11,13 @@ from sandbox.run import Event, Run
 from sandbox.scenario import Scenario
 
 VERBS = (
+    "cut_off",
     "drop_connections",
     "fail_dependency",
     "kill_child",
     "kill_worker",
+    "latency",
+    "mend_link",
     "pause_worker",
     "plant_mutex",
     "quit_worker",
@@ -91,6 +94,17 @@ class Controls(Protocol):
 
     def skip(self, seconds: float, *, when: At | OnEvent | None = None) -> None:
         """Age the messages in ``unacked`` by ``seconds`` and have a client sweep."""
+
+    def latency(
+        self, delay_s: float, worker: str | None = None, *, when: At | OnEvent | None = None
+    ) -> None:
+        """Have each answer of the broker come ``delay_s`` later, to a worker or all; 0 ends it."""
+
+    def cut_off(self, worker: str, *, when: At | OnEvent | None = None) -> None:
+        """Close a worker's connections to the broker and refuse it new ones."""
+
+    def mend_link(self, worker: str, *, when: At | OnEvent | None = None) -> None:
+        """Let a worker that is cut off connect again, when it next tries."""
 
     def fail_dependency(
         self, dependency: str, for_s: float, *, when: At | OnEvent | None = None

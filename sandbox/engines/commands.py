@@ -7,6 +7,7 @@ from operator import itemgetter
 from sandbox.dependencies import unknown_dependency
 from sandbox.errors import ScenarioError, one_of
 from sandbox.faults import At, OnEvent
+from sandbox.faults._base import only_plain
 from sandbox.faults.kill_child import no_children
 from sandbox.faults.quit_worker import cannot_quit
 from sandbox.faults.stop_broker import cannot_stop
@@ -31,6 +32,9 @@ def check(scenario: Scenario, verb: str, arguments: dict[str, object]) -> None:
         value = arguments.get(name, 1)
         if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
             raise ScenarioError(f"{verb}: {name} is {value!r}; allowed: a number above 0")
+    delay_s = arguments.get("delay_s", 0)
+    if isinstance(delay_s, bool) or not isinstance(delay_s, int | float) or not delay_s >= 0:
+        raise ScenarioError(f"{verb}: delay_s is {delay_s!r}; allowed: a number, 0 or above")
     if arguments.get("rate") is not None:
         try:
             parse_rate(str(arguments["rate"]))
@@ -46,6 +50,8 @@ def _problem(scenario: Scenario, verb: str, arguments: dict[str, object]) -> str
         return cannot_quit(scenario, str(arguments["worker"]))
     if verb == "stop_broker":
         return cannot_stop(scenario)
+    if verb in {"cut_off", "latency"}:
+        return only_plain(verb, scenario)
     if "dependency" in arguments:
         names = [dependency.name for dependency in scenario.dependencies]
         return unknown_dependency(names, str(arguments["dependency"]))

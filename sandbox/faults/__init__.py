@@ -3,7 +3,7 @@
 A fault is data. It compiles to verbs, and the engines implement verbs.
 
 >>> len(FAULTS), sorted(FAULTS)[:3]
-(20, ['drop_connections', 'fail_dependency', 'kill_child'])
+(22, ['cut_off', 'drop_connections', 'fail_dependency'])
 """
 
 from __future__ import annotations

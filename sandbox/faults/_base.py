@@ -57,6 +57,20 @@ def later(when: At | OnEvent, seconds: float) -> At | OnEvent:
     return when.but(after_s=when.after_s + seconds)
 
 
+def only_plain(verb: str, scenario: Scenario) -> str | None:
+    """Return why a verb that takes the broker away has no meaning yet: one sentence, or None.
+
+    What a front door answers, and how far a group or a chord has come, without a broker is not
+    in the model.
+    """
+    if scenario.front_door is not None:
+        return f"{verb} has no meaning yet with a front_door; allowed: one of the two"
+    for i, load in enumerate(scenario.loads):
+        if load.kind in {"group", "chord"}:
+            return f"{verb} has no meaning yet with loads[{i}], a {load.kind}"
+    return None
+
+
 class Command(NamedTuple):
     """One call of a verb: ``controls.<verb>(**arguments)``, when ``when`` has come."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from sandbox.faults._base import Command, Fault, later
+from sandbox.faults._base import Command, Fault, later, only_plain
 from sandbox.parts import Positive
 
 if TYPE_CHECKING:
@@ -12,17 +12,8 @@ if TYPE_CHECKING:
 
 
 def cannot_stop(scenario: Scenario) -> str | None:
-    """Return why the broker cannot be stopped: one sentence, or None.
-
-    What a front door answers, and how far a group or a chord has come, while there is no broker
-    is not in the model.
-    """
-    if scenario.front_door is not None:
-        return "stop_broker has no meaning yet with a front_door; allowed: one of the two"
-    for i, load in enumerate(scenario.loads):
-        if load.kind in {"group", "chord"}:
-            return f"stop_broker has no meaning yet with loads[{i}], a {load.kind}"
-    return None
+    """Return why the broker cannot be stopped: one sentence, or None."""
+    return only_plain("stop_broker", scenario)
 
 
 class StopBroker(Fault):

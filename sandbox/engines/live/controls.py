@@ -193,9 +193,7 @@ class LiveControls:
         if self._postponed("rate_limit", {"task": task, "rate": rate}, when):
             return
         self._reachable("rate_limit")
-        # A worker that is paused takes the limit, and answers, when it goes on.
-        gone = self._processes.exited.keys() | self._paused
-        workers = len(set(self.scenario.worker_names) - gone)
+        workers = len(set(self.scenario.worker_names) - self._deaf)
         confirmed = self._operate("rate_limit", task=task, rate=rate, workers=workers)
         self._log("rate_limit", task=task, rate=rate, confirmed=confirmed)
 
@@ -234,6 +232,11 @@ class LiveControls:
     def _up(self, worker: str) -> None:
         if worker in self._processes.exited:
             raise EngineError(f"{worker} is down; start it first")
+
+    @property
+    def _deaf(self) -> set[str]:
+        """The workers that answer no broadcast; one that is paused does when it goes on."""
+        return self._processes.exited.keys() | self._paused
 
     def _own(self, verb: str) -> None:
         if not self.outage.is_ours:

@@ -19,10 +19,12 @@ from typing import Any, Self
 
 from sandbox.engines.commands import Trigger
 from sandbox.engines.live import broker as brokers
+from sandbox.engines.live import links
 from sandbox.engines.live import worker as workers
 from sandbox.engines.live.calls import DOWNSTREAM
-from sandbox.engines.live.controls import LiveControls
 from sandbox.engines.live.leftovers import Claim, sweep_aside
+from sandbox.engines.live.links import PROXY
+from sandbox.engines.live.network import NetworkControls
 from sandbox.engines.live.outage import Outage
 from sandbox.engines.live.processes import Processes, warm_up
 from sandbox.engines.live.record import Record
@@ -94,23 +96,23 @@ class LiveSession:
         self.info |= {"broker": self.broker.label, "broker_why": self.broker.why}
         if not self.broker.owned:
             self._claim.note(url=self.broker.url, prefix=self.broker.prefix)
-        self.controls = LiveControls(
+        self.controls = NetworkControls(
             self.scenario, self._processes, self._record, self._writer, self._start_worker
         )
         persistence = self.scenario.broker.persistence
         self.controls.outage = Outage(choice, self.broker, self._processes, persistence)
         self._record.listeners.append(self.controls.see)
         self._pump_thread.start()
-        link = {"url": self.broker.url, "prefix": self.broker.prefix}
+        web = ("front", "visitors") if self.scenario.front_door is not None else ()
         began = time.monotonic()
+        self._start_proxy("client", *web)
         if self.scenario.dependencies:
             self._processes.order("downstream", name=DOWNSTREAM)
             self._await_notes(DOWNSTREAM)
         for name in self.scenario.worker_names:
-            self._processes.order("worker", name=name, **link)
-        web = ("front", "visitors") if self.scenario.front_door is not None else ()
+            self._processes.order("worker", name=name, **self.links.of(name))
         for name in ("client", "operator", *web):
-            self._processes.order("client", name=name, role=name, **link)
+            self._processes.order("client", name=name, role=name, **self.links.of(name))
         missing = self._processes.order("missing_hooks").items()
         self.info["notes"] += [
             f"this version cannot record {', '.join(k)}: no {h}" for h, k in missing
@@ -121,6 +123,18 @@ class LiveSession:
             self._await_worker(name, since=(0, 0))
         self.startup_s = min(line["t"] for line in self._record.ready) - began
         self._go()
+
+    def _start_proxy(self, *clients: str) -> None:
+        """Put the proxy between the broker and all but the operator, where bytes can pass."""
+        ports: dict[str, int] = {}
+        place = links.behind(self.broker)
+        if place is not None:
+            names = [*self.scenario.worker_names, *clients]
+            self._processes.order("proxy", name=PROXY, links=names, **place)
+            self._await_notes(PROXY)
+            ports = self._record.note(f"_{PROXY}_ready")["detail"]["ports"]
+        self.links = links.Links(self.broker, ports)
+        self.controls.links = self.links
 
     def _go(self) -> None:
         """Fix t = 0, arm the faults, let the client publish."""
@@ -138,8 +152,7 @@ class LiveSession:
     def _start_worker(self, name: str) -> None:
         since = self._ready(name)
         self._processes.exited.pop(name, None)
-        link = {"url": self.broker.url, "prefix": self.broker.prefix}
-        self._processes.order("worker", name=name, **link)
+        self._processes.order("worker", name=name, **self.links.of(name))
         self._await_worker(name, since=since)
 
     def _ready(self, name: str) -> tuple[int, int]:
@@ -246,7 +259,7 @@ class LiveSession:
         """Raise when the run cannot go on: one of our own processes is gone."""
         if not self._processes.alive and not self._stopping.is_set():
             raise EngineError("the supervisor process was killed; the session is over")
-        for name in ("client", "operator", "broker", "front", "visitors", DOWNSTREAM):
+        for name in ("client", "operator", "broker", "front", "visitors", DOWNSTREAM, PROXY):
             is_meant = name == "broker" and self.controls.outage.is_down
             if name in self._processes.exited and not is_meant:
                 raise EngineError(f"the {name} process ended: {self._log_tail(name)}")

@@ -123,6 +123,12 @@ class Supervisor:
 
         return self._fork(name, lambda: downstream.main(self.folder))
 
+    def do_proxy(self, name: str, host: str, port: int, links: list[str]) -> int:
+        """Fork the proxy that all but the operator reach the broker through."""
+        from sandbox.engines.live import proxy
+
+        return self._fork(name, lambda: proxy.main(self.folder, host, port, links))
+
     def do_fake(self, name: str, port: int, password: str) -> int:
         """Fork the fake Redis server."""
         from sandbox.engines.live import fake

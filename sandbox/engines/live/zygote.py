@@ -54,6 +54,7 @@ def load() -> None:
 
     import sandbox.engines.live.client
     import sandbox.engines.live.operator
+    import sandbox.engines.live.proxy
     import sandbox.engines.live.supervisor
     import sandbox.engines.live.worker  # noqa: F401
     from sandbox.draws import uniform

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from functools import partial
 
+from sandbox.engines.model import trips
 from sandbox.engines.model.alarm import Alarm, Steps
 from sandbox.engines.model.broker import Kind, Message
 from sandbox.engines.model.outage import PUBLISH_AGAIN_S, SUBSCRIBE_AGAIN_S
@@ -19,7 +20,7 @@ class Client:
     def __init__(self, world: World) -> None:
         self.world, self.env, self.record = world, world.env, world.record
         self.publish_s = world.overheads.publish_s
-        self._free_s, self._is_deaf = 0.0, False
+        self._free_s, self._is_deaf, self._is_warm = 0.0, False, False
         self._by_hand = dict.fromkeys(world.kinds, BY_HAND)
         if world.schedule:
             self._begin(self.open_loads)
@@ -47,13 +48,14 @@ class Client:
             if at_s > env.now:
                 alarm.ring(at_s - env.now)
                 yield
-            if publish_s or broker.is_down:
+            if publish_s or broker.is_down or world.client_trip_s:
                 yield from self.publish(alarm, kinds[name], n)
             else:
                 message = world.first_message(kinds[name], n)
                 record.sent(message)
                 record.published(message)
                 broker.publish(message)
+                self._is_warm = True
         self._over()
 
     def closed(self, turns: ClosedTurns, client: int, alarm: Alarm) -> Steps:
@@ -104,8 +106,13 @@ class Client:
             yield from self._subscribe(alarm, kind)
         message = self.world.first_message(kind, n)
         self.record.sent(message)
-        if self.publish_s:
-            alarm.ring(self.publish_s)
+        away_s = self.publish_s
+        if self.world.client_trip_s and not self._is_warm:
+            away_s += trips.FIRST_PUBLISH * self.world.client_trip_s
+            self._free_s += away_s - self.publish_s
+        self._is_warm = True
+        if away_s:
+            alarm.ring(away_s)
             yield
         for again_s in PUBLISH_AGAIN_S:
             if self.world.broker.is_down:
@@ -115,7 +122,10 @@ class Client:
         if self.world.broker.is_down:
             self.record.note("publish_unknown", task=message.key)
             return False
-        self._arrive(message)
+        if self.world.client_trip_s:
+            yield from self._arrive_far(alarm, message)
+        else:
+            self._arrive(message)
         return True
 
     def _subscribe(self, alarm: Alarm, kind: Kind) -> Steps:
@@ -132,6 +142,15 @@ class Client:
             alarm.ring(SUBSCRIBE_AGAIN_S)
             yield
         self._is_deaf = broker.is_down
+
+    def _arrive_far(self, alarm: Alarm, message: Message) -> Steps:
+        """Have the broker take the message, and wait for its answer to say so."""
+        trip_s = self.world.client_trip_s
+        self.world.broker.publish(message)
+        self._free_s = max(self._free_s, self.env.now) + trip_s
+        alarm.ring(trip_s)
+        yield
+        self.record.published(message)
 
     def _arrive(self, message: Message) -> None:
         self.record.published(message)

@@ -204,7 +204,8 @@ class ModelControls:
         self._note("drop_connections")
         self._world.broker.forget_clients()
         for worker in workers:
-            worker.reconnect()
+            if not worker.is_offline:
+                worker.reconnect()
 
     def _do_stop_broker(self) -> None:
         workers = self._none_closing("stop_broker")
@@ -212,7 +213,8 @@ class ModelControls:
         waiting = set(self._world.broker.blocked)
         self._world.broker.stop()
         for worker in workers:
-            worker.reconnect(in_brpop=worker in waiting)
+            if not worker.is_cut:
+                worker.reconnect(in_brpop=worker in waiting)
 
     def _do_start_broker(self) -> None:
         broker = self._world.broker
@@ -266,12 +268,14 @@ class ModelControls:
         self._quitting.discard(name)
         before = self._world.workers[name]
         worker = self._world.workers[name] = Worker(self._world, before.settings, name)
-        worker.n_kills = before.n_kills
+        worker.n_kills, worker.trip_s = before.n_kills, before.trip_s
 
     def _do_rate_limit(self, task: str, rate: str | None) -> None:
         self._reachable("rate_limit")
         self._note("rate_limit", task=task, rate=rate)
         for worker in self._world.workers.values():
+            if worker.is_cut:
+                continue
             if worker.pause is not None:
                 worker.pause.later(worker.holds.limit_rate, task, rate)
             elif worker.is_alive and not worker.closing:

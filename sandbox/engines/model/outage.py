@@ -43,7 +43,7 @@ class Offline(Later):
     def _ends(self, slot: Slot, steps: list[Callable[[Any], None]], alarm: Event) -> None:
         """Let a body end; without a broker there is no place for its result."""
         message = slot.message
-        if self.worker.broker.is_down and message is not None and slot.started_s is not None:
+        if self.worker.is_offline and message is not None and slot.started_s is not None:
             is_plain = message.kind.task.ignore_result and slot.alarm.value == "done"
             slot.alarm.value = slot.alarm.value if is_plain else CUT_OFF
         for step in steps:

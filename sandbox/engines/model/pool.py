@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 import simpy
 from simpy import Timeout
 
-from sandbox.engines.model import request
+from sandbox.engines.model import request, trips
 from sandbox.engines.model.alarm import Alarm, Steps
 from sandbox.engines.model.broker import Message
 from sandbox.engines.model.downstream import FAILED, TIMED_OUT, Attempt
@@ -106,6 +106,8 @@ class Pool:
                 self._rest(slot)
             yield
             outcome = alarm.value
+            if worker.trip_s and outcome != _HARD:
+                yield from trips.store(worker, slot)
             if outcome == _DONE:
                 message = slot.message
                 assert message is not None
@@ -115,7 +117,9 @@ class Pool:
                 yield from self._succeed_watched(slot)
             else:
                 yield from self._fail(slot, outcome)
-            if pause_s:
+            if worker.trip_s:
+                yield from trips.until_main_is_free(worker, alarm)
+            elif pause_s:
                 alarm.ring(pause_s)
                 yield
             if outcome == _HARD or slot.n_done == max_tasks:
@@ -250,14 +254,14 @@ class Pool:
         if self.overheads.publish_s:
             # What has been sent arrives, even if its sender dies meanwhile.
             self.world.await_in(self.overheads.publish_s, self.published, message)
-            alarm.ring(self.overheads.publish_s)
+            alarm.ring(self.overheads.publish_s + self.worker.trip_s)
             yield
         else:
             self.published(message)
 
     def published(self, message: Message) -> None:
         """Have the broker take a message that has been on its way; unless it is down."""
-        if self.world.broker.is_down:
+        if self.worker.is_offline:
             self.record.note("publish_unknown", task=message.key, worker=self.name)
             return
         self.record.published(message, self.name)

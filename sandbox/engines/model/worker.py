@@ -65,6 +65,7 @@ class Worker:
         )
         self._asleep = False
         self._popped: Message | None = None
+        self.is_cut, self.trip_s, self.free_s = False, 0.0, 0.0
         self.pause: Later | None = None
         self.autoscaler: Autoscaler | None = None
         self.holds = Holds(self)
@@ -103,6 +104,9 @@ class Worker:
         alarm, deliver_s, brpop = self._main, self.world.overheads.deliver_s, self.broker.brpop
         while True:
             while self.can_consume() and (message := brpop(self)):
+                if self.trip_s:
+                    yield from self._fetch(message)
+                    continue
                 self._deliver(message)
                 if deliver_s:
                     alarm.ring(deliver_s)
@@ -112,6 +116,9 @@ class Worker:
             yield
             if alarm.value is not None:
                 self._receive(alarm.value)
+            elif self._popped is not None:
+                self.world.n_pending -= 1
+                yield from self._fetch(self._popped)
 
     def can_consume(self) -> bool:
         """Whether the prefetch count allows one more, and where that is asked, the pool."""
@@ -133,9 +140,12 @@ class Worker:
         what its timer released), the message stays in the socket: out of Redis, in nobody's
         `unacked`, lost if the worker is killed.
         """
-        if not self.can_consume():
+        can_consume = self.can_consume()
+        if self.trip_s or not can_consume:
             self._popped = message
             self.world.n_pending += 1
+            if can_consume:
+                self._wake(None)
             return
         self._deliver(message)
         if self.world.overheads.deliver_s:
@@ -161,7 +171,31 @@ class Worker:
             self._deliver(message)
             self._wake(message, self.world.overheads.deliver_s)
 
-    def _wake(self, message: Message, delay_s: float) -> None:
+    def _fetch(self, message: Message) -> Steps:
+        """Wait for the answer that brings a message, note it in `unacked`, wait for that one.
+
+        Main does other things before the first of them, and nothing else before the second.
+        """
+        self._popped = message
+        self.world.n_pending += 1
+        self._main.ring(self.trip_s)
+        yield
+        while self.free_s > self.env.now:
+            self._main.ring(self.free_s - self.env.now)
+            yield
+        self._popped = None
+        self.world.n_pending -= 1
+        self._deliver(message)
+        self.wait_for_answer()
+        self._main.ring(self.trip_s + self.world.overheads.deliver_s)
+        yield
+        self._receive(message)
+
+    def wait_for_answer(self) -> None:
+        """Have main wait for the answer of a command; it does nothing else before."""
+        self.free_s = max(self.free_s, self.env.now) + self.trip_s
+
+    def _wake(self, message: Message | None, delay_s: float = 0.0) -> None:
         if self._asleep:
             self._asleep = False
             self._main.ring(delay_s, message)
@@ -230,11 +264,18 @@ class Worker:
 
         `QoS.ack` drops the entry of this tag, even if it is a later owner's by now.
         """
+        if self.free_s > self.env.now:
+            due = simpy.Timeout(self.env, self.free_s - self.env.now, message)
+            due.callbacks.append(self.ack_due)
+            return
         if self.broker.unacked.pop(message, None) is None:
             self.broker.unacked.pop(self.broker.newest(message), None)
         self.delivered.pop(message, None)
         self.record.acked(message, self.name)
-        if self._asleep:
+        if self.trip_s:
+            self.wait_for_answer()
+            self.world.call_in(self.trip_s, self.credit)
+        elif self._asleep:
             self.credit()
 
     def ack_due(self, event: simpy.Event) -> None:
@@ -313,15 +354,15 @@ class Worker:
             self.holds.forget()
             self.pool.forget()
             self._read_socket()
-            for message in () if self.broker.is_down else list(self.delivered):
+            for message in () if self.is_offline else list(self.delivered):
                 self.broker.hand_back(message, self.name)
             holds_any = bool(self.delivered)
             self.delivered.clear()
             keeps = {"keeps": True} if self.settings.pool == "threads" else None
             self.record.note("disconnected", worker=self.name, detail=keeps)
-            if self.broker.is_down and in_brpop and holds_any:
+            if self.is_offline and in_brpop and holds_any:
                 self._give_up()
-            elif self.broker.is_down:
+            elif self.is_offline:
                 self.pause = Offline(self)
             else:
                 self._consume()
@@ -338,6 +379,11 @@ class Worker:
         self.world.n_pending += 1
         self.leave()
 
+    @property
+    def is_offline(self) -> bool:
+        """Whether it cannot reach the broker."""
+        return self.is_cut or self.broker.is_down
+
     def _die(self) -> None:
         if self.is_alive:
             self.is_alive = False
@@ -351,7 +397,7 @@ class Worker:
             self.world.await_in(self.pause.next_try_s(), self._connected, self.pause)
 
     def _connected(self, offline: Offline) -> None:
-        if self.pause is not offline or self.broker.is_down:
+        if self.pause is not offline or self.is_offline:
             return
         offline.end()
         self._consume()
@@ -360,7 +406,7 @@ class Worker:
         """Closing the channel reads the reply of its last BRPOP, if the broker takes note of it."""
         if self._popped is not None:
             self.world.n_pending -= 1
-            if not self.broker.is_down:
+            if not self.is_offline:
                 self._deliver(self._popped)
             self._popped = None
 
@@ -449,6 +495,9 @@ class Worker:
 
     def _exit(self) -> None:
         if not self.is_alive:
+            return
+        if self.free_s > self.env.now:
+            self.world.call_in(self.free_s - self.env.now, self._exit)
             return
         self.is_alive = False
         self._read_socket()

@@ -43,6 +43,7 @@ class World:
         self.results: dict[str, Alarm] = {}
         self.workers: dict[str, Worker] = {}
         self.n_sources = self.n_pending = 0
+        self.client_trip_s = 0.0
         self.on_quiet: Callable[[], None] = lambda: None
 
     def _kinds(self) -> dict[str, Kind]:
@@ -89,7 +90,7 @@ class World:
         """Tell a client of a closed load that its result is there."""
         waiting = self.results.pop(key, None)
         if waiting is not None:
-            waiting.ring()
+            waiting.ring(self.client_trip_s)
 
     def ends_badly(self, message: Message, worker: str) -> None:
         """Note a failure for good of a task that a chord or a visitor waits for."""

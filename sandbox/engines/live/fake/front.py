@@ -8,7 +8,7 @@ import socket
 from typing import TYPE_CHECKING
 
 from sandbox.engines.live.fake.client import Client
-from sandbox.engines.live.fake.loop import Loop
+from sandbox.engines.live.loop import Loop
 from sandbox.engines.live.fake.store import Store
 
 if TYPE_CHECKING:

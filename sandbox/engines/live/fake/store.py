@@ -18,7 +18,7 @@ from sandbox.engines.live.fake import lua
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sandbox.engines.live.fake.loop import Timer
+    from sandbox.engines.live.loop import Timer
 
 VERSION = (7, 0, 0)
 """The redis-server whose behaviour and wording fakeredis imitates."""

@@ -10,7 +10,7 @@ from sandbox.engines.live.fake.resp import ProtocolError, RequestReader, error
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sandbox.engines.live.fake.loop import Loop
+    from sandbox.engines.live.loop import Loop
 
 READ_BYTES = 1 << 16
 """Bytes read from one client before others get their turn."""

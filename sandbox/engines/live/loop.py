@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from _typeshed import FileDescriptorLike
+
 _MAX_PAUSE_S = 3600.0  # more than some days is more than a selector takes
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 
@@ -51,8 +53,8 @@ class Loop:
         self._numbers = itertools.count()
         self._soon: deque[Callable[[], None]] = deque()
 
-    def watch(self, sock: socket.socket, read: Callable[[], None]) -> None:
-        """Call `read` whenever `sock` has something to read."""
+    def watch(self, sock: FileDescriptorLike, read: Callable[[], None]) -> None:
+        """Call `read` whenever `sock`, or a pipe, has something to read."""
         self._selector.register(sock, READ, Watched(read))
 
     def watch_writable(self, sock: socket.socket, write: Callable[[], None] | None) -> None:

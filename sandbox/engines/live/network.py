@@ -1,0 +1,78 @@
+"""The verbs about links, on the proxy: late answers, a link that is cut."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sandbox.engines.live.controls import LiveControls
+from sandbox.engines.live.links import PROXY, Links
+from sandbox.errors import EngineError
+from sandbox.faults import At, OnEvent
+
+
+class NetworkControls(LiveControls):
+    """Controls of a live session whose links can be broken."""
+
+    links: Links
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._cut_off: set[str] = set()
+
+    def latency(
+        self, delay_s: float, worker: str | None = None, *, when: At | OnEvent | None = None
+    ) -> None:
+        """Have each answer of the broker come ``delay_s`` later, on one link or on all."""
+        arguments = _named(worker) | {"delay_s": delay_s}
+        if not self._postponed("latency", arguments, when):
+            self._proxied("latency")
+            self._log("latency", **arguments)
+            self._operate("toxic", who=PROXY, link=worker, kind="latency", value=delay_s)
+
+    def cut_off(self, worker: str, *, when: At | OnEvent | None = None) -> None:
+        """Close a worker's connections to the broker and refuse it new ones."""
+        if self._postponed("cut_off", {"worker": worker}, when):
+            return
+        self._proxied("cut_off")
+        self._reachable("cut_off")
+        if worker in self._cut_off:
+            raise EngineError(f"cut_off: {worker} is cut off already")
+        self._able("cut_off", worker)
+        self._cut_off.add(worker)
+        self._log("cut_off", worker=worker)
+        self._operate("disable", who=PROXY, link=worker)
+
+    def mend_link(self, worker: str, *, when: At | OnEvent | None = None) -> None:
+        """Let a worker that is cut off connect again, when it next tries."""
+        if self._postponed("mend_link", {"worker": worker}, when):
+            return
+        if worker not in self._cut_off:
+            raise EngineError(f"mend_link: {worker} is not cut off")
+        self._cut_off.remove(worker)
+        self._log("mend_link", worker=worker)
+        self._operate("enable", who=PROXY, link=worker)
+
+    def start_worker(self, worker: str, *, when: At | OnEvent | None = None) -> None:
+        """Start a worker that is down, and wait until it is ready."""
+        if when is None and worker in self._cut_off:
+            raise EngineError(f"start_worker: {worker} is cut off; mend its link first")
+        super().start_worker(worker, when=when)
+
+    def _able(self, verb: str, worker: str, *, closing: bool = False) -> None:
+        super()._able(verb, worker, closing=closing)
+        if worker in self._cut_off:
+            raise EngineError(f"{verb}: {worker} has no connection to the broker")
+
+    @property
+    def _deaf(self) -> set[str]:
+        return super()._deaf | self._cut_off
+
+    def _proxied(self, verb: str) -> None:
+        if not self.links.is_proxied:
+            raise EngineError(
+                f"{verb}: no proxy can be in a link with TLS; allowed: a redis:// broker"
+            )
+
+
+def _named(worker: str | None) -> dict[str, Any]:
+    return {} if worker is None else {"worker": worker}

@@ -1,0 +1,62 @@
+"""The verbs about links: late answers, a link that is cut. Compare trips.py and outage.py."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sandbox.engines.model.controls import ModelControls
+from sandbox.errors import EngineError
+from sandbox.faults import At, OnEvent
+
+
+class NetworkControls(ModelControls):
+    """Controls of the model whose links can be broken."""
+
+    def latency(
+        self, delay_s: float, worker: str | None = None, *, when: At | OnEvent | None = None
+    ) -> None:
+        """Have each answer of the broker come ``delay_s`` later, on one link or on all."""
+        named: dict[str, Any] = {} if worker is None else {"worker": worker}
+        self._order("latency", when, **named, delay_s=delay_s)
+
+    def cut_off(self, worker: str, *, when: At | OnEvent | None = None) -> None:
+        """Close a worker's connections to the broker and refuse it new ones."""
+        self._order("cut_off", when, worker=worker)
+
+    def mend_link(self, worker: str, *, when: At | OnEvent | None = None) -> None:
+        """Let a worker that is cut off connect again, when it next tries."""
+        self._order("mend_link", when, worker=worker)
+
+    # --- what they do ----------------------------------------------------------------
+
+    def _do_latency(self, delay_s: float, worker: str | None = None) -> None:
+        self._note("latency", worker=worker, delay_s=delay_s)
+        world = self._world
+        for name in world.workers if worker is None else (worker,):
+            world.workers[name].trip_s = delay_s
+        if worker is None:
+            world.client_trip_s = delay_s
+
+    def _do_cut_off(self, worker: str) -> None:
+        self._reachable("cut_off")
+        if self._world.workers[worker].is_cut:
+            raise EngineError(f"cut_off: {worker} is cut off already")
+        found = self._able("cut_off", worker)
+        self._note("cut_off", worker=worker)
+        waits = found in self._world.broker.blocked
+        self._world.broker.blocked.pop(found, None)
+        found.is_cut = True
+        found.reconnect(in_brpop=waits)
+
+    def _do_mend_link(self, worker: str) -> None:
+        found = self._world.workers[worker]
+        if not found.is_cut:
+            raise EngineError(f"mend_link: {worker} is not cut off")
+        self._note("mend_link", worker=worker)
+        found.is_cut = False
+        found.find_broker()
+
+    def _do_start_worker(self, worker: str) -> None:
+        if self._world.workers[worker].is_cut:
+            raise EngineError(f"start_worker: {worker} is cut off; mend its link first")
+        super()._do_start_worker(worker)

@@ -1,0 +1,199 @@
+"""Conformance: what becomes of a worker's messages when its link to the broker is slow or cut."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from sandbox.errors import EngineError, ScenarioError
+from sandbox.faults import OnEvent
+from tests.conftest import Begin
+from tests.test_conformance import (
+    ACK_MODES,
+    CLOCK_S,
+    assert_laws,
+    burst,
+    executions,
+    finish,
+    on_start,
+    scenario,
+    task,
+    verdicts,
+)
+from tests.test_conformance_lifecycle import at_of
+
+TRIP_S = 0.15
+ALONE = [{"concurrency": 1, "prefetch_multiplier": 2}]
+QUICK_SWEEPS = {"unacked_restore_interval_s": 0.5, "unacked_restore_throttle": 1}
+
+
+def slow(on: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
+    when = on or {"on": "time", "at_s": 0.0}
+    return {"kind": "latency", "delay_s": TRIP_S, "when": when} | more
+
+
+# --- latency ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", ACK_MODES)
+def test_a_slow_link_delays_each_step_by_its_answers(begin: Begin, mode: str) -> None:
+    """One answer while a message is noted in `unacked`, two for a result; late, one for its ack."""
+    described = scenario(
+        tasks=[task(service_s=0.05, **ACK_MODES[mode])],
+        workers=ALONE,
+        loads=[burst(3, at_s=0.1)],
+        faults=[slow(worker="worker1")],
+    )
+    run = finish(begin, described)
+    assert verdicts(run) == {"done once": 3}
+    assert set(executions(run).values()) == {1}
+    attempts = sorted(run.fold.attempts, key=lambda a: a.started_s or 0.0)
+    for attempt in attempts:
+        assert attempt.received_s is not None
+        assert attempt.started_s is not None
+        assert attempt.ended_s is not None
+        assert attempt.received_s - attempt.delivered_s >= TRIP_S - CLOCK_S
+        assert attempt.ended_s - attempt.started_s >= 0.05 + 2 * TRIP_S - CLOCK_S
+    gaps = [
+        (b.started_s or 0.0) - (a.ended_s or 0.0)
+        for a, b in zip(attempts, attempts[1:], strict=False)
+    ]
+    if mode == "early":
+        assert min(gaps) < TRIP_S
+    else:
+        assert min(gaps) >= TRIP_S - CLOCK_S
+
+
+def test_a_slow_link_is_one_workers_alone(begin: Begin) -> None:
+    """The other worker takes what the slow one has no time for."""
+    described = scenario(
+        tasks=[task(service_s=0.05, ignore_result=True)],
+        workers=[{"n_workers": 2, "prefetch_multiplier": 1}],
+        loads=[burst(12, at_s=0.1)],
+        faults=[slow(worker="worker1", delay_s=0.4)],
+    )
+    run = finish(begin, described)
+    by_worker = [e.worker for e in run.of_kind("succeeded")]
+    assert by_worker.count("worker2") > by_worker.count("worker1")
+    for attempt in run.fold.attempts:
+        took_s = (attempt.received_s or 0.0) - attempt.delivered_s
+        assert (took_s >= 0.4 - CLOCK_S) == (attempt.worker == "worker1")
+
+
+def test_a_publish_waits_for_its_answer_until_the_latency_ends(begin: Begin) -> None:
+    """Everyone's link is slow: a publish call takes one answer longer; then no more."""
+    on = {"on": "event", "event": "succeeded"}
+    described = scenario(
+        tasks=[task(service_s=0.01)],
+        workers=ALONE,
+        loads=[burst(1), burst(1, at_s=1.0), burst(1, at_s=2.6)],
+        faults=[slow(on, delay_s=0.3, for_s=2.0)],
+    )
+    run = finish(begin, described)
+    sent = {e.task: e.t_s for e in run.of_kind("sent")}
+    took = {e.task: e.t_s - sent[e.task] for e in run.of_kind("published")}
+    assert took["job/1"] >= 0.3 - CLOCK_S
+    assert took["job/2"] < 0.3 - CLOCK_S
+    assert verdicts(run) == {"done once": 3}
+
+
+# --- cut off ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", ACK_MODES)
+def test_what_a_cut_off_worker_had_not_begun_waits_for_the_timeout(begin: Begin, mode: str) -> None:
+    """It comes back with nothing in hand; what it held runs once a sweep has restored it.
+
+    Between two sweeps: one that is cut off in the middle leaves its mutex behind.
+    """
+    described = scenario(
+        tasks=[task(service_s=2.4, **ACK_MODES[mode]), task("short", 0.05, **ACK_MODES[mode])],
+        workers=ALONE,
+        broker=QUICK_SWEEPS | {"visibility_timeout_s": 3.0},
+        loads=[burst(1), burst(4, "short", 0.05)],
+        faults=[{"kind": "cut_off", "worker": "worker1", "for_s": 0.5, "when": on_start(1, 0.25)}],
+    )
+    run = finish(begin, described)
+    cut_s = at_of(run, "cut_off")
+    held = {e.task for e in run.of_kind("delivered") if e.t_s < cut_s} - {"job/0"}
+    assert len(held) == (2 if mode == "early" else 1)
+    assert {e.task for e in run.of_kind("restored")} == held
+    assert len(run.of_kind("disconnected")) == 1
+    assert verdicts(run) == {"done once": 5}
+    assert set(executions(run).values()) == {1}
+
+
+@pytest.mark.parametrize("ignores", [True, False])
+def test_a_result_that_cannot_reach_the_broker_fails_its_task(begin: Begin, ignores: bool) -> None:
+    """A task that ends while its worker is cut off fails, if it has a result to store."""
+    described = scenario(
+        tasks=[task(service_s=0.5, acks_late=True, ignore_result=ignores)],
+        workers=[{"concurrency": 1, "prefetch_multiplier": 1}],
+        loads=[burst(1)],
+        faults=[{"kind": "cut_off", "worker": "worker1", "for_s": 1.0, "when": on_start(1)}],
+    )
+    run = finish(begin, described)
+    assert verdicts(run) == ({"done once": 1} if ignores else {"failed": 1})
+    assert executions(run) == {"job/0": 1}
+
+
+def test_the_others_go_on_while_one_worker_is_cut_off(begin: Begin) -> None:
+    """Nothing is published in vain, and the worker that is left runs what comes."""
+    described = scenario(
+        tasks=[task(service_s=0.05)],
+        workers=[{"n_workers": 2, "prefetch_multiplier": 1}],
+        loads=[],
+    )
+    with begin(described) as session:
+        session.controls.cut_off("worker1")
+        session.controls.submit("job", 5)
+        session.wait_for(OnEvent(event="succeeded", nth=5))
+        session.controls.mend_link("worker1")
+    run = session.close()
+    assert_laws(run)
+    assert {e.worker for e in run.of_kind("started")} == {"worker2"}
+    assert run.of_kind("publish_unknown") == []
+
+
+def test_what_a_cut_off_worker_can_be_told(begin: Begin) -> None:
+    """It can be killed and mended; what needs its broker is refused, in one sentence."""
+    with begin(scenario(loads=[], workers=[{}])) as session:
+        controls = session.controls
+        with pytest.raises(EngineError, match=r"^mend_link: worker1 is not cut off$"):
+            controls.mend_link("worker1")
+        controls.cut_off("worker1")
+        with pytest.raises(EngineError, match=r"^cut_off: worker1 is cut off already$"):
+            controls.cut_off("worker1")
+        with pytest.raises(
+            EngineError, match=r"^terminate_worker: worker1 has no connection to the broker$"
+        ):
+            controls.terminate_worker("worker1")
+        controls.kill_worker("worker1")
+        with pytest.raises(EngineError, match=r"worker1 is cut off; mend its link first$"):
+            controls.start_worker("worker1")
+        controls.mend_link("worker1")
+        controls.start_worker("worker1")
+        session.wait(1.0)
+        controls.submit("job", 1)
+        session.wait_for(OnEvent(event="succeeded"))
+
+
+@pytest.mark.parametrize("kind", ["latency", "cut_off"])
+def test_links_and_groups_have_no_meaning_together_yet(kind: str) -> None:
+    """How far a chord has come without a broker is not in the model."""
+    fault = {"latency": slow(), "cut_off": {"kind": kind, "worker": "worker1", "when": on_start(1)}}
+    load = burst(2) | {"kind": "group"}
+    with pytest.raises(ScenarioError, match=rf"^faults\[0\]: {kind} has no meaning yet"):
+        scenario(loads=[load], faults=[fault[kind]])
+
+
+def test_a_link_with_tls_cannot_be_broken() -> None:
+    """A proxy in the way would not have the broker's name in its certificate."""
+    from sandbox.engines.live import links
+    from sandbox.engines.live.broker import RunningBroker
+
+    broker = RunningBroker("redis", "", "rediss://h:1/0", "", owned=False, version="")
+    assert links.behind(broker) is None
+    assert not links.Links(broker, {}).is_proxied
+    assert links.Links(broker, {}).url("worker1") == broker.url
