@@ -197,3 +197,79 @@ def test_a_link_with_tls_cannot_be_broken() -> None:
     assert links.behind(broker) is None
     assert not links.Links(broker, {}).is_proxied
     assert links.Links(broker, {}).url("worker1") == broker.url
+
+
+# --- a broker that stands still ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", ACK_MODES)
+def test_a_paused_broker_only_delays(begin: Begin, mode: str) -> None:
+    """Everything waits for its answer: each task once, nothing fails, nothing is given back."""
+    described = scenario(
+        tasks=[task(service_s=0.3, **ACK_MODES[mode])],
+        loads=[burst(8), burst(2, at_s=0.8)],
+        faults=[{"kind": "pause_broker", "for_s": 1.0, "when": on_start(2)}],
+    )
+    run = finish(begin, described)
+    paused_s, resumed_s = at_of(run, "pause_broker"), at_of(run, "resume_broker")
+    assert verdicts(run) == {"done once": 10}
+    assert set(executions(run).values()) == {1}
+    assert run.of_kind("publish_unknown", "failed", "restored", "disconnected") == []
+    quiet = [e for e in run.events if paused_s + 0.05 < e.t_s < resumed_s]
+    assert {e.kind for e in quiet} <= {"sent", "sweep", "acked", "sample"}
+    sent = [e.task for e in quiet if e.kind == "sent"]
+    assert sent == ["job/8"]
+
+
+def test_a_worker_begins_little_while_the_broker_stands_still(begin: Begin) -> None:
+    """Early ack, no results: the next task begins, and its acknowledgement holds main up."""
+    described = scenario(
+        tasks=[task(service_s=0.2, ignore_result=True)],
+        workers=[{"concurrency": 1, "prefetch_multiplier": 4}],
+        loads=[burst(5)],
+        faults=[{"kind": "pause_broker", "for_s": 1.2, "when": on_start(1)}],
+    )
+    run = finish(begin, described)
+    paused_s, resumed_s = at_of(run, "pause_broker"), at_of(run, "resume_broker")
+    begun = [e.task for e in run.of_kind("started") if paused_s < e.t_s < resumed_s]
+    assert begun == ["job/1"]
+    assert verdicts(run) == {"done once": 5}
+
+
+def test_late_acknowledgements_hold_main_up(begin: Begin) -> None:
+    """acks_late, no results: nothing more begins, since main waits for its acknowledgement."""
+    described = scenario(
+        tasks=[task(service_s=0.2, ignore_result=True, acks_late=True)],
+        workers=[{"concurrency": 1, "prefetch_multiplier": 4}],
+        loads=[burst(5)],
+        faults=[{"kind": "pause_broker", "for_s": 1.2, "when": on_start(1)}],
+    )
+    run = finish(begin, described)
+    paused_s, resumed_s = at_of(run, "pause_broker"), at_of(run, "resume_broker")
+    during = [e for e in run.of_kind("started", "succeeded") if paused_s < e.t_s < resumed_s]
+    assert [(e.kind, e.task) for e in during] == [("succeeded", "job/0")]
+    assert verdicts(run) == {"done once": 5}
+
+
+def test_what_a_paused_broker_refuses(begin: Begin) -> None:
+    """A broker that stands still can only be resumed, one that goes on only be paused."""
+    with begin(scenario(loads=[], workers=[{}])) as session:
+        controls = session.controls
+        with pytest.raises(EngineError, match=r"^resume_broker: the broker is not paused$"):
+            controls.resume_broker()
+        controls.pause_broker()
+        for verb, name in ((controls.pause_broker, "pause"), (controls.stop_broker, "stop")):
+            with pytest.raises(
+                EngineError, match=rf"^{name}_broker: the broker is paused; resume it first$"
+            ):
+                verb()
+        controls.resume_broker()
+        controls.submit("job", 1)
+        session.wait_for(OnEvent(event="succeeded"))
+
+
+def test_threads_and_a_paused_broker_have_no_meaning_yet() -> None:
+    """A thread acknowledges for itself, and waits before its task has begun."""
+    fault = {"kind": "pause_broker", "for_s": 1.0, "when": on_start(1)}
+    with pytest.raises(ScenarioError, match=r"^faults\[0\]: pause_broker has no meaning yet"):
+        scenario(workers=[{"pool": "threads"}], faults=[fault])

@@ -18,10 +18,12 @@ VERBS = (
     "kill_worker",
     "latency",
     "mend_link",
+    "pause_broker",
     "pause_worker",
     "plant_mutex",
     "quit_worker",
     "rate_limit",
+    "resume_broker",
     "resume_worker",
     "skip",
     "start_beat",
@@ -94,6 +96,12 @@ class Controls(Protocol):
 
     def skip(self, seconds: float, *, when: At | OnEvent | None = None) -> None:
         """Age the messages in ``unacked`` by ``seconds`` and have a client sweep."""
+
+    def pause_broker(self, *, when: At | OnEvent | None = None) -> None:
+        """SIGSTOP a broker that is the sandbox's own: it answers nothing, and nobody notices."""
+
+    def resume_broker(self, *, when: At | OnEvent | None = None) -> None:
+        """SIGCONT the broker."""
 
     def latency(
         self, delay_s: float, worker: str | None = None, *, when: At | OnEvent | None = None

@@ -9,6 +9,7 @@ from sandbox.errors import ScenarioError, one_of
 from sandbox.faults import At, OnEvent
 from sandbox.faults._base import only_plain
 from sandbox.faults.kill_child import no_children
+from sandbox.faults.pause_broker import cannot_pause
 from sandbox.faults.quit_worker import cannot_quit
 from sandbox.faults.stop_broker import cannot_stop
 from sandbox.rates import parse_rate
@@ -50,6 +51,8 @@ def _problem(scenario: Scenario, verb: str, arguments: dict[str, object]) -> str
         return cannot_quit(scenario, str(arguments["worker"]))
     if verb == "stop_broker":
         return cannot_stop(scenario)
+    if verb == "pause_broker":
+        return cannot_pause(scenario)
     if verb in {"cut_off", "latency"}:
         return only_plain(verb, scenario)
     if "dependency" in arguments:

@@ -224,6 +224,8 @@ class LiveControls:
 
     def dump(self) -> None:
         """Record what the broker holds; nothing when it does not answer."""
+        if self.outage.is_paused:
+            return
         with contextlib.suppress(EngineError):
             self._operate("dump", wait_s=3.0)
 
@@ -249,6 +251,8 @@ class LiveControls:
     def _reachable(self, verb: str) -> None:
         if self.outage.is_down:
             raise EngineError(f"{verb}: the broker is down; start it first")
+        if self.outage.is_paused:
+            raise EngineError(f"{verb}: the broker is paused; resume it first")
 
     def _able(self, verb: str, worker: str, *, closing: bool = False) -> None:
         """Refuse a worker that is down or paused and, but for ``closing``, one that shuts down."""

@@ -127,12 +127,14 @@ class LiveSession:
     def _start_proxy(self, *clients: str) -> None:
         """Put the proxy between the broker and all but the operator, where bytes can pass."""
         ports: dict[str, int] = {}
+        self.controls.outage.gate = self.controls.gate
         place = links.behind(self.broker)
         if place is not None:
             names = [*self.scenario.worker_names, *clients]
             self._processes.order("proxy", name=PROXY, links=names, **place)
             self._await_notes(PROXY)
-            ports = self._record.note(f"_{PROXY}_ready")["detail"]["ports"]
+            note = self._record.note(f"_{PROXY}_ready") or {}
+            ports = note["detail"]["ports"]
         self.links = links.Links(self.broker, ports)
         self.controls.links = self.links
 

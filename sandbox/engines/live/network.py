@@ -1,4 +1,4 @@
-"""The verbs about links, on the proxy: late answers, a link that is cut."""
+"""The verbs about the way to the broker: late answers, a link that is cut, a broker that waits."""
 
 from __future__ import annotations
 
@@ -51,6 +51,30 @@ class NetworkControls(LiveControls):
         self._cut_off.remove(worker)
         self._log("mend_link", worker=worker)
         self._operate("enable", who=PROXY, link=worker)
+
+    def pause_broker(self, *, when: At | OnEvent | None = None) -> None:
+        """SIGSTOP the broker: it answers nothing, and nobody notices."""
+        if not self._postponed("pause_broker", {}, when):
+            self._own("pause_broker")
+            self._reachable("pause_broker")
+            self._none_closing("pause_broker")
+            self._log("pause_broker")
+            self.outage.pause()
+
+    def resume_broker(self, *, when: At | OnEvent | None = None) -> None:
+        """SIGCONT the broker."""
+        if self._postponed("resume_broker", {}, when):
+            return
+        self._own("resume_broker")
+        if not self.outage.is_paused:
+            raise EngineError("resume_broker: the broker is not paused")
+        self._log("resume_broker")
+        self.outage.resume()
+
+    def gate(self, order: str) -> None:
+        """Have the proxy refuse new connections, or accept them again."""
+        if self.links.is_proxied:
+            self._operate(order, who=PROXY)
 
     def start_worker(self, worker: str, *, when: At | OnEvent | None = None) -> None:
         """Start a worker that is down, and wait until it is ready."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
+from collections.abc import Callable
 
 from sandbox.engines.live.broker import BrokerChoice, RunningBroker, launch
 from sandbox.engines.live.processes import Processes
@@ -14,7 +15,10 @@ _TRIES = 3
 
 
 class Outage:
-    """Whether the broker is down, and how it comes to be so. ``keeps``: it loses no message."""
+    """Whether the broker is down or stands still, and how it comes to be so.
+
+    ``keeps``: it loses no message. ``gate`` tells the proxy to refuse or accept connections.
+    """
 
     def __init__(
         self, choice: BrokerChoice, broker: RunningBroker, processes: Processes, persistence: str
@@ -22,11 +26,23 @@ class Outage:
         self._choice, self._broker, self._processes = choice, broker, processes
         self._persistence = persistence
         self.is_ours, self.keeps = broker.owned, persistence == "aof"
-        self.is_down = False
+        self.is_down = self.is_paused = False
+        self.gate: Callable[[str], None] = lambda _order: None
+
+    def pause(self) -> None:
+        """SIGSTOP the broker."""
+        self.is_paused = True
+        self._processes.order("signal", name="broker", signum=int(signal.SIGSTOP))
+
+    def resume(self) -> None:
+        """SIGCONT the broker."""
+        self.is_paused = False
+        self._processes.order("signal", name="broker", signum=int(signal.SIGCONT))
 
     def begin(self) -> None:
-        """SIGKILL the broker and wait until it is gone."""
+        """SIGKILL the broker and wait until it is gone; who connects meanwhile is refused."""
         self.is_down = True
+        self.gate("refuse")
         self._processes.order("signal", name="broker", signum=int(signal.SIGKILL))
         deadline = time.monotonic() + _GONE_S
         while "broker" not in self._processes.exited:
@@ -44,4 +60,5 @@ class Outage:
                     raise EngineError(f"start_broker: {exc}") from None
             else:
                 self.is_down = False
+                self.gate("accept")
                 return

@@ -18,6 +18,7 @@ from sandbox.engines.model.record import Record
 from sandbox.scenario import Scenario, TaskType
 
 if TYPE_CHECKING:
+    from sandbox.engines.model.standstill import Standstill
     from sandbox.engines.model.worker import Worker
 
 _MAX_PRIORITY = 9
@@ -86,6 +87,7 @@ class Broker:
         self.unacked: dict[Message, float] = {}
         self.blocked: dict[Worker, float] = {}
         self.is_down, self.keeps = False, scenario.broker.persistence == "aof"
+        self.standstill: Standstill | None = None
         self._mutex_until_s = -math.inf
         self._heirs: dict[Message, Message] = {}
         self._tags = count()
@@ -176,10 +178,21 @@ class Broker:
     def brpop(self, worker: Worker) -> Message | None:
         """Pop from the first of the worker's lists that holds a message, or have it wait."""
         for ready in worker.lists:
-            if ready:
+            if ready and self.standstill is None:
                 return ready.popleft()
         self.block(worker)
         return None
+
+    def go_on(self) -> None:
+        """Answer, after a standstill, what has been asked; then those who wait for messages."""
+        standstill, self.standstill = self.standstill, None
+        if standstill is not None:
+            standstill.end()
+        for worker in list(self.blocked):
+            message = self.brpop(worker) if worker in self.blocked else None
+            if message is not None:
+                del self.blocked[worker]
+                worker.take(message)
 
     def block(self, worker: Worker) -> None:
         """Let the worker wait on all its lists."""

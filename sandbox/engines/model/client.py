@@ -21,6 +21,7 @@ class Client:
         self.world, self.env, self.record = world, world.env, world.record
         self.publish_s = world.overheads.publish_s
         self._free_s, self._is_deaf, self._is_warm = 0.0, False, False
+        self._waits = False
         self._by_hand = dict.fromkeys(world.kinds, BY_HAND)
         if world.schedule:
             self._begin(self.open_loads)
@@ -48,7 +49,7 @@ class Client:
             if at_s > env.now:
                 alarm.ring(at_s - env.now)
                 yield
-            if publish_s or broker.is_down or world.client_trip_s:
+            if publish_s or broker.is_down or broker.standstill or world.client_trip_s:
                 yield from self.publish(alarm, kinds[name], n)
             else:
                 message = world.first_message(kinds[name], n)
@@ -102,6 +103,8 @@ class Client:
         if starts_s > env.now:
             alarm.ring(starts_s - env.now)
             yield
+        if self.world.broker.standstill is not None:
+            yield from self._await_turn(alarm)
         if self.world.broker.is_down or self._is_deaf:
             yield from self._subscribe(alarm, kind)
         message = self.world.first_message(kind, n)
@@ -114,6 +117,8 @@ class Client:
         if away_s:
             alarm.ring(away_s)
             yield
+        if self.world.broker.standstill is not None:
+            yield from self._await_answer(alarm)
         for again_s in PUBLISH_AGAIN_S:
             if self.world.broker.is_down:
                 self._free_s = max(self._free_s, env.now + again_s)
@@ -127,6 +132,20 @@ class Client:
         else:
             self._arrive(message)
         return True
+
+    def _await_turn(self, alarm: Alarm) -> Steps:
+        """Wait while the publish before this one waits for a broker that stands still."""
+        while self._waits and self.world.broker.standstill is not None:
+            self.world.broker.standstill.later(alarm.ring)
+            yield
+
+    def _await_answer(self, alarm: Alarm) -> Steps:
+        standstill = self.world.broker.standstill
+        if standstill is not None:
+            self._waits = True
+            standstill.later(alarm.ring)
+            yield
+            self._waits = False
 
     def _subscribe(self, alarm: Alarm, kind: Kind) -> Steps:
         """Subscribe to the result before the task is sent, if it has one.

@@ -237,6 +237,8 @@ class ModelControls:
     def _reachable(self, verb: str) -> None:
         if self._world.broker.is_down:
             raise EngineError(f"{verb}: the broker is down; start it first")
+        if self._world.broker.standstill is not None:
+            raise EngineError(f"{verb}: the broker is paused; resume it first")
 
     def _do_sweep(self, visibility_timeout_s: float) -> None:
         self._reachable("sweep")
@@ -268,7 +270,8 @@ class ModelControls:
         self._quitting.discard(name)
         before = self._world.workers[name]
         worker = self._world.workers[name] = Worker(self._world, before.settings, name)
-        worker.n_kills, worker.trip_s = before.n_kills, before.trip_s
+        worker.n_kills = before.n_kills
+        worker.trip_s, worker.is_slow = before.trip_s, before.is_slow
 
     def _do_rate_limit(self, task: str, rate: str | None) -> None:
         self._reachable("rate_limit")

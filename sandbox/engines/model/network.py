@@ -1,10 +1,14 @@
-"""The verbs about links: late answers, a link that is cut. Compare trips.py and outage.py."""
+"""The verbs about the way to the broker: late answers, a link that is cut, a broker that waits.
+
+Compare trips.py, outage.py and standstill.py.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
 from sandbox.engines.model.controls import ModelControls
+from sandbox.engines.model.standstill import Standstill
 from sandbox.errors import EngineError
 from sandbox.faults import At, OnEvent
 
@@ -27,6 +31,14 @@ class NetworkControls(ModelControls):
         """Let a worker that is cut off connect again, when it next tries."""
         self._order("mend_link", when, worker=worker)
 
+    def pause_broker(self, *, when: At | OnEvent | None = None) -> None:
+        """SIGSTOP the broker: it answers nothing, and nobody notices."""
+        self._order("pause_broker", when)
+
+    def resume_broker(self, *, when: At | OnEvent | None = None) -> None:
+        """SIGCONT the broker."""
+        self._order("resume_broker", when)
+
     # --- what they do ----------------------------------------------------------------
 
     def _do_latency(self, delay_s: float, worker: str | None = None) -> None:
@@ -34,6 +46,7 @@ class NetworkControls(ModelControls):
         world = self._world
         for name in world.workers if worker is None else (worker,):
             world.workers[name].trip_s = delay_s
+            world.workers[name].is_slow = delay_s > 0
         if worker is None:
             world.client_trip_s = delay_s
 
@@ -47,6 +60,21 @@ class NetworkControls(ModelControls):
         self._world.broker.blocked.pop(found, None)
         found.is_cut = True
         found.reconnect(in_brpop=waits)
+
+    def _do_pause_broker(self) -> None:
+        self._none_closing("pause_broker")
+        self._note("pause_broker")
+        self._world.broker.standstill = Standstill()
+        for worker in self._world.workers.values():
+            worker.is_slow = True
+
+    def _do_resume_broker(self) -> None:
+        if self._world.broker.standstill is None:
+            raise EngineError("resume_broker: the broker is not paused")
+        self._note("resume_broker")
+        for worker in self._world.workers.values():
+            worker.is_slow = worker.trip_s > 0
+        self._world.broker.go_on()
 
     def _do_mend_link(self, worker: str) -> None:
         found = self._world.workers[worker]

@@ -106,7 +106,7 @@ class Pool:
                 self._rest(slot)
             yield
             outcome = alarm.value
-            if worker.trip_s and outcome != _HARD:
+            if worker.is_slow and outcome != _HARD:
                 yield from trips.store(worker, slot)
             if outcome == _DONE:
                 message = slot.message
@@ -117,7 +117,7 @@ class Pool:
                 yield from self._succeed_watched(slot)
             else:
                 yield from self._fail(slot, outcome)
-            if worker.trip_s:
+            if worker.is_slow:
                 yield from trips.until_main_is_free(worker, alarm)
             elif pause_s:
                 alarm.ring(pause_s)
@@ -261,6 +261,10 @@ class Pool:
 
     def published(self, message: Message) -> None:
         """Have the broker take a message that has been on its way; unless it is down."""
+        standstill = self.world.broker.standstill
+        if standstill is not None:
+            standstill.later(self.published, message)
+            return
         if self.worker.is_offline:
             self.record.note("publish_unknown", task=message.key, worker=self.name)
             return

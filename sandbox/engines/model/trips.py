@@ -1,4 +1,4 @@
-"""Trips: what waits for an answer of a broker that is far away.
+"""Trips: what waits for an answer of a broker that is far away, or stands still.
 
 Read in the source, and counted on real workers behind the proxy with a latency of 0.2 s: a
 publish waits for one answer; a message for one on its way to the worker and for one while it is
@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sandbox.engines.model.alarm import Alarm, Steps
+from sandbox.engines.model.standstill import Waiting
 
 if TYPE_CHECKING:
     from sandbox.engines.model.slot import Slot
@@ -25,6 +26,9 @@ FIRST_PUBLISH = 6
 def store(worker: Worker, slot: Slot) -> Steps:
     """Wait until a child has stored its task's result, if the task has one."""
     if slot.message is not None and not slot.message.kind.task.ignore_result:
+        if worker.broker.standstill is not None:
+            worker.broker.standstill.later(slot.alarm.ring)
+            yield
         n_trips = _STORE + (0 if slot.n_done else _CONNECT)
         slot.alarm.ring(n_trips * worker.trip_s)
         yield
@@ -35,6 +39,9 @@ def until_main_is_free(worker: Worker, alarm: Alarm) -> Steps:
     overheads = worker.world.overheads
     alarm.ring(max(overheads.finish_s, overheads.ack_s))
     yield
+    while isinstance(worker.pause, Waiting):
+        worker.pause.later(alarm.ring)
+        yield
     while worker.free_s > worker.env.now:
         alarm.ring(worker.free_s - worker.env.now)
         yield

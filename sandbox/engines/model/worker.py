@@ -23,6 +23,7 @@ from sandbox.engines.model.pool import Pool
 from sandbox.engines.model.request import Settle
 from sandbox.engines.model.reserved import CountingPool
 from sandbox.engines.model.slot import Slot
+from sandbox.engines.model.standstill import answered
 from sandbox.scenario import WorkerPool
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ class Worker:
         self._asleep = False
         self._popped: Message | None = None
         self.is_cut, self.trip_s, self.free_s = False, 0.0, 0.0
+        self.is_slow = False
         self.pause: Later | None = None
         self.autoscaler: Autoscaler | None = None
         self.holds = Holds(self)
@@ -264,6 +266,8 @@ class Worker:
 
         `QoS.ack` drops the entry of this tag, even if it is a later owner's by now.
         """
+        if self.is_slow and not answered(self, self.ack, message):
+            return
         if self.free_s > self.env.now:
             due = simpy.Timeout(self.env, self.free_s - self.env.now, message)
             due.callbacks.append(self.ack_due)
@@ -288,12 +292,16 @@ class Worker:
 
     def reject(self, message: Message) -> None:
         """Put a message at the back of its queue."""
+        if not answered(self, self.reject, message):
+            return
         self.delivered.pop(message, None)
         self.broker.requeue(message, self.name)
         self.credit()
 
     def drop(self, message: Message) -> None:
         """Reject a message without requeue: it is gone."""
+        if not answered(self, self.drop, message):
+            return
         self.broker.unacked.pop(self.broker.newest(message), None)
         self.delivered.pop(message, None)
         self.record.message("rejected", message, self.name)
@@ -314,6 +322,8 @@ class Worker:
         alarm, settings = self._sweeper, self.broker.settings
         period_s = settings.unacked_restore_interval_s * settings.unacked_restore_throttle
         while True:
+            if not answered(self, alarm.ring):
+                yield
             self.broker.sweep(self.name)
             alarm.ring(period_s)
             yield
@@ -398,6 +408,9 @@ class Worker:
 
     def _connected(self, offline: Offline) -> None:
         if self.pause is not offline or self.is_offline:
+            return
+        if self.broker.standstill is not None:
+            self.broker.standstill.later(self._connected, offline)
             return
         offline.end()
         self._consume()
