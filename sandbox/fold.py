@@ -415,5 +415,6 @@ _WORKER: dict[str, Callable[[Fold, Any], None]] = {
     "worker_exited": Fold._worker_exited,
     "disconnected": Fold._disconnected,
     "broker_stopped": Fold._broker_stopped,
+    "broker_flushed": Fold._broker_stopped,
     "skipped": Fold._skipped,
 }

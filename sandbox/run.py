@@ -49,6 +49,7 @@ KINDS = {
     "worker_ready": "a worker can take tasks",
     "disconnected": "a worker lost its connection and forgot what none of its processes runs",
     "broker_stopped": "the broker was killed; what it does not keep is gone",
+    "broker_flushed": "everything in the broker was deleted; its clients noticed nothing",
     "scaled": "the autoscaler has given a worker another number of processes",
     "worker_exited": "the main process of a worker has ended",
     "control": "a verb of the controls was carried out",

@@ -98,7 +98,10 @@ class Scenario(Part):
 
     @model_validator(mode="after")
     def _consistent(self) -> Scenario:
-        for check in (self._unique, self._names, self._faults_apply, self._times, self._size):
+        for check in (
+            self._unique, self._names, self._crashes_apply, self._faults_apply, self._times,
+            self._size,
+        ):  # fmt: skip
             check()
         return self
 
@@ -149,6 +152,16 @@ class Scenario(Part):
                     raise ScenarioError(
                         f"{field}[{i}].task is {source.task!r}, whose ignore_result is True; "
                         "a closed load waits for results"
+                    )
+
+    def _crashes_apply(self) -> None:
+        """A crash ends a process of a pool; without one it would end the whole worker."""
+        for i, task in enumerate(self.tasks):
+            for pool in self.workers:
+                if task.crash and task.queue in pool.queues and pool.pool != "prefork":
+                    raise ScenarioError(
+                        f"tasks[{i}].crash is {task.crash!r}, but worker pool {pool.name!r}, a "
+                        f"{pool.pool} pool, takes its queue; allowed: prefork pools"
                     )
 
     def _faults_apply(self) -> None:

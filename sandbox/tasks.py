@@ -93,6 +93,10 @@ class TaskType(Part):
     is False, ``reject_on_worker_lost`` requeues it, without a count. Both flags about acks,
     and ``reject_on_worker_lost``, do nothing under early ack.
 
+    ``crash``: how each attempt ends after its work instead of returning: ``child``, its process
+    is killed, as by the out-of-memory killer; ``memory``, it raises MemoryError. Only with
+    prefork workers, and without retries, ``p_failure`` and calls.
+
     >>> TaskType(name="resize", service=Deterministic(value_s=0.2)).queue
     'celery'
     """
@@ -118,6 +122,7 @@ class TaskType(Part):
     countdown_s: NonNegative = 0.0
     expires_s: Positive | None = None
     ignore_result: bool = False
+    crash: Literal["child", "memory"] | None = None
     calls: Call | None = None
 
     @field_validator("rate_limit")
@@ -135,6 +140,17 @@ class TaskType(Part):
                 f"max_retries is {self.max_retries}, but retries state {own.max_retries}; "
                 "a task has one max_retries"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _crashes_alone(self) -> TaskType:
+        if self.crash is not None:
+            for field in ("retries", "p_failure", "calls"):
+                if getattr(self, field):
+                    raise ScenarioError(
+                        f"{field} has no meaning with crash = {self.crash!r}; "
+                        "allowed: one of the two"
+                    )
         return self
 
     @property

@@ -12,8 +12,10 @@ from sandbox.scenario import Scenario
 
 VERBS = (
     "cut_off",
+    "deploy",
     "drop_connections",
     "fail_dependency",
+    "flush",
     "kill_child",
     "kill_worker",
     "latency",
@@ -102,6 +104,12 @@ class Controls(Protocol):
 
     def resume_broker(self, *, when: At | OnEvent | None = None) -> None:
         """SIGCONT the broker."""
+
+    def flush(self, *, when: At | OnEvent | None = None) -> None:
+        """FLUSHDB on a broker that is the sandbox's own: every message is gone."""
+
+    def deploy(self, grace_s: float, *, when: At | OnEvent | None = None) -> None:
+        """Begin to replace each worker: SIGTERM, SIGKILL after ``grace_s``, a new one."""
 
     def latency(
         self, delay_s: float, worker: str | None = None, *, when: At | OnEvent | None = None

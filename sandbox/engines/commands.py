@@ -29,7 +29,7 @@ def check(scenario: Scenario, verb: str, arguments: dict[str, object]) -> None:
     problem = _problem(scenario, verb, arguments)
     if problem is not None:
         raise ScenarioError(f"{verb}: {problem}")
-    for name in ("n", "seconds", "visibility_timeout_s", "expires_s", "for_s", "factor"):
+    for name in ("n", "seconds", "visibility_timeout_s", "expires_s", "for_s", "factor", "grace_s"):
         value = arguments.get(name, 1)
         if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
             raise ScenarioError(f"{verb}: {name} is {value!r}; allowed: a number above 0")
@@ -53,7 +53,7 @@ def _problem(scenario: Scenario, verb: str, arguments: dict[str, object]) -> str
         return cannot_stop(scenario)
     if verb == "pause_broker":
         return cannot_pause(scenario)
-    if verb in {"cut_off", "latency"}:
+    if verb in {"cut_off", "flush", "latency"}:
         return only_plain(verb, scenario)
     if "dependency" in arguments:
         names = [dependency.name for dependency in scenario.dependencies]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib
 import logging
+import os
 import random
+import signal
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -60,6 +62,10 @@ def work(task: Task) -> dict[str, Any]:
         stream = f"{kind.name}/call"
         call_s = draw_s(kind.calls.service, scenario.seed, stream, number, retry=retry)
         calls.call(kind.calls, call_s, task=task.request.id, retry=retry)
+    if kind.crash == "child":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if kind.crash == "memory":
+        raise MemoryError(f"{task.request.id} takes more than there is")
     if fails:
         raise WorkFailed(f"attempt {retry + 1} of {task.request.id} was drawn to fail")
     return {"service_s": service_s}

@@ -24,7 +24,7 @@ from sandbox.engines.live import worker as workers
 from sandbox.engines.live.calls import DOWNSTREAM
 from sandbox.engines.live.leftovers import Claim, sweep_aside
 from sandbox.engines.live.links import PROXY
-from sandbox.engines.live.network import NetworkControls
+from sandbox.engines.live.deploy import DeployControls
 from sandbox.engines.live.outage import Outage
 from sandbox.engines.live.processes import Processes, warm_up
 from sandbox.engines.live.record import Record
@@ -96,7 +96,7 @@ class LiveSession:
         self.info |= {"broker": self.broker.label, "broker_why": self.broker.why}
         if not self.broker.owned:
             self._claim.note(url=self.broker.url, prefix=self.broker.prefix)
-        self.controls = NetworkControls(
+        self.controls = DeployControls(
             self.scenario, self._processes, self._record, self._writer, self._start_worker
         )
         persistence = self.scenario.broker.persistence

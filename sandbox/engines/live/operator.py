@@ -92,6 +92,11 @@ class Operator:
             pipe.client_kill_filter(_id=number, skipme=True)
         return sum(pipe.execute(raise_on_error=False))
 
+    def do_flush(self) -> None:
+        """Delete everything; what is sent just before may yet arrive after it."""
+        self.redis.flushdb()
+        self.writer.write("broker_flushed")
+
     def do_sweep(self, visibility_timeout_s: float) -> None:
         """Sweep once as a client with a timeout of its own does: at its first inspection."""
         options = {"visibility_timeout": visibility_timeout_s}

@@ -45,7 +45,7 @@ class Kind:
         self.is_limited = task.time_limit_s is not None or task.soft_time_limit_s is not None
         self.calls, self.is_watched = task.calls is not None, is_watched
         is_odd = self.is_cpu or self.is_limited or task.p_failure or self.calls or is_watched
-        self.is_plain = not is_odd
+        self.is_plain = not (is_odd or task.crash)
 
 
 class Message:
@@ -142,10 +142,19 @@ class Broker:
             self._heirs |= {message: message.copy() for message in self.unacked}
             self.unacked = {self._heirs[message]: at_s for message, at_s in self.unacked.items()}
         else:
-            self.unacked.clear()
-            for ready in self.lists.values():
-                ready.clear()
+            self._empty()
         self.record.note("broker_stopped", detail={"keeps": self.keeps})
+
+    def _empty(self) -> None:
+        self.unacked.clear()
+        for ready in self.lists.values():
+            ready.clear()
+
+    def flush(self) -> None:
+        """FLUSHDB: every message is gone, and the mutex; every client stays."""
+        self._mutex_until_s = -math.inf
+        self._empty()
+        self.record.note("broker_flushed")
 
     def newest(self, message: Message) -> Message:
         """Return the copy that has a message's entry in `unacked`: the tag is the same."""

@@ -14,7 +14,7 @@ from simpy.events import URGENT
 from sandbox.collector import collector_paused
 from sandbox.engines.model.client import Client
 from sandbox.engines.model.clock import Clock
-from sandbox.engines.model.network import NetworkControls
+from sandbox.engines.model.deploy import DeployControls
 from sandbox.engines.model.front import Front
 from sandbox.engines.model.record import Record, Waits
 from sandbox.engines.model.worker import Worker
@@ -86,7 +86,7 @@ class ModelSession(Generic[R]):
                     world.workers[name] = Worker(world, pool, name)
             if scenario.front_door is not None:
                 Front(world, scenario.front_door)
-            self.controls = NetworkControls(world, Client(world))
+            self.controls = DeployControls(world, Client(world))
         self._halt: simpy.Event | None = None
         self._run: Run | None = None
 

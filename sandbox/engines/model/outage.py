@@ -13,6 +13,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from sandbox.engines.model.crash import KILLED
 from sandbox.engines.model.pause import Later
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ class Offline(Later):
     def _ends(self, slot: Slot, steps: list[Callable[[Any], None]], alarm: Event) -> None:
         """Let a body end; without a broker there is no place for its result."""
         message = slot.message
+        if message is not None and message.kind.task.crash == KILLED:
+            message = None  # it stores none
         if self.worker.is_offline and message is not None and slot.started_s is not None:
             is_plain = message.kind.task.ignore_result and slot.alarm.value == "done"
             slot.alarm.value = slot.alarm.value if is_plain else CUT_OFF

@@ -15,6 +15,7 @@ from simpy import Timeout
 from sandbox.engines.model import request, trips
 from sandbox.engines.model.alarm import Alarm, Steps
 from sandbox.engines.model.broker import Message
+from sandbox.engines.model.crash import KILLED, OUT_OF_MEMORY, break_down, die, keep
 from sandbox.engines.model.downstream import FAILED, TIMED_OUT, Attempt
 from sandbox.engines.model.host import Job
 from sandbox.engines.model.outage import CUT_OFF
@@ -29,6 +30,7 @@ _DONE, _FAILS, _SOFT, _HARD = "done", "WorkFailed", "SoftTimeLimitExceeded", "Ti
 _ERRORS: dict[str, dict[str, Any]] = {
     error: {"error": error} for error in (_FAILS, _SOFT, _HARD, CUT_OFF, FAILED, TIMED_OUT)
 }
+_ERRORS[OUT_OF_MEMORY] = {"error": "MemoryError"}
 
 
 class Pool:
@@ -115,6 +117,8 @@ class Pool:
                 self._end(slot, message)
             elif outcome == _PART:
                 yield from self._succeed_watched(slot)
+            elif outcome == KILLED:
+                yield from die(worker, slot)
             else:
                 yield from self._fail(slot, outcome)
             if worker.is_slow:
@@ -169,8 +173,8 @@ class Pool:
         kind, end = message.kind, slot.alarm
         service_s = kind.service_s(message.n, message.retry)
         work_s = service_s + kind.body_s
-        outcome = _PART if kind.is_watched else _DONE
-        if kind.chance.fails(message.n, message.retry):
+        outcome = kind.task.crash or (_PART if kind.is_watched else _DONE)
+        if outcome in {_PART, _DONE} and kind.chance.fails(message.n, message.retry):
             outcome = _FAILS
         limit_s, error = self._limit(message) if kind.is_limited else (None, _DONE)
         if kind.calls:
@@ -242,7 +246,11 @@ class Pool:
         else:
             self.record.execution("failed", message, self.name, slot.number, detail)
             settle = request.after_failure(self.worker, message)
+        if error == OUT_OF_MEMORY:
+            settle = keep
         self._end(slot, message, is_final=countdown_s is None, settle=settle)
+        if error == OUT_OF_MEMORY:
+            break_down(self.worker)
 
     def _retry(self, alarm: Alarm, message: Message, countdown_s: float) -> Steps:
         """Publish the next retry as a message of its own; a countdown of 0 is none at all."""

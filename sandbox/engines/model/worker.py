@@ -67,7 +67,7 @@ class Worker:
         self._asleep = False
         self._popped: Message | None = None
         self.is_cut, self.trip_s, self.free_s = False, 0.0, 0.0
-        self.is_slow = False
+        self.is_slow, self._exit_code = False, 0
         self.pause: Later | None = None
         self.autoscaler: Autoscaler | None = None
         self.holds = Holds(self)
@@ -394,6 +394,16 @@ class Worker:
         """Whether it cannot reach the broker."""
         return self.is_cut or self.broker.is_down
 
+    def break_down(self) -> None:
+        """Begin nothing more, and exit with code 1 once what runs has ended."""
+        self._silence()
+        self.closing, self._exit_code = True, 1
+        self.holds.forget()
+        self.pool.forget()
+        self.record.note("disconnected", worker=self.name)
+        self.world.n_pending += 1
+        self.leave()
+
     def _die(self) -> None:
         if self.is_alive:
             self.is_alive = False
@@ -504,7 +514,8 @@ class Worker:
         if isinstance(self.pause, Doomed):
             self.world.call_in(_UNRECOVERABLE_S, self._die)
         elif self.pause is None:
-            self.world.call_in(self.world.overheads.ack_s, self._exit)
+            wait_s = _UNRECOVERABLE_S if self._exit_code else self.world.overheads.ack_s
+            self.world.call_in(wait_s, self._exit)
 
     def _exit(self) -> None:
         if not self.is_alive:
@@ -516,6 +527,6 @@ class Worker:
         self._read_socket()
         for message in list(self.delivered):
             self.broker.restore(message, self.name)
-        self.record.note("worker_exited", worker=self.name, detail={"exit": 0})
+        self.record.note("worker_exited", worker=self.name, detail={"exit": self._exit_code})
         self.world.n_pending -= 1
         self.world.look()

@@ -1,0 +1,226 @@
+"""Conformance: what becomes of messages when memory runs out, or the broker's is emptied."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from sandbox.errors import ScenarioError
+from sandbox.faults import OnEvent
+from tests.conftest import Begin
+from tests.test_conformance import (
+    ACK_MODES,
+    assert_laws,
+    burst,
+    executions,
+    finish,
+    on_start,
+    order,
+    scenario,
+    task,
+    verdicts,
+)
+from tests.test_conformance_lifecycle import at_of
+
+ALONE = [{"concurrency": 1, "prefetch_multiplier": 2}]
+
+
+# --- everything deleted ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", ACK_MODES)
+def test_a_flush_loses_what_is_queued(begin: Begin, mode: str) -> None:
+    """What runs and what was prefetched is done, what comes later too; the queue is gone."""
+    described = scenario(
+        tasks=[task(service_s=0.4, **ACK_MODES[mode])],
+        workers=ALONE,
+        loads=[burst(6), burst(1, at_s=1.6)],
+        faults=[{"kind": "flush", "when": on_start(1)}],
+    )
+    run = finish(begin, described)
+    flushed_s = run.of_kind("broker_flushed")[0].t_s
+    held = {e.task for e in run.of_kind("delivered") if e.t_s < flushed_s}
+    assert len(held) == (3 if mode == "early" else 2)
+    assert set(order(run)) == held | {"job/6"}
+    assert set(executions(run).values()) == {1}
+    assert verdicts(run) == {"done once": len(held) + 1, "lost": 6 - len(held)}
+    assert run.of_kind("disconnected", "failed", "restored") == []
+
+
+def test_after_a_flush_there_is_nothing_to_give_back(begin: Begin) -> None:
+    """acks_late + reject_on_worker_lost: what a dead child ran is lost, not requeued."""
+    described = scenario(
+        tasks=[task(service_s=3.0, **ACK_MODES["reject"])],
+        workers=ALONE,
+        loads=[burst(1)],
+        faults=[
+            {"kind": "flush", "when": on_start(1)},
+            {"kind": "kill_child", "worker": "worker1", "when": on_start(1, 0.3)},
+        ],
+        deadline_s=9.0,
+    )
+    run = finish(begin, described)
+    assert len(run.of_kind("child_lost")) == 1
+    assert run.of_kind("requeued") == []
+    assert verdicts(run) == {"lost": 1}
+
+
+# --- a body that ends more than itself -----------------------------------------------------------
+
+
+def crashing(crash: str, mode: str, service_s: float = 0.2) -> list[dict[str, Any]]:
+    mode_ = ACK_MODES[mode]
+    return [task("bad", service_s, crash=crash, **mode_), task(service_s=0.5, **mode_)]
+
+
+@pytest.mark.parametrize("mode", ["early", "late"])
+def test_a_poison_message_fails_after_one_attempt(begin: Begin, mode: str) -> None:
+    """Its process is gone, its worker goes on; the others are done once."""
+    described = scenario(
+        tasks=crashing("child", mode),
+        workers=[{"concurrency": 2, "prefetch_multiplier": 1}],
+        loads=[burst(2)],
+        faults=[{"kind": "poison", "task": "bad", "when": on_start(1)}],
+        deadline_s=9.0,
+    )
+    run = finish(begin, described)
+    assert executions(run) == {"job/0": 1, "job/1": 1, poisoned(run): 1}
+    assert verdicts(run) == {"done once": 2, "failed": 1}
+    assert [e.task for e in run.of_kind("child_lost")] == [poisoned(run)]
+
+
+def poisoned(run: Any) -> str:
+    return next(e.task for e in run.of_kind("sent") if e.task.startswith("bad/"))
+
+
+def test_a_poison_message_comes_back_for_ever_where_it_is_rejected(begin: Begin) -> None:
+    """acks_late + reject_on_worker_lost: requeued without a count, and run again."""
+    described = scenario(
+        tasks=crashing("child", "reject", 0.05),
+        workers=[{"concurrency": 2, "prefetch_multiplier": 1}],
+        loads=[],
+        faults=[{"kind": "poison", "task": "bad", "when": {"on": "time", "at_s": 0.1}}],
+    )
+    with begin(described) as session:
+        session.wait_for(OnEvent(event="started", nth=2), 12.0)
+    run = session.close()
+    assert_laws(run)
+    assert len(run.of_kind("requeued")) >= 1
+    assert run.of_kind("failed") == []
+    assert verdicts(run) == {"stuck": 1}
+
+
+@pytest.mark.parametrize("mode", ACK_MODES)
+def test_a_memory_error_ends_its_whole_worker(begin: Begin, mode: str) -> None:
+    """Exit code 1, once what runs is done; the rest goes back, late with the one that raised."""
+    described = scenario(
+        tasks=crashing("memory", mode),
+        workers=[{"concurrency": 2, "prefetch_multiplier": 2}],
+        loads=[burst(1), burst(1, "bad", 0.05), burst(3, at_s=0.1)],
+        deadline_s=4.0,
+    )
+    with begin(described) as session:
+        session.wait_for(OnEvent(event="worker_exited"))
+        session.wait(0.2)
+    run = session.close()
+    assert_laws(run)
+    assert [e.detail for e in run.of_kind("worker_exited")] == [{"exit": 1}]
+    assert order(run) == ["job/0", "bad/0"]
+    assert [e.task for e in run.of_kind("failed")] == ["bad/0"]
+    # It may hold four messages, and under late ack those that run are among them.
+    held = ["job/1", "job/2", "job/3"] if mode == "early" else ["bad/0", "job/1", "job/2"]
+    assert [e.task for e in run.of_kind("restored")] == held
+    assert verdicts(run) == {"done once": 1, "failed": 1, "stuck": 3}
+
+
+@pytest.mark.parametrize("mode", ["early", "late"])
+def test_a_memory_error_ends_one_worker_after_the_other(begin: Begin, mode: str) -> None:
+    """Early ack: the message is gone with the first; late: it goes back and ends the next."""
+    n_exits = 1 if mode == "early" else 2
+    described = scenario(
+        tasks=crashing("memory", mode),
+        workers=[{"n_workers": 2, "prefetch_multiplier": 1}],
+        loads=[],
+        faults=[{"kind": "memory_error", "task": "bad", "when": {"on": "time", "at_s": 0.1}}],
+        deadline_s=5.0,
+    )
+    with begin(described) as session:
+        session.wait_for(OnEvent(event="worker_exited", nth=n_exits))
+        if mode == "early":
+            assert session.wait() == "drained"
+    run = session.close()
+    assert_laws(run)
+    assert len(run.of_kind("worker_exited")) == len(run.of_kind("started")) == n_exits
+    assert verdicts(run) == {"failed": 1}
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({"workers": [{"pool": "threads"}]}, r"^tasks\[0\]\.crash is 'child', but worker pool"),
+        (
+            {"faults": [{"kind": "poison", "task": "job", "when": on_start(1)}]},
+            r"^faults\[0\]: task 'job' has crash = None; poison needs 'child'$",
+        ),
+        (
+            {"faults": [{"kind": "memory_error", "task": "bad", "when": on_start(1)}]},
+            r"^faults\[0\]: task 'bad' has crash = 'child'; memory_error needs 'memory'$",
+        ),
+        (
+            {"tasks": [task("bad", crash="child", p_failure=0.5), task()]},
+            r"^tasks\[0\]\.p_failure has no meaning with crash = 'child'",
+        ),
+    ],
+)
+def test_what_a_crash_does_not_go_with(fields: dict[str, Any], says: str) -> None:
+    """Refused by the name of the field, in one sentence."""
+    with pytest.raises(ScenarioError, match=says):
+        scenario(**({"tasks": crashing("child", "early")} | fields))
+
+
+# --- a rolling deployment ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", ACK_MODES)
+def test_a_deployment_within_its_grace_loses_nothing(begin: Begin, mode: str) -> None:
+    """Each worker in turn: what runs ends, what was prefetched goes back, each task runs once."""
+    described = scenario(
+        tasks=[task(service_s=0.3, **ACK_MODES[mode])],
+        workers=[{"n_workers": 2, "prefetch_multiplier": 2}],
+        loads=[burst(8)],
+        faults=[{"kind": "deploy", "grace_s": 5.0, "when": on_start(1)}],
+    )
+    run = finish(begin, described)
+    ends = [
+        (e.kind, e.worker) for e in run.of_kind("worker_exited", "worker_ready") if e.t_s > 0.02
+    ]
+    assert ends == [
+        ("worker_exited", "worker1"), ("worker_ready", "worker1"),
+        ("worker_exited", "worker2"), ("worker_ready", "worker2"),
+    ]  # fmt: skip
+    assert [e.detail for e in run.of_kind("worker_exited")] == [{"exit": 0}] * 2
+    assert verdicts(run) == {"done once": 8}
+    assert set(executions(run).values()) == {1}
+
+
+@pytest.mark.parametrize("mode", ACK_MODES)
+def test_a_task_longer_than_the_grace_is_killed(begin: Begin, mode: str) -> None:
+    """Early ack loses it; late, it waits in `unacked` for the visibility timeout."""
+    described = scenario(
+        tasks=[task(service_s=3.0, **ACK_MODES[mode])],
+        workers=[{"prefetch_multiplier": 1}],
+        loads=[burst(1)],
+        faults=[{"kind": "deploy", "grace_s": 0.5, "when": on_start(1)}],
+        deadline_s=4.0,
+    )
+    with begin(described) as session:
+        session.wait_for(OnEvent(event="worker_exited"))
+        session.wait(1.5)
+    run = session.close()
+    assert_laws(run)
+    assert [e.detail for e in run.of_kind("worker_exited")] == [{"signal": 9}]
+    verbs = [(e.detail or {})["verb"] for e in run.of_kind("control")]
+    assert verbs == ["deploy", "terminate_worker", "kill_worker", "start_worker"]
+    assert at_of(run, "kill_worker") >= at_of(run, "terminate_worker") + 0.5 - 0.01
+    assert verdicts(run) == ({"lost": 1} if mode == "early" else {"stuck": 1})
