@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from sandbox.errors import ScenarioError
+from sandbox import workbench
+from sandbox.engines import Session
+from sandbox.errors import EngineError, ScenarioError
 from sandbox.faults import OnEvent
-from tests.conftest import Begin
+from sandbox.overheads import Overheads
+from sandbox.scenario import Scenario
+from tests.conftest import Begin, real_redis
 from tests.test_conformance import (
     ACK_MODES,
     assert_laws,
@@ -24,6 +30,26 @@ from tests.test_conformance import (
 from tests.test_conformance_lifecycle import at_of
 
 ALONE = [{"concurrency": 1, "prefetch_multiplier": 2}]
+
+
+@pytest.fixture(
+    params=["model", pytest.param("redis", marks=[pytest.mark.live, pytest.mark.redis])]
+)
+def begin_limited(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Begin]:
+    """Return a function that starts a scenario where a broker's memory can be limited."""
+    sessions: list[Session] = []
+
+    def start(scenario: Scenario) -> Session:
+        if request.param == "model":
+            session = workbench.start(scenario, engine="model", overheads=Overheads())
+        else:
+            session = workbench.start(scenario, broker=real_redis(), runs=tmp_path)
+        sessions.append(session)
+        return session
+
+    yield start
+    for session in sessions:
+        session.close()
 
 
 # --- everything deleted ----------------------------------------------------------------------
@@ -224,3 +250,131 @@ def test_a_task_longer_than_the_grace_is_killed(begin: Begin, mode: str) -> None
     assert verbs == ["deploy", "terminate_worker", "kill_worker", "start_worker"]
     assert at_of(run, "kill_worker") >= at_of(run, "terminate_worker") + 0.5 - 0.01
     assert verdicts(run) == ({"lost": 1} if mode == "early" else {"stuck": 1})
+
+
+# --- a broker that is full ---------------------------------------------------------------------
+
+
+def full(for_s: float | None = None, nth: int = 1, after_s: float = 0.1) -> dict[str, Any]:
+    return {"kind": "maxmemory", "for_s": for_s, "when": on_start(nth, after_s)}
+
+
+@pytest.mark.parametrize("mode", ACK_MODES)
+def test_a_worker_ends_at_its_first_acknowledgement(begin_limited: Begin, mode: str) -> None:
+    """noeviction: it gives back what it held; early, the next task has begun and runs again."""
+    described = scenario(
+        tasks=[task(service_s=0.25, ignore_result=True, **ACK_MODES[mode])],
+        workers=ALONE,
+        loads=[burst(5)],
+        faults=[full(0.6)],
+        deadline_s=8.0,
+    )
+    with begin_limited(described) as session:
+        session.wait_for(OnEvent(event="worker_exited"))
+        session.controls.start_worker("worker1")
+        assert session.wait() == "drained"
+    run = session.close()
+    assert_laws(run)
+    assert [e.detail for e in run.of_kind("worker_exited")] == [{"exit": 1}]
+    again = "job/1" if mode == "early" else "job/0"
+    held = ["job/1", "job/2"] if mode == "early" else ["job/0", "job/1"]
+    assert [e.task for e in run.of_kind("restored")] == held
+    assert {key for key, n in executions(run).items() if n == 2} == {again}
+    assert verdicts(run) == {"done once": 4, "done more than once": 1}
+
+
+@pytest.mark.parametrize("mode", ["early", "late"])
+def test_a_result_that_has_no_room(begin_limited: Begin, mode: str) -> None:
+    """The task has failed; early, its worker goes on, late it ends and gives the task back."""
+    described = scenario(
+        tasks=[task(service_s=0.4, **ACK_MODES[mode])],
+        workers=[{"concurrency": 1, "prefetch_multiplier": 1}],
+        loads=[burst(1)],
+        faults=[full(0.7)],
+        deadline_s=4.0,
+    )
+    with begin_limited(described) as session:
+        session.wait_for(OnEvent(event="failed" if mode == "early" else "worker_exited"))
+        session.wait(0.2)
+    run = session.close()
+    assert_laws(run)
+    assert verdicts(run) == {"failed": 1}
+    assert executions(run) == {"job/0": 1}
+    assert [e.task for e in run.of_kind("restored")] == ([] if mode == "early" else ["job/0"])
+    assert len(run.of_kind("worker_exited")) == (0 if mode == "early" else 1)
+
+
+def test_a_full_broker_refuses_what_is_published(begin_limited: Begin) -> None:
+    """An idle worker goes on, and runs what is published when there is room again."""
+    described = scenario(
+        tasks=[task(service_s=0.05)],
+        workers=ALONE,
+        loads=[burst(1), burst(2, at_s=0.8), burst(1, at_s=1.8)],
+        faults=[
+            {
+                "kind": "maxmemory",
+                "for_s": 0.8,
+                "when": {"on": "event", "event": "succeeded", "after_s": 0.4},
+            }
+        ],
+    )
+    with begin_limited(described) as session:
+        assert session.wait() == "drained"
+    run = session.close()
+    assert [e.task for e in run.of_kind("publish_unknown")] == ["job/1", "job/2"]
+    assert verdicts(run) == {"done once": 2, "unknown": 2}
+    assert run.of_kind("worker_exited") == []
+
+
+@pytest.mark.parametrize("mode", ["early", "late"])
+def test_what_cannot_be_given_back_stays_in_unacked(begin_limited: Begin, mode: str) -> None:
+    """Full until after the worker's exit: nothing is restored, and a sweep has to find it."""
+    described = scenario(
+        tasks=[task(service_s=0.3, ignore_result=True, **ACK_MODES[mode])],
+        workers=ALONE,
+        loads=[burst(2)],
+        faults=[full()],
+        deadline_s=4.0,
+    )
+    with begin_limited(described) as session:
+        session.wait_for(OnEvent(event="worker_exited"))
+        with pytest.raises(EngineError, match=r"^skip: the broker's memory is full; free it"):
+            session.controls.skip(1.0)
+        session.controls.free_memory()
+    run = session.close()
+    assert run.of_kind("restored") == []
+    stuck = {"early": {"done once": 2}, "late": {"done once": 1, "stuck": 1}}
+    assert verdicts(run) == stuck[mode]
+
+
+@pytest.mark.parametrize("mode", ACK_MODES)
+def test_eviction_takes_whole_lists_without_an_error(begin_limited: Begin, mode: str) -> None:
+    """allkeys-lru: what is queued is lost as in a flush, and nobody is told."""
+    described = scenario(
+        tasks=[task(service_s=0.4, **ACK_MODES[mode])],
+        workers=ALONE,
+        loads=[burst(6), burst(1, at_s=1.6)],
+        faults=[{"kind": "maxmemory", "policy": "allkeys-lru", "when": on_start(1)}],
+    )
+    run = finish(begin_limited, described)
+    held = 3 if mode == "early" else 2
+    assert verdicts(run) == {"done once": held + 1, "lost": 6 - held}
+    assert run.of_kind("failed", "worker_exited", "publish_unknown") == []
+
+
+def test_where_memory_cannot_be_limited(tmp_path: Path) -> None:
+    """The fake has no maxmemory, and a broker at a URL is not ours to fill or to flush."""
+    with workbench.start(scenario(loads=[]), broker="fake", runs=tmp_path) as session:
+        for verb in (session.controls.fill_memory, session.controls.evict):
+            with pytest.raises(EngineError, match=r"the fake broker has no maxmemory; allowed"):
+                verb()
+        url = session.broker.url  # type: ignore[attr-defined] # a live session has one
+        with workbench.start(scenario(loads=[]), broker=url, runs=tmp_path) as guest:
+            controls = guest.controls
+            for refused in (
+                controls.fill_memory, controls.evict, controls.flush, controls.pause_broker
+            ):  # fmt: skip
+                with pytest.raises(EngineError, match=r"the broker is not the sandbox's own"):
+                    refused()
+            controls.cut_off("worker1")
+            controls.latency(0.1)

@@ -14,8 +14,11 @@ VERBS = (
     "cut_off",
     "deploy",
     "drop_connections",
+    "evict",
     "fail_dependency",
+    "fill_memory",
     "flush",
+    "free_memory",
     "kill_child",
     "kill_worker",
     "latency",
@@ -110,6 +113,15 @@ class Controls(Protocol):
 
     def deploy(self, grace_s: float, *, when: At | OnEvent | None = None) -> None:
         """Begin to replace each worker: SIGTERM, SIGKILL after ``grace_s``, a new one."""
+
+    def evict(self, *, when: At | OnEvent | None = None) -> None:
+        """Have a Redis that is the sandbox's own evict every key, under ``allkeys-lru``."""
+
+    def fill_memory(self, *, when: At | OnEvent | None = None) -> None:
+        """Have a Redis that is the sandbox's own refuse every write, under ``noeviction``."""
+
+    def free_memory(self, *, when: At | OnEvent | None = None) -> None:
+        """Let the broker take writes again."""
 
     def latency(
         self, delay_s: float, worker: str | None = None, *, when: At | OnEvent | None = None

@@ -9,6 +9,7 @@ from sandbox.errors import ScenarioError, one_of
 from sandbox.faults import At, OnEvent
 from sandbox.faults._base import only_plain
 from sandbox.faults.kill_child import no_children
+from sandbox.faults.maxmemory import cannot_fill
 from sandbox.faults.pause_broker import cannot_pause
 from sandbox.faults.quit_worker import cannot_quit
 from sandbox.faults.stop_broker import cannot_stop
@@ -53,7 +54,9 @@ def _problem(scenario: Scenario, verb: str, arguments: dict[str, object]) -> str
         return cannot_stop(scenario)
     if verb == "pause_broker":
         return cannot_pause(scenario)
-    if verb in {"cut_off", "flush", "latency"}:
+    if verb == "fill_memory":
+        return cannot_fill(scenario)
+    if verb in {"cut_off", "evict", "flush", "latency"}:
         return only_plain(verb, scenario)
     if "dependency" in arguments:
         names = [dependency.name for dependency in scenario.dependencies]

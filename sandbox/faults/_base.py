@@ -71,6 +71,20 @@ def only_plain(verb: str, scenario: Scenario) -> str | None:
     return None
 
 
+def only_prefork(verb: str, scenario: Scenario) -> str | None:
+    """Return why a verb that holds up acknowledgements has no meaning yet: one sentence, or None.
+
+    A thread acknowledges for itself, and a solo worker before its task begins.
+    """
+    for pool in scenario.workers:
+        if pool.pool != "prefork":
+            return (
+                f"{verb} has no meaning yet with worker pool {pool.name!r}, whose pool is "
+                f"{pool.pool!r}; allowed: 'prefork'"
+            )
+    return only_plain(verb, scenario)
+
+
 class Command(NamedTuple):
     """One call of a verb: ``controls.<verb>(**arguments)``, when ``when`` has come."""
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from sandbox.faults._base import Command, Fault, later, only_plain
+from sandbox.faults._base import Command, Fault, later, only_prefork
 from sandbox.parts import LEAST
 
 if TYPE_CHECKING:
@@ -18,13 +18,7 @@ MOST_S = 25.0
 
 def cannot_pause(scenario: Scenario) -> str | None:
     """Return why the broker cannot be paused: one sentence, or None."""
-    for pool in scenario.workers:
-        if pool.pool != "prefork":
-            return (
-                f"pause_broker has no meaning yet with worker pool {pool.name!r}, whose pool is "
-                f"{pool.pool!r}; allowed: 'prefork'"
-            )
-    return only_plain("pause_broker", scenario)
+    return only_prefork("pause_broker", scenario)
 
 
 class PauseBroker(Fault):

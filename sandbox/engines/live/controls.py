@@ -253,6 +253,8 @@ class LiveControls:
             raise EngineError(f"{verb}: the broker is down; start it first")
         if self.outage.is_paused:
             raise EngineError(f"{verb}: the broker is paused; resume it first")
+        if self.outage.is_full:
+            raise EngineError(f"{verb}: the broker's memory is full; free it first")
 
     def _able(self, verb: str, worker: str, *, closing: bool = False) -> None:
         """Refuse a worker that is down or paused and, but for ``closing``, one that shuts down."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sandbox.engines.live.network import NetworkControls
+from sandbox.errors import EngineError
 from sandbox.faults import At, OnEvent
 
 
@@ -16,3 +17,36 @@ class MemoryControls(NetworkControls):
             self._reachable("flush")
             self._log("flush")
             self._operate("flush")
+
+    def evict(self, *, when: At | OnEvent | None = None) -> None:
+        """Have Redis evict every key, under ``allkeys-lru``."""
+        if not self._postponed("evict", {}, when):
+            self._limited("evict")
+            self._log("evict")
+            self._operate("evict")
+
+    def fill_memory(self, *, when: At | OnEvent | None = None) -> None:
+        """Have Redis refuse every write, under ``noeviction``."""
+        if not self._postponed("fill_memory", {}, when):
+            self._limited("fill_memory")
+            self._none_closing("fill_memory")
+            self._log("fill_memory")
+            self._operate("fill_memory")
+            self.outage.is_full = True
+
+    def free_memory(self, *, when: At | OnEvent | None = None) -> None:
+        """Let Redis take writes again."""
+        if self._postponed("free_memory", {}, when):
+            return
+        if not self.outage.is_full:
+            raise EngineError("free_memory: the broker's memory is not full")
+        self._log("free_memory")
+        self._operate("free_memory")
+        self.outage.is_full = False
+
+    def _limited(self, verb: str) -> None:
+        """Refuse a broker whose memory is not ours to limit, or that has no limit."""
+        self._own(verb)
+        if self.outage.is_fake:
+            raise EngineError(f"{verb}: the fake broker has no maxmemory; allowed: 'redis'")
+        self._reachable(verb)

@@ -97,6 +97,27 @@ class Operator:
         self.redis.flushdb()
         self.writer.write("broker_flushed")
 
+    def do_evict(self) -> None:
+        """Have Redis evict every key; nobody else is served in between."""
+        pipe = self.redis.pipeline(transaction=False)
+        pipe.config_set("maxmemory-policy", "allkeys-lru")
+        pipe.config_set("maxmemory", 1)
+        pipe.dbsize()
+        pipe.config_set("maxmemory", 0)
+        pipe.config_set("maxmemory-policy", "noeviction")
+        pipe.execute()
+        # Redis takes little time at a time for it; what is left was not evicted, but is gone, too.
+        self.do_flush()
+
+    def do_fill_memory(self) -> None:
+        """Leave Redis no memory, and nothing that it may evict."""
+        self.redis.config_set("maxmemory-policy", "noeviction")
+        self.redis.config_set("maxmemory", 1)
+
+    def do_free_memory(self) -> None:
+        """Lift the limit."""
+        self.redis.config_set("maxmemory", 0)
+
     def do_sweep(self, visibility_timeout_s: float) -> None:
         """Sweep once as a client with a timeout of its own does: at its first inspection."""
         options = {"visibility_timeout": visibility_timeout_s}

@@ -26,7 +26,8 @@ class Outage:
         self._choice, self._broker, self._processes = choice, broker, processes
         self._persistence = persistence
         self.is_ours, self.keeps = broker.owned, persistence == "aof"
-        self.is_down = self.is_paused = False
+        self.is_down = self.is_paused = self.is_full = False
+        self.is_fake = broker.kind == "fake"
         self.gate: Callable[[str], None] = lambda _order: None
 
     def pause(self) -> None:

@@ -340,11 +340,18 @@ class _Main:
         self.writer.write(kind, task=request.id, tag=request.message.delivery_tag)
 
     def _wrap_on_failure(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        from redis.exceptions import ResponseError
+
         def on_failure(request: Any, exc_info: Any, *args: Any, **kwargs: Any) -> Any:
             exc = exc_info.exception
             if isinstance(getattr(exc, "exc", exc), _lost()):
                 self._write_of("child_lost", request)
-            return original(request, exc_info, *args, **kwargs)
+            try:
+                return original(request, exc_info, *args, **kwargs)
+            except ResponseError:
+                # Its result is refused, as by a full Redis: nobody else ever says that it ended.
+                self._write_of("failed", request)
+                raise
 
         return on_failure
 

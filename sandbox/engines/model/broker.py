@@ -88,9 +88,15 @@ class Broker:
         self.blocked: dict[Worker, float] = {}
         self.is_down, self.keeps = False, scenario.broker.persistence == "aof"
         self.standstill: Standstill | None = None
+        self.is_full = False
         self._mutex_until_s = -math.inf
         self._heirs: dict[Message, Message] = {}
         self._tags = count()
+
+    @property
+    def is_odd(self) -> bool:
+        """Whether it cannot take what is published, or not now."""
+        return self.is_down or self.is_full or self.standstill is not None
 
     def list_of(self, task: TaskType) -> deque[Message]:
         """Return the list that the messages of a task type go to."""
@@ -226,7 +232,7 @@ class Broker:
         mutex nobody restores anything; the timeout is the sweeping client's own.
         """
         self.record.note("sweep", worker=by)
-        if self.env.now < self._mutex_until_s:
+        if self.env.now < self._mutex_until_s or self.is_full:
             return
         ceiling = self.env.now - (visibility_timeout_s or self.settings.visibility_timeout_s)
         due = []

@@ -49,7 +49,7 @@ class Client:
             if at_s > env.now:
                 alarm.ring(at_s - env.now)
                 yield
-            if publish_s or broker.is_down or broker.standstill or world.client_trip_s:
+            if publish_s or broker.is_odd or world.client_trip_s:
                 yield from self.publish(alarm, kinds[name], n)
             else:
                 message = world.first_message(kinds[name], n)
@@ -124,7 +124,7 @@ class Client:
                 self._free_s = max(self._free_s, env.now + again_s)
                 alarm.ring(again_s)
                 yield
-        if self.world.broker.is_down:
+        if self.world.broker.is_down or self.world.broker.is_full:
             self.record.note("publish_unknown", task=message.key)
             return False
         if self.world.client_trip_s:

@@ -239,6 +239,8 @@ class ModelControls:
             raise EngineError(f"{verb}: the broker is down; start it first")
         if self._world.broker.standstill is not None:
             raise EngineError(f"{verb}: the broker is paused; resume it first")
+        if self._world.broker.is_full:
+            raise EngineError(f"{verb}: the broker's memory is full; free it first")
 
     def _do_sweep(self, visibility_timeout_s: float) -> None:
         self._reachable("sweep")

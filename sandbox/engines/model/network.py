@@ -46,7 +46,7 @@ class NetworkControls(ModelControls):
         world = self._world
         for name in world.workers if worker is None else (worker,):
             world.workers[name].trip_s = delay_s
-            world.workers[name].is_slow = delay_s > 0
+        self._slow_down()
         if worker is None:
             world.client_trip_s = delay_s
 
@@ -61,20 +61,24 @@ class NetworkControls(ModelControls):
         found.is_cut = True
         found.reconnect(in_brpop=waits)
 
+    def _slow_down(self) -> None:
+        """Have those workers look for the broker's state who must; the others need not."""
+        broker = self._world.broker
+        for worker in self._world.workers.values():
+            worker.is_slow = bool(worker.trip_s or broker.standstill or broker.is_full)
+
     def _do_pause_broker(self) -> None:
         self._none_closing("pause_broker")
         self._note("pause_broker")
         self._world.broker.standstill = Standstill()
-        for worker in self._world.workers.values():
-            worker.is_slow = True
+        self._slow_down()
 
     def _do_resume_broker(self) -> None:
         if self._world.broker.standstill is None:
             raise EngineError("resume_broker: the broker is not paused")
         self._note("resume_broker")
-        for worker in self._world.workers.values():
-            worker.is_slow = worker.trip_s > 0
         self._world.broker.go_on()
+        self._slow_down()
 
     def _do_mend_link(self, worker: str) -> None:
         found = self._world.workers[worker]

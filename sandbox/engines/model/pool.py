@@ -30,7 +30,7 @@ _DONE, _FAILS, _SOFT, _HARD = "done", "WorkFailed", "SoftTimeLimitExceeded", "Ti
 _ERRORS: dict[str, dict[str, Any]] = {
     error: {"error": error} for error in (_FAILS, _SOFT, _HARD, CUT_OFF, FAILED, TIMED_OUT)
 }
-_ERRORS[OUT_OF_MEMORY] = {"error": "MemoryError"}
+_ERRORS |= {OUT_OF_MEMORY: {"error": "MemoryError"}, trips.NO_ROOM: {"error": trips.NO_ROOM}}
 
 
 class Pool:
@@ -108,8 +108,8 @@ class Pool:
                 self._rest(slot)
             yield
             outcome = alarm.value
-            if worker.is_slow and outcome != _HARD:
-                yield from trips.store(worker, slot)
+            if worker.is_slow and outcome not in {_HARD, KILLED}:
+                outcome = yield from trips.store(worker, slot, outcome)
             if outcome == _DONE:
                 message = slot.message
                 assert message is not None
@@ -227,7 +227,7 @@ class Pool:
         assert message is not None
         settle: Settle | None = None
         countdown_s = None
-        if error not in {_HARD, CUT_OFF}:
+        if error not in {_HARD, CUT_OFF, trips.NO_ROOM}:
             countdown_s = message.kind.chance.countdown_s(message.key, message.retry)
         if countdown_s is None and message.kind.is_watched:
             self.world.ends_badly(message, self.name)
@@ -243,6 +243,9 @@ class Pool:
             self.record.message("child_lost", message, self.name)
             self.record.message("failed", message, self.name, detail)
             settle = request.after_timeout(self.worker, message)
+        elif error == trips.NO_ROOM:  # The main process hears of it, and cannot store that either.
+            self.record.message("failed", message, self.name, detail)
+            settle = request.after_failure(self.worker, message)
         else:
             self.record.execution("failed", message, self.name, slot.number, detail)
             settle = request.after_failure(self.worker, message)

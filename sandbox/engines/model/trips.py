@@ -1,4 +1,4 @@
-"""Trips: what waits for an answer of a broker that is far away, or stands still.
+"""Trips: what waits for an answer of a broker that is far away, stands still or is full.
 
 Read in the source, and counted on real workers behind the proxy with a latency of 0.2 s: a
 publish waits for one answer; a message for one on its way to the worker and for one while it is
@@ -9,6 +9,7 @@ for one (``QoS.ack``), and main does nothing else meanwhile; a result for two, G
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from typing import TYPE_CHECKING
 
 from sandbox.engines.model.alarm import Alarm, Steps
@@ -18,13 +19,15 @@ if TYPE_CHECKING:
     from sandbox.engines.model.slot import Slot
     from sandbox.engines.model.worker import Worker
 
+NO_ROOM = "OutOfMemoryError"
+"""The outcome of a body whose result a full broker refuses."""
 _STORE, _CONNECT = 2, 4
 FIRST_PUBLISH = 6
 """Answers that a client waits for before its first publish: to connect, and to find the queue."""
 
 
-def store(worker: Worker, slot: Slot) -> Steps:
-    """Wait until a child has stored its task's result, if the task has one."""
+def store(worker: Worker, slot: Slot, outcome: str) -> Generator[None, None, str]:
+    """Wait until a child has stored its task's result, if it has one; return what came of it."""
     if slot.message is not None and not slot.message.kind.task.ignore_result:
         if worker.broker.standstill is not None:
             worker.broker.standstill.later(slot.alarm.ring)
@@ -32,6 +35,9 @@ def store(worker: Worker, slot: Slot) -> Steps:
         n_trips = _STORE + (0 if slot.n_done else _CONNECT)
         slot.alarm.ring(n_trips * worker.trip_s)
         yield
+        if worker.broker.is_full:
+            return NO_ROOM
+    return outcome
 
 
 def until_main_is_free(worker: Worker, alarm: Alarm) -> Steps:

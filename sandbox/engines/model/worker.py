@@ -106,7 +106,7 @@ class Worker:
         alarm, deliver_s, brpop = self._main, self.world.overheads.deliver_s, self.broker.brpop
         while True:
             while self.can_consume() and (message := brpop(self)):
-                if self.trip_s:
+                if self.is_slow:
                     yield from self._fetch(message)
                     continue
                 self._deliver(message)
@@ -143,7 +143,7 @@ class Worker:
         `unacked`, lost if the worker is killed.
         """
         can_consume = self.can_consume()
-        if self.trip_s or not can_consume:
+        if self.is_slow or not can_consume:
             self._popped = message
             self.world.n_pending += 1
             if can_consume:
@@ -182,6 +182,11 @@ class Worker:
         self.world.n_pending += 1
         self._main.ring(self.trip_s)
         yield
+        if self.broker.is_full:  # It cannot be noted, and is gone.
+            self._popped = None
+            self.world.n_pending -= 1
+            self.refused()
+            return
         while self.free_s > self.env.now:
             self._main.ring(self.free_s - self.env.now)
             yield
@@ -266,7 +271,7 @@ class Worker:
 
         `QoS.ack` drops the entry of this tag, even if it is a later owner's by now.
         """
-        if self.is_slow and not answered(self, self.ack, message):
+        if self.is_slow and (self.refused() or not answered(self, self.ack, message)):
             return
         if self.free_s > self.env.now:
             due = simpy.Timeout(self.env, self.free_s - self.env.now, message)
@@ -292,7 +297,7 @@ class Worker:
 
     def reject(self, message: Message) -> None:
         """Put a message at the back of its queue."""
-        if not answered(self, self.reject, message):
+        if self.refused() or not answered(self, self.reject, message):
             return
         self.delivered.pop(message, None)
         self.broker.requeue(message, self.name)
@@ -300,7 +305,7 @@ class Worker:
 
     def drop(self, message: Message) -> None:
         """Reject a message without requeue: it is gone."""
-        if not answered(self, self.drop, message):
+        if self.refused() or not answered(self, self.drop, message):
             return
         self.broker.unacked.pop(self.broker.newest(message), None)
         self.delivered.pop(message, None)
@@ -393,6 +398,12 @@ class Worker:
     def is_offline(self) -> bool:
         """Whether it cannot reach the broker."""
         return self.is_cut or self.broker.is_down
+
+    def refused(self) -> bool:
+        """Whether the broker has no memory for what main wants of it, which ends the worker."""
+        if self.broker.is_full and not self.closing:
+            self.break_down()
+        return self.broker.is_full
 
     def break_down(self) -> None:
         """Begin nothing more, and exit with code 1 once what runs has ended."""
@@ -525,7 +536,7 @@ class Worker:
             return
         self.is_alive = False
         self._read_socket()
-        for message in list(self.delivered):
+        for message in () if self.broker.is_full else list(self.delivered):
             self.broker.restore(message, self.name)
         self.record.note("worker_exited", worker=self.name, detail={"exit": self._exit_code})
         self.world.n_pending -= 1
