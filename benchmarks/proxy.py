@@ -1,4 +1,4 @@
-"""What the proxy costs: round trips and no-op tasks through it and straight to the broker, in turns."""
+"""What the proxy costs: round trips and no-op tasks through it and without it, in turns."""
 
 from __future__ import annotations
 

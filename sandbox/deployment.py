@@ -110,7 +110,8 @@ class Broker(Part):
     """Redis as Celery's broker; the settings are ``broker_transport_options`` of every client.
 
     ``persistence`` is the server's own: ``aof`` (appendonly) keeps the messages when the broker
-    is stopped, ``none`` loses them all.
+    is stopped, ``none`` loses them all. ``health_check_interval_s`` is how often a worker looks
+    whether its BRPOP is still answered (kombu's ``health_check_interval``).
 
     >>> Broker().visibility_timeout_s
     3600.0
@@ -121,6 +122,7 @@ class Broker(Part):
     unacked_restore_throttle: Count = 10
     priority_steps: Annotated[tuple[Priority, ...], Field(min_length=1)] = (0, 3, 6, 9)
     queue_order_strategy: Literal["round_robin", "priority", "sorted"] = "round_robin"
+    health_check_interval_s: Positive = 25.0
     persistence: Literal["none", "aof"] = "none"
 
     @model_validator(mode="after")

@@ -372,7 +372,8 @@ def test_where_memory_cannot_be_limited(tmp_path: Path) -> None:
         with workbench.start(scenario(loads=[]), broker=url, runs=tmp_path) as guest:
             controls = guest.controls
             for refused in (
-                controls.fill_memory, controls.evict, controls.flush, controls.pause_broker
+                controls.fill_memory, controls.evict, controls.flush, controls.pause_broker,
+                lambda: controls.bandwidth(1000.0),
             ):  # fmt: skip
                 with pytest.raises(EngineError, match=r"the broker is not the sandbox's own"):
                     refused()

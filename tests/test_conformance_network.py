@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from sandbox import workbench
 from sandbox.errors import EngineError, ScenarioError
 from sandbox.faults import OnEvent
-from tests.conftest import Begin
+from tests.conftest import Begin, real_redis
 from tests.test_conformance import (
     ACK_MODES,
     CLOCK_S,
@@ -55,10 +58,7 @@ def test_a_slow_link_delays_each_step_by_its_answers(begin: Begin, mode: str) ->
         assert attempt.ended_s is not None
         assert attempt.received_s - attempt.delivered_s >= TRIP_S - CLOCK_S
         assert attempt.ended_s - attempt.started_s >= 0.05 + 2 * TRIP_S - CLOCK_S
-    gaps = [
-        (b.started_s or 0.0) - (a.ended_s or 0.0)
-        for a, b in zip(attempts, attempts[1:], strict=False)
-    ]
+    gaps = [(b.started_s or 0.0) - (a.ended_s or 0.0) for a, b in pairwise(attempts)]
     if mode == "early":
         assert min(gaps) < TRIP_S
     else:
@@ -273,3 +273,178 @@ def test_threads_and_a_paused_broker_have_no_meaning_yet() -> None:
     fault = {"kind": "pause_broker", "for_s": 1.0, "when": on_start(1)}
     with pytest.raises(ScenarioError, match=r"^faults\[0\]: pause_broker has no meaning yet"):
         scenario(workers=[{"pool": "threads"}], faults=[fault])
+
+
+# --- half-open connections -----------------------------------------------------------------------
+
+
+def half_open(when: dict[str, Any]) -> dict[str, Any]:
+    return {"kind": "half_open", "worker": "worker1", "when": when}
+
+
+@pytest.mark.parametrize("mode", ACK_MODES)
+def test_a_half_open_worker_hangs_at_its_next_command(begin: Begin, mode: str) -> None:
+    """Early ack: one more task begins; late: none does, and what ran is not acknowledged."""
+    described = scenario(
+        tasks=[task(service_s=0.3, ignore_result=True, **ACK_MODES[mode])],
+        workers=ALONE,
+        loads=[burst(4)],
+        faults=[half_open(on_start(1))],
+        deadline_s=3.0,
+    )
+    n_done = 2 if mode == "early" else 1
+    with begin(described) as session:
+        session.wait_for(OnEvent(event="succeeded", nth=n_done))
+        session.wait(1.0)
+        with pytest.raises(
+            EngineError, match=r"^terminate_worker: worker1 is half open; kill it first$"
+        ):
+            session.controls.terminate_worker("worker1")
+    run = session.close()
+    assert_laws(run)
+    assert executions(run) == {f"job/{i}": 1 for i in range(n_done)}
+    assert verdicts(run) == {"done once": n_done, "stuck": 4 - n_done}
+    acked = {e.task for e in run.of_kind("acked")}
+    assert ("job/0" in acked) == (mode == "early")
+
+
+@pytest.mark.parametrize("mode", ACK_MODES)
+def test_after_a_kill_a_half_open_worker_starts_afresh(begin: Begin, mode: str) -> None:
+    """What it held comes back like a dead worker's; late, what it had done runs again."""
+    described = scenario(
+        tasks=[task(service_s=0.3, ignore_result=True, **ACK_MODES[mode])],
+        workers=ALONE,
+        loads=[burst(4)],
+        faults=[half_open(on_start(1))],
+        deadline_s=9.0,
+    )
+    n_done = 2 if mode == "early" else 1
+    with begin(described) as session:
+        session.wait_for(OnEvent(event="succeeded", nth=n_done))
+        session.controls.kill_worker("worker1")
+        session.controls.skip(3600.0)
+        session.controls.start_worker("worker1")
+        assert session.wait() == "drained"
+    run = session.close()
+    assert_laws(run)
+    twice = {key for key, n in executions(run).items() if n == 2}
+    # Early, the second had begun, and its acknowledgement was never heard.
+    assert twice == ({"job/1"} if mode == "early" else {"job/0"})
+    assert verdicts(run) == {"done once": 3, "done more than once": 1}
+
+
+def test_the_new_connection_brings_one_message_and_loses_it(begin: Begin) -> None:
+    """BRPOP is renewed when its check finds it silent; noting the message hangs on an old one."""
+    described = scenario(
+        tasks=[task(service_s=0.05)],
+        workers=ALONE,
+        broker={"health_check_interval_s": 1.0},
+        loads=[burst(2, at_s=2.3)],
+        faults=[half_open({"on": "time", "at_s": 1.2})],
+        deadline_s=4.6,
+    )
+    with begin(described) as session:
+        session.wait()
+    run = session.close()
+    assert run.of_kind("delivered") == []
+    assert verdicts(run) == {"lost": 1, "stuck": 1}
+
+
+# --- a clock that is wrong -----------------------------------------------------------------------
+
+SWEPT = {"visibility_timeout_s": 60.0} | QUICK_SWEEPS
+
+
+def two_queues(mode: str, service_s: float = 2.0) -> dict[str, Any]:
+    """Worker h1 takes all tasks; o1 only sweeps."""
+    return {
+        "tasks": [task(service_s=service_s, **ACK_MODES[mode])],
+        "queues": ["celery", "other"],
+        "workers": [
+            {"name": "h", "prefetch_multiplier": 2},
+            {"name": "o", "queues": ["other"]},
+        ],
+        "broker": SWEPT,
+        "loads": [burst(2)],
+        "deadline_s": 12.0,
+    }
+
+
+@pytest.mark.parametrize("mode", ACK_MODES)
+@pytest.mark.parametrize(("who", "offset_s"), [("o1", 3600.0), ("h1", -3600.0)])
+def test_a_wrong_clock_restores_what_others_hold(
+    begin: Begin, mode: str, who: str, offset_s: float
+) -> None:
+    """A sweeper ahead, a holder behind: early ack, what is prefetched; late, what runs, too."""
+    described = scenario(
+        **two_queues(mode),
+        faults=[
+            {"kind": "skew", "worker": who, "offset_s": offset_s, "when": {"on": "time", "at_s": 0}}
+        ],
+    )
+    described = described.but(loads=[burst(2, at_s=0.3)])
+    with begin(described) as session:
+        session.wait_for(OnEvent(event="received", nth=3))
+    run = session.close()
+    restored = {e.task for e in run.of_kind("restored")}
+    assert {e.worker for e in run.of_kind("restored")} <= {"o1"} | (
+        {"h1"} if who == "h1" else set()
+    )
+    assert restored == ({"job/1"} if mode == "early" else {"job/0", "job/1"})
+
+
+def test_what_was_noted_ahead_of_time_waits_longer(begin: Begin) -> None:
+    """A holder ahead of its time dies: its messages are not older than the timeout for an hour."""
+    fields = two_queues("late", 2.0) | {"broker": QUICK_SWEEPS | {"visibility_timeout_s": 0.6}}
+    ahead = {"kind": "skew", "worker": "h1", "offset_s": 3600.0}
+    described = scenario(
+        **fields | {"loads": [burst(2, at_s=0.3)]},
+        faults=[
+            ahead | {"when": {"on": "time", "at_s": 0}},
+            {"kind": "kill_worker", "worker": "h1", "when": on_start(1, worker="h1")},
+        ],
+    )
+    with begin(described) as session:
+        session.wait_for(OnEvent(event="worker_exited"))
+        session.wait(2.0)
+    run = session.close()
+    died_s = run.of_kind("worker_exited")[0].t_s
+    assert len([e for e in run.of_kind("sweep") if e.t_s > died_s + 0.7]) >= 1
+    assert run.of_kind("restored") == []
+    assert verdicts(run) == {"stuck": 2}
+
+
+# --- a narrow link -------------------------------------------------------------------------------
+
+
+@pytest.mark.live
+@pytest.mark.parametrize("broker", ["fake", pytest.param("redis", marks=pytest.mark.redis)])
+def test_a_narrow_link_delays_what_is_large(broker: str, tmp_path: Path) -> None:
+    """A message of about 1 kB is noted in `unacked` over a link of 4 kB/s; until it is wide."""
+    narrow = {"kind": "bandwidth", "bytes_per_s": 4000.0, "worker": "worker1"}
+    described = scenario(
+        tasks=[task(service_s=0.01, ignore_result=True)],
+        workers=ALONE,
+        loads=[burst(1, at_s=0.2)],
+        faults=[narrow | {"when": {"on": "time", "at_s": 0.0}}],
+    )
+    name = real_redis() if broker == "redis" else "fake"
+    with workbench.start(described, broker=name, runs=tmp_path) as session:
+        session.wait_for(OnEvent(event="succeeded"))
+        session.controls.bandwidth(None)
+        session.controls.submit("job", 1)
+        assert session.wait() == "drained"
+    run = session.close()
+    first, second = run.fold.attempts
+    assert (first.received_s or 0.0) - first.delivered_s >= 0.15
+    assert (second.received_s or 0.0) - second.delivered_s < 0.15
+
+
+def test_the_model_has_no_bandwidth() -> None:
+    """Refused by name: a scenario does not say how large a message is."""
+    fault = {"kind": "bandwidth", "bytes_per_s": 10.0, "when": on_start(1)}
+    with pytest.raises(ScenarioError, match=r"^faults\[0\]\.kind is 'bandwidth', but the model"):
+        workbench.start(scenario(faults=[fault]), engine="model")
+    session = workbench.start(scenario(loads=[]), engine="model")
+    with pytest.raises(ScenarioError, match=r"^bandwidth: the model knows no message's size"):
+        session.controls.bandwidth(10.0)

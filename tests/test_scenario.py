@@ -195,6 +195,8 @@ def _fault(pools: list[WorkerPool], tasks: list[str]) -> st.SearchStrategy[Fault
         "dependency": st.just("db"),
         "factor": _POSITIVE,
         "delay_s": _POSITIVE,
+        "offset_s": _POSITIVE,
+        "bytes_per_s": _POSITIVE,
     }
     # These two depend on more of the scenario than its workers: conformance tests have them.
     kinds = [kind for kind in FAULTS if kind not in {"quit_worker", "start_beat"}]
@@ -735,6 +737,8 @@ def test_every_fault_is_verbs_of_the_controls(kind: str) -> None:
         "for_s": 2.0,
         "factor": 3.0,
         "delay_s": 0.5,
+        "offset_s": -3600.0,
+        "bytes_per_s": 1000.0,
     }
     fields = {name: values[name] for name in FAULTS[kind].model_fields if name in values}
     fault = FAULTS[kind](when=At(at_s=1.0), **fields)

@@ -11,6 +11,7 @@ from sandbox.run import Event, Run
 from sandbox.scenario import Scenario
 
 VERBS = (
+    "bandwidth",
     "cut_off",
     "deploy",
     "drop_connections",
@@ -19,6 +20,7 @@ VERBS = (
     "fill_memory",
     "flush",
     "free_memory",
+    "half_open",
     "kill_child",
     "kill_worker",
     "latency",
@@ -30,6 +32,7 @@ VERBS = (
     "rate_limit",
     "resume_broker",
     "resume_worker",
+    "skew",
     "skip",
     "start_beat",
     "start_broker",
@@ -122,6 +125,21 @@ class Controls(Protocol):
 
     def free_memory(self, *, when: At | OnEvent | None = None) -> None:
         """Let the broker take writes again."""
+
+    def half_open(self, worker: str, *, when: At | OnEvent | None = None) -> None:
+        """Let a worker's connections carry nothing more; nobody closes them, and new ones work."""
+
+    def skew(self, worker: str, offset_s: float, *, when: At | OnEvent | None = None) -> None:
+        """Put the clock by which a worker ages and sweeps messages forward; 0 sets it right."""
+
+    def bandwidth(
+        self,
+        bytes_per_s: float | None,
+        worker: str | None = None,
+        *,
+        when: At | OnEvent | None = None,
+    ) -> None:
+        """Narrow a worker's link, or all links; None widens it again. Not in the model."""
 
     def latency(
         self, delay_s: float, worker: str | None = None, *, when: At | OnEvent | None = None

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+from functools import partial
 from operator import itemgetter
+from typing import TypeGuard
 
 from sandbox.dependencies import unknown_dependency
 from sandbox.errors import ScenarioError, one_of
 from sandbox.faults import At, OnEvent
-from sandbox.faults._base import only_plain
+from sandbox.faults._base import only_plain, only_prefork
 from sandbox.faults.kill_child import no_children
 from sandbox.faults.maxmemory import cannot_fill
 from sandbox.faults.pause_broker import cannot_pause
@@ -30,13 +34,7 @@ def check(scenario: Scenario, verb: str, arguments: dict[str, object]) -> None:
     problem = _problem(scenario, verb, arguments)
     if problem is not None:
         raise ScenarioError(f"{verb}: {problem}")
-    for name in ("n", "seconds", "visibility_timeout_s", "expires_s", "for_s", "factor", "grace_s"):
-        value = arguments.get(name, 1)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
-            raise ScenarioError(f"{verb}: {name} is {value!r}; allowed: a number above 0")
-    delay_s = arguments.get("delay_s", 0)
-    if isinstance(delay_s, bool) or not isinstance(delay_s, int | float) or not delay_s >= 0:
-        raise ScenarioError(f"{verb}: delay_s is {delay_s!r}; allowed: a number, 0 or above")
+    _check_numbers(verb, arguments)
     if arguments.get("rate") is not None:
         try:
             parse_rate(str(arguments["rate"]))
@@ -44,20 +42,45 @@ def check(scenario: Scenario, verb: str, arguments: dict[str, object]) -> None:
             raise ScenarioError(f"{verb}: rate is {arguments['rate']!r}: {exc}") from None
 
 
+_ABOVE_0 = (
+    "n", "seconds", "visibility_timeout_s", "expires_s", "for_s", "factor", "grace_s",
+    "bytes_per_s",
+)  # fmt: skip
+
+
+def _check_numbers(verb: str, arguments: dict[str, object]) -> None:
+    for name, value in arguments.items():
+        if name in _ABOVE_0 and not (name == "bytes_per_s" and value is None):
+            if not _is_number(value) or not value > 0:
+                raise ScenarioError(f"{verb}: {name} is {value!r}; allowed: a number above 0")
+        elif name == "delay_s" and (not _is_number(value) or not value >= 0):
+            raise ScenarioError(f"{verb}: delay_s is {value!r}; allowed: a number, 0 or above")
+        elif name == "offset_s" and not _is_number(value):
+            raise ScenarioError(f"{verb}: offset_s is {value!r}; allowed: a number")
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool) and not math.isnan(value)
+
+
+_REFUSALS: dict[str, Callable[[Scenario], str | None]] = {
+    "fill_memory": cannot_fill,
+    "pause_broker": cannot_pause,
+    "stop_broker": cannot_stop,
+    "half_open": partial(only_prefork, "half_open"),
+    **{verb: partial(only_plain, verb) for verb in ("cut_off", "evict", "flush", "latency")},
+}
+"""What a scenario has to be without for a verb."""
+
+
 def _problem(scenario: Scenario, verb: str, arguments: dict[str, object]) -> str | None:
     """Return why this scenario has no such verb: one sentence, or None."""
+    if verb in _REFUSALS:
+        return _REFUSALS[verb](scenario)
     if verb == "kill_child":
         return no_children(scenario, str(arguments["worker"]))
     if verb == "quit_worker":
         return cannot_quit(scenario, str(arguments["worker"]))
-    if verb == "stop_broker":
-        return cannot_stop(scenario)
-    if verb == "pause_broker":
-        return cannot_pause(scenario)
-    if verb == "fill_memory":
-        return cannot_fill(scenario)
-    if verb in {"cut_off", "evict", "flush", "latency"}:
-        return only_plain(verb, scenario)
     if "dependency" in arguments:
         names = [dependency.name for dependency in scenario.dependencies]
         return unknown_dependency(names, str(arguments["dependency"]))

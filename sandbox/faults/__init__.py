@@ -3,7 +3,7 @@
 A fault is data. It compiles to verbs, and the engines implement verbs.
 
 >>> len(FAULTS), sorted(FAULTS)[:3]
-(22, ['cut_off', 'drop_connections', 'fail_dependency'])
+(29, ['bandwidth', 'cut_off', 'deploy'])
 """
 
 from __future__ import annotations

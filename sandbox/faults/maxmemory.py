@@ -33,8 +33,8 @@ class MaxMemory(Fault):
 
     ``noeviction``: every write is refused, and that is every command in a MULTI, too: a publish
     raises, a task whose result is refused has failed, and a worker that wants to acknowledge, or to
-    note a message, ends with code 1, once what runs is done. It gives back what it holds if there is
-    room by then.
+    note a message, ends with code 1, once what runs is done. It gives back what it holds if there
+    is room by then.
 
     - early ack: a task that just began cannot be acknowledged, and runs once more.
     - acks_late: each task that ends meanwhile runs once more, for its acknowledgement is refused.

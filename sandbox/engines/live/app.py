@@ -94,6 +94,7 @@ def build(scenario: Scenario, link: Link) -> Celery:
         "visibility_timeout": broker.visibility_timeout_s,
         "unacked_restore_interval": broker.unacked_restore_interval_s,
         "unacked_restore_throttle": broker.unacked_restore_throttle,
+        "health_check_interval": broker.health_check_interval_s,
         "priority_steps": list(broker.priority_steps),
         "queue_order_strategy": broker.queue_order_strategy,
         "global_keyprefix": link.prefix,

@@ -22,9 +22,9 @@ from sandbox.engines.live import broker as brokers
 from sandbox.engines.live import links
 from sandbox.engines.live import worker as workers
 from sandbox.engines.live.calls import DOWNSTREAM
+from sandbox.engines.live.deploy import DeployControls
 from sandbox.engines.live.leftovers import Claim, sweep_aside
 from sandbox.engines.live.links import PROXY
-from sandbox.engines.live.deploy import DeployControls
 from sandbox.engines.live.outage import Outage
 from sandbox.engines.live.processes import Processes, warm_up
 from sandbox.engines.live.record import Record

@@ -6,6 +6,7 @@ from typing import Any
 
 from sandbox.engines.live.controls import LiveControls
 from sandbox.engines.live.links import PROXY, Links
+from sandbox.engines.live.skew import put_forward
 from sandbox.errors import EngineError
 from sandbox.faults import At, OnEvent
 
@@ -18,6 +19,7 @@ class NetworkControls(LiveControls):
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
         self._cut_off: set[str] = set()
+        self._half_open: set[str] = set()
 
     def latency(
         self, delay_s: float, worker: str | None = None, *, when: At | OnEvent | None = None
@@ -28,6 +30,22 @@ class NetworkControls(LiveControls):
             self._proxied("latency")
             self._log("latency", **arguments)
             self._operate("toxic", who=PROXY, link=worker, kind="latency", value=delay_s)
+
+    def bandwidth(
+        self,
+        bytes_per_s: float | None,
+        worker: str | None = None,
+        *,
+        when: At | OnEvent | None = None,
+    ) -> None:
+        """Let so many bytes a second through each way of a connection; None lifts it."""
+        arguments = _named(worker) | {"bytes_per_s": bytes_per_s}
+        if not self._postponed("bandwidth", arguments, when):
+            self._own("bandwidth")
+            self._proxied("bandwidth")
+            self._log("bandwidth", **arguments)
+            rate = bytes_per_s or 0.0
+            self._operate("toxic", who=PROXY, link=worker, kind="bandwidth", value=rate)
 
     def cut_off(self, worker: str, *, when: At | OnEvent | None = None) -> None:
         """Close a worker's connections to the broker and refuse it new ones."""
@@ -41,6 +59,23 @@ class NetworkControls(LiveControls):
         self._cut_off.add(worker)
         self._log("cut_off", worker=worker)
         self._operate("disable", who=PROXY, link=worker)
+
+    def half_open(self, worker: str, *, when: At | OnEvent | None = None) -> None:
+        """Let a worker's connections carry nothing more; nobody closes them, and new ones work."""
+        if not self._postponed("half_open", {"worker": worker}, when):
+            self._proxied("half_open")
+            self._reachable("half_open")
+            self._able("half_open", worker)
+            self._half_open.add(worker)
+            self._log("half_open", worker=worker)
+            self._operate("timeout", who=PROXY, link=worker)
+
+    def skew(self, worker: str, offset_s: float, *, when: At | OnEvent | None = None) -> None:
+        """Put the clock by which a worker ages and sweeps messages forward; 0 sets it right."""
+        arguments: dict[str, Any] = {"worker": worker, "offset_s": offset_s}
+        if not self._postponed("skew", arguments, when):
+            self._log("skew", **arguments)
+            put_forward(self._record.folder, worker, offset_s)
 
     def mend_link(self, worker: str, *, when: At | OnEvent | None = None) -> None:
         """Let a worker that is cut off connect again, when it next tries."""
@@ -80,16 +115,25 @@ class NetworkControls(LiveControls):
         """Start a worker that is down, and wait until it is ready."""
         if when is None and worker in self._cut_off:
             raise EngineError(f"start_worker: {worker} is cut off; mend its link first")
+        if when is None and worker in self._processes.exited:
+            self._half_open.discard(worker)
         super().start_worker(worker, when=when)
 
     def _able(self, verb: str, worker: str, *, closing: bool = False) -> None:
         super()._able(verb, worker, closing=closing)
         if worker in self._cut_off:
             raise EngineError(f"{verb}: {worker} has no connection to the broker")
+        if worker in self._half_open:
+            raise EngineError(f"{verb}: {worker} is half open; kill it first")
+
+    def _none_closing(self, verb: str) -> None:
+        super()._none_closing(verb)
+        for worker in sorted(self._half_open - self._processes.exited.keys()):
+            raise EngineError(f"{verb}: {worker} is half open; kill it first")
 
     @property
     def _deaf(self) -> set[str]:
-        return super()._deaf | self._cut_off
+        return super()._deaf | self._cut_off | self._half_open
 
     def _proxied(self, verb: str) -> None:
         if not self.links.is_proxied:

@@ -39,7 +39,7 @@ class Flow:
     ) -> None:
         self._loop, self._source, self._target, self._end = loop, source, target, end
         self.delay_s, self.rate = 0.0, 0.0
-        self.is_silent = False
+        self.is_silent = self.is_down = False
         self._waiting: deque[bytes] = deque()
         self._unsent, self._is_over = b"", False
         self._free_at = 0.0
@@ -54,11 +54,18 @@ class Flow:
             data = b""
         if self.is_silent:
             if not data:
-                self._end()
+                self._hang_up()
         elif self.delay_s or self.rate or self._waiting:
             self._wait(data)
         else:
             self._pass(data)
+
+    def _hang_up(self) -> None:
+        """Let the broker's goodbye be unheard too, but not keep what its client has left."""
+        if self.is_down:
+            self._loop.forget(self._source)
+        else:
+            self._end()
 
     def _wait(self, data: bytes) -> None:
         """Let it go on later, and never before what came before it."""
@@ -119,6 +126,7 @@ class Connection:
             one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.up = Flow(self._loop, client, self._server, self.close)
         self.down = Flow(self._loop, self._server, client, self.close)
+        self.down.is_down = True
         self.poison()
         self._server.connect_ex(link.target[1])
         self._loop.watch(self._server, self.down.read)
@@ -235,7 +243,7 @@ class Proxy:
     # --- orders ----------------------------------------------------------------------
 
     def do_toxic(self, link: Link, kind: str, value: float) -> None:
-        """Put a toxic on a link: `latency` (s a round trip), `bandwidth` (bytes/s); 0 removes it."""
+        """Put a toxic on a link: `latency` (s an answer), `bandwidth` (bytes/s); 0 removes it."""
         link.toxics[kind] = value
         for connection in link.connections:
             connection.poison()

@@ -44,7 +44,7 @@ class Record:
     """Thread-safe: the pump writes, everybody else reads and waits."""
 
     def __init__(self, folder: Path) -> None:
-        self._tail = Tail(folder)
+        self.folder, self._tail = folder.parent, Tail(folder)
         self._pending: list[dict[str, Any]] = []
         self.changed = threading.Condition()
         self.events: list[Event] = []

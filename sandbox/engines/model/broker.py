@@ -10,10 +10,12 @@ import math
 from bisect import bisect
 from collections import deque
 from itertools import count
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from sandbox.engines.model.chance import Chance
 from sandbox.engines.model.clock import Clock
+from sandbox.engines.model.ghost import Ghost
 from sandbox.engines.model.record import Record
 from sandbox.scenario import Scenario, TaskType
 
@@ -85,10 +87,10 @@ class Broker:
         self.env, self.settings, self.record = env, scenario.broker, record
         self.lists: dict[tuple[int, str], deque[Message]] = {}
         self.unacked: dict[Message, float] = {}
-        self.blocked: dict[Worker, float] = {}
+        self.blocked: dict[Worker | Ghost, float] = {}
         self.is_down, self.keeps = False, scenario.broker.persistence == "aof"
         self.standstill: Standstill | None = None
-        self.is_full = False
+        self.is_full = self.is_skewed = False
         self._mutex_until_s = -math.inf
         self._heirs: dict[Message, Message] = {}
         self._tags = count()
@@ -183,7 +185,7 @@ class Broker:
         worker.take(message)
         return True
 
-    def _first_in_line(self, waiting: list[Worker]) -> Worker:
+    def _first_in_line(self, waiting: list[Worker | Ghost]) -> Worker | Ghost:
         # An idle client asks again every second, and is then last in Redis' line.
         now, since = self.env.now, self.blocked
         return max(waiting, key=lambda worker: (now - since[worker]) % BRPOP_TIMEOUT_S)
@@ -192,6 +194,9 @@ class Broker:
 
     def brpop(self, worker: Worker) -> Message | None:
         """Pop from the first of the worker's lists that holds a message, or have it wait."""
+        if worker.half_open is not None and worker.half_open.is_deaf:
+            worker.half_open.ask()
+            return None
         for ready in worker.lists:
             if ready and self.standstill is None:
                 return ready.popleft()
@@ -204,7 +209,9 @@ class Broker:
         if standstill is not None:
             standstill.end()
         for worker in list(self.blocked):
-            message = self.brpop(worker) if worker in self.blocked else None
+            if isinstance(worker, Ghost) or worker not in self.blocked:
+                continue
+            message = self.brpop(worker)
             if message is not None:
                 del self.blocked[worker]
                 worker.take(message)
@@ -224,20 +231,25 @@ class Broker:
         """Set `unacked_mutex`, as a client does that dies while it sweeps."""
         self._mutex_until_s = self.env.now + expires_s
 
-    def sweep(self, by: str | None, visibility_timeout_s: float | None = None) -> None:
+    def sweep(
+        self, by: str | None, visibility_timeout_s: float | None = None, skew_s: float = 0.0
+    ) -> None:
         """`restore_visible`: restore what is older than the visibility timeout.
 
         kombu takes the newest first, so the oldest ends at the very front. There is no limit
         to their number: ``unacked_restore_limit`` is None unless it is set. Without the
-        mutex nobody restores anything; the timeout is the sweeping client's own.
+        mutex nobody restores anything; the timeout, and the clock, are the sweeping client's own.
         """
         self.record.note("sweep", worker=by)
         if self.env.now < self._mutex_until_s or self.is_full:
             return
-        ceiling = self.env.now - (visibility_timeout_s or self.settings.visibility_timeout_s)
+        ceiling = (
+            self.env.now + skew_s - (visibility_timeout_s or self.settings.visibility_timeout_s)
+        )
         due = []
-        # The order of `unacked` is the order of receipt.
-        for message, at_s in self.unacked.items():
+        noted = self.unacked.items()
+        # The order of `unacked` is the order of receipt, where all clocks agree.
+        for message, at_s in sorted(noted, key=itemgetter(1)) if self.is_skewed else noted:
             if at_s > ceiling:
                 break
             due.append(message)

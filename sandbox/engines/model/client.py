@@ -109,11 +109,7 @@ class Client:
             yield from self._subscribe(alarm, kind)
         message = self.world.first_message(kind, n)
         self.record.sent(message)
-        away_s = self.publish_s
-        if self.world.client_trip_s and not self._is_warm:
-            away_s += trips.FIRST_PUBLISH * self.world.client_trip_s
-            self._free_s += away_s - self.publish_s
-        self._is_warm = True
+        away_s = self.publish_s + self._first_s()
         if away_s:
             alarm.ring(away_s)
             yield
@@ -132,6 +128,13 @@ class Client:
         else:
             self._arrive(message)
         return True
+
+    def _first_s(self) -> float:
+        """Return what a client's first publish takes longer (s), far from its broker."""
+        first_s = 0.0 if self._is_warm else trips.FIRST_PUBLISH * self.world.client_trip_s
+        self._is_warm = True
+        self._free_s += first_s
+        return first_s
 
     def _await_turn(self, alarm: Alarm) -> Steps:
         """Wait while the publish before this one waits for a broker that stands still."""

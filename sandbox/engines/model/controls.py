@@ -232,6 +232,8 @@ class ModelControls:
         for worker in workers:
             if worker.closing:
                 raise EngineError(f"{verb}: {worker.name} is shutting down already")
+            if worker.half_open is not None:
+                raise EngineError(f"{verb}: {worker.name} is half open; kill it first")
         return workers
 
     def _reachable(self, verb: str) -> None:
@@ -273,13 +275,14 @@ class ModelControls:
         before = self._world.workers[name]
         worker = self._world.workers[name] = Worker(self._world, before.settings, name)
         worker.n_kills = before.n_kills
+        worker.skew_s = before.skew_s
         worker.trip_s, worker.is_slow = before.trip_s, before.is_slow
 
     def _do_rate_limit(self, task: str, rate: str | None) -> None:
         self._reachable("rate_limit")
         self._note("rate_limit", task=task, rate=rate)
         for worker in self._world.workers.values():
-            if worker.is_cut:
+            if worker.is_cut or worker.half_open is not None:
                 continue
             if worker.pause is not None:
                 worker.pause.later(worker.holds.limit_rate, task, rate)
@@ -310,6 +313,8 @@ class ModelControls:
         worker = self._running(name)
         if worker.closing and not closing:
             raise EngineError(f"{verb}: {name} is shutting down already")
+        if worker.half_open is not None:
+            raise EngineError(f"{verb}: {name} is half open; kill it first")
         if isinstance(worker.pause, Offline):
             raise EngineError(f"{verb}: {name} has no connection to the broker")
         if worker.pause is not None:

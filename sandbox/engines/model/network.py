@@ -7,14 +7,34 @@ from __future__ import annotations
 
 from typing import Any
 
+from sandbox.engines.model.client import Client
 from sandbox.engines.model.controls import ModelControls
-from sandbox.engines.model.standstill import Standstill
-from sandbox.errors import EngineError
+from sandbox.engines.model.standstill import HalfOpen, Standstill
+from sandbox.engines.model.world import World
+from sandbox.errors import EngineError, ScenarioError
 from sandbox.faults import At, OnEvent
+
+_NO_SIZES = "the model knows no message's size; allowed: real workers"
 
 
 class NetworkControls(ModelControls):
     """Controls of the model whose links can be broken."""
+
+    def __init__(self, world: World, client: Client) -> None:
+        for i, fault in enumerate(world.scenario.faults):
+            if fault.kind == "bandwidth":
+                raise ScenarioError(f"faults[{i}].kind is 'bandwidth', but {_NO_SIZES}")
+        super().__init__(world, client)
+
+    def bandwidth(
+        self,
+        bytes_per_s: float | None,
+        worker: str | None = None,
+        *,
+        when: At | OnEvent | None = None,
+    ) -> None:
+        """Refuse it: ScenarioError."""
+        raise ScenarioError(f"bandwidth: {_NO_SIZES}")
 
     def latency(
         self, delay_s: float, worker: str | None = None, *, when: At | OnEvent | None = None
@@ -38,6 +58,14 @@ class NetworkControls(ModelControls):
     def resume_broker(self, *, when: At | OnEvent | None = None) -> None:
         """SIGCONT the broker."""
         self._order("resume_broker", when)
+
+    def half_open(self, worker: str, *, when: At | OnEvent | None = None) -> None:
+        """Let a worker's connections carry nothing more; nobody closes them, and new ones work."""
+        self._order("half_open", when, worker=worker)
+
+    def skew(self, worker: str, offset_s: float, *, when: At | OnEvent | None = None) -> None:
+        """Put the clock by which a worker ages and sweeps messages forward; 0 sets it right."""
+        self._order("skew", when, worker=worker, offset_s=offset_s)
 
     # --- what they do ----------------------------------------------------------------
 
@@ -65,7 +93,8 @@ class NetworkControls(ModelControls):
         """Have those workers look for the broker's state who must; the others need not."""
         broker = self._world.broker
         for worker in self._world.workers.values():
-            worker.is_slow = bool(worker.trip_s or broker.standstill or broker.is_full)
+            is_odd = broker.standstill or broker.is_full or worker.half_open
+            worker.is_slow = bool(worker.trip_s or is_odd)
 
     def _do_pause_broker(self) -> None:
         self._none_closing("pause_broker")
@@ -79,6 +108,18 @@ class NetworkControls(ModelControls):
         self._note("resume_broker")
         self._world.broker.go_on()
         self._slow_down()
+
+    def _do_half_open(self, worker: str) -> None:
+        self._reachable("half_open")
+        found = self._able("half_open", worker)
+        self._note("half_open", worker=worker)
+        found.half_open = HalfOpen(found)
+        self._slow_down()
+
+    def _do_skew(self, worker: str, offset_s: float) -> None:
+        self._note("skew", worker=worker, offset_s=offset_s)
+        self._world.workers[worker].skew_s = offset_s
+        self._world.broker.is_skewed = True
 
     def _do_mend_link(self, worker: str) -> None:
         found = self._world.workers[worker]

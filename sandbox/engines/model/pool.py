@@ -117,8 +117,6 @@ class Pool:
                 self._end(slot, message)
             elif outcome == _PART:
                 yield from self._succeed_watched(slot)
-            elif outcome == KILLED:
-                yield from die(worker, slot)
             else:
                 yield from self._fail(slot, outcome)
             if worker.is_slow:
@@ -223,6 +221,8 @@ class Pool:
 
     def _fail(self, slot: Slot, error: str) -> Steps:
         """Publish a retry if a policy has one left; else the task has failed for good."""
+        if error == KILLED:
+            yield from die(self.worker, slot)
         message, detail = slot.message, _ERRORS[error]
         assert message is not None
         settle: Settle | None = None

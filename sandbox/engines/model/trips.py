@@ -32,6 +32,9 @@ def store(worker: Worker, slot: Slot, outcome: str) -> Generator[None, None, str
         if worker.broker.standstill is not None:
             worker.broker.standstill.later(slot.alarm.ring)
             yield
+        if worker.half_open is not None and slot.number in worker.half_open.silenced:
+            worker.half_open.later(slot.alarm.ring)
+            yield
         n_trips = _STORE + (0 if slot.n_done else _CONNECT)
         slot.alarm.ring(n_trips * worker.trip_s)
         yield

@@ -23,7 +23,7 @@ from sandbox.engines.model.pool import Pool
 from sandbox.engines.model.request import Settle
 from sandbox.engines.model.reserved import CountingPool
 from sandbox.engines.model.slot import Slot
-from sandbox.engines.model.standstill import answered
+from sandbox.engines.model.standstill import HalfOpen, answered
 from sandbox.scenario import WorkerPool
 
 if TYPE_CHECKING:
@@ -68,6 +68,8 @@ class Worker:
         self._popped: Message | None = None
         self.is_cut, self.trip_s, self.free_s = False, 0.0, 0.0
         self.is_slow, self._exit_code = False, 0
+        self.half_open: HalfOpen | None = None
+        self.skew_s = 0.0
         self.pause: Later | None = None
         self.autoscaler: Autoscaler | None = None
         self.holds = Holds(self)
@@ -182,11 +184,12 @@ class Worker:
         self.world.n_pending += 1
         self._main.ring(self.trip_s)
         yield
-        if self.broker.is_full:  # It cannot be noted, and is gone.
+        if self.broker.is_full or self.half_open is not None:  # It cannot be noted, and is gone.
             self._popped = None
             self.world.n_pending -= 1
-            self.refused()
-            return
+            if not self.refused():
+                answered(self)
+            yield
         while self.free_s > self.env.now:
             self._main.ring(self.free_s - self.env.now)
             yield
@@ -209,7 +212,7 @@ class Worker:
 
     def _deliver(self, message: Message) -> None:
         """`QoS.append`: note the message in `unacked`, with the time it was received."""
-        self.broker.unacked[message] = self.env.now
+        self.broker.unacked[message] = self.env.now + self.skew_s
         self.delivered[message] = None
         if self._rotates:
             self.cycle.remove(message.kind.queue)
@@ -329,7 +332,7 @@ class Worker:
         while True:
             if not answered(self, alarm.ring):
                 yield
-            self.broker.sweep(self.name)
+            self.broker.sweep(self.name, skew_s=self.skew_s)
             alarm.ring(period_s)
             yield
             if self.pool.blocks_main:

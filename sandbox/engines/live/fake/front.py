@@ -8,8 +8,8 @@ import socket
 from typing import TYPE_CHECKING
 
 from sandbox.engines.live.fake.client import Client
-from sandbox.engines.live.loop import Loop
 from sandbox.engines.live.fake.store import Store
+from sandbox.engines.live.loop import Loop
 
 if TYPE_CHECKING:
     from collections.abc import Callable
