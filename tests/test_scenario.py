@@ -198,8 +198,12 @@ def _fault(pools: list[WorkerPool], tasks: list[str]) -> st.SearchStrategy[Fault
         "offset_s": _POSITIVE,
         "bytes_per_s": _POSITIVE,
     }
-    # These two depend on more of the scenario than its workers: conformance tests have them.
-    kinds = [kind for kind in FAULTS if kind not in {"quit_worker", "start_beat"}]
+    # These depend on more of the scenario than its workers: conformance tests have them.
+    others = {
+        "half_open", "maxmemory", "memory_error", "pause_broker", "poison", "quit_worker",
+        "start_beat",
+    }  # fmt: skip
+    kinds = [kind for kind in FAULTS if kind not in others]
     kinds = [kind for kind in kinds if prefork or kind != "kill_child"]
 
     def build(kind: str) -> st.SearchStrategy[Fault]:

@@ -22,10 +22,14 @@ logging.getLogger("kombu").setLevel(logging.WARNING)
 
 
 class Link(NamedTuple):
-    """Where the broker is and which keys belong to this run ("" when the broker is ours)."""
+    """Where the broker is and which keys belong to this run ("" when the broker is ours).
+
+    ``straight`` is the way past the proxy, for who only looks.
+    """
 
     url: str
     prefix: str = ""
+    straight: str = ""
 
 
 class WorkFailed(Exception):  # noqa: N818 - what a reader of a task's result sees

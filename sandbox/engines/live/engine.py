@@ -105,14 +105,15 @@ class LiveSession:
         self._pump_thread.start()
         web = ("front", "visitors") if self.scenario.front_door is not None else ()
         began = time.monotonic()
-        self._start_proxy("client", *web)
+        self._start_proxy("client", "operator", *web)
         if self.scenario.dependencies:
             self._processes.order("downstream", name=DOWNSTREAM)
             self._await_notes(DOWNSTREAM)
         for name in self.scenario.worker_names:
             self._processes.order("worker", name=name, **self.links.of(name))
         for name in ("client", "operator", *web):
-            self._processes.order("client", name=name, role=name, **self.links.of(name))
+            way = self.links.of(name) | {"straight": self.broker.url}
+            self._processes.order("client", name=name, role=name, **way)
         missing = self._processes.order("missing_hooks").items()
         self.info["notes"] += [
             f"this version cannot record {', '.join(k)}: no {h}" for h, k in missing
@@ -125,7 +126,7 @@ class LiveSession:
         self._go()
 
     def _start_proxy(self, *clients: str) -> None:
-        """Put the proxy between the broker and all but the operator, where bytes can pass."""
+        """Put the proxy between the broker and all who use it, where bytes can pass."""
         ports: dict[str, int] = {}
         self.controls.outage.gate = self.controls.gate
         place = links.behind(self.broker)

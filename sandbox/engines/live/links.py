@@ -25,7 +25,7 @@ def behind(broker: RunningBroker) -> dict[str, Any] | None:
 
 
 class Links:
-    """The link of each worker and client; whoever has none, as the operator, goes straight."""
+    """The link of each worker and client; whoever has none goes straight."""
 
     def __init__(self, broker: RunningBroker, ports: dict[str, int]) -> None:
         self._broker, self._ports = broker, ports

@@ -36,7 +36,7 @@ class Operator:
     def __init__(self, scenario: Scenario, link: apps.Link, writer: Writer) -> None:
         self.scenario, self.link, self.writer = scenario, link, writer
         self.app = apps.build(scenario, link)
-        self.redis = redis.Redis.from_url(link.url, socket_timeout=5, retry=None)
+        self.redis = redis.Redis.from_url(link.straight, socket_timeout=5, retry=None)
 
     def run(self) -> None:
         """Serve orders until the supervisor is gone, and sample in between."""

@@ -106,7 +106,7 @@ class Supervisor:
 
         return self._fork(name, lambda: worker.main(self.folder, name, app.Link(url, prefix)))
 
-    def do_client(self, name: str, role: str, url: str, prefix: str) -> int:
+    def do_client(self, name: str, role: str, url: str, prefix: str, straight: str) -> int:
         """Fork a client process: the one that publishes, operates, or plays the web."""
         from sandbox.engines.live import app, client, front, operator, visitors
 
@@ -114,7 +114,7 @@ class Supervisor:
             "client": client.main, "operator": operator.main,
             "front": front.main, "visitors": visitors.main,
         }  # fmt: skip
-        link = app.Link(url, prefix)
+        link = app.Link(url, prefix, straight)
         return self._fork(name, lambda: mains[role](self.folder, link))
 
     def do_downstream(self, name: str) -> int:
@@ -124,7 +124,7 @@ class Supervisor:
         return self._fork(name, lambda: downstream.main(self.folder))
 
     def do_proxy(self, name: str, host: str, port: int, links: list[str]) -> int:
-        """Fork the proxy that all but the operator reach the broker through."""
+        """Fork the proxy that all reach the broker through."""
         from sandbox.engines.live import proxy
 
         return self._fork(name, lambda: proxy.main(self.folder, host, port, links))
