@@ -90,15 +90,15 @@ class Broker:
         self.blocked: dict[Worker | Ghost, float] = {}
         self.is_down, self.keeps = False, scenario.broker.persistence == "aof"
         self.standstill: Standstill | None = None
-        self.is_full = self.is_skewed = False
+        self.is_full = self.is_skewed = self.is_odd = False
         self._mutex_until_s = -math.inf
         self._heirs: dict[Message, Message] = {}
         self._tags = count()
 
-    @property
-    def is_odd(self) -> bool:
-        """Whether it cannot take what is published, or not now."""
-        return self.is_down or self.is_full or self.standstill is not None
+    def changed(self, *, is_far: bool = False) -> None:
+        """Say whether a client has to look at its state: most runs never do."""
+        is_still = self.standstill is not None
+        self.is_odd = self.is_down or self.is_full or is_still or is_far
 
     def list_of(self, task: TaskType) -> deque[Message]:
         """Return the list that the messages of a task type go to."""
@@ -143,6 +143,7 @@ class Broker:
     def stop(self) -> None:
         """SIGKILL: every connection is gone, and without persistence every message."""
         self.is_down = True
+        self.changed()
         if not self.keeps:
             self._mutex_until_s = -math.inf
         self.forget_clients()
@@ -194,14 +195,23 @@ class Broker:
 
     def brpop(self, worker: Worker) -> Message | None:
         """Pop from the first of the worker's lists that holds a message, or have it wait."""
-        if worker.half_open is not None and worker.half_open.is_deaf:
-            worker.half_open.ask()
+        if worker.is_slow and self._is_silent(worker):
             return None
         for ready in worker.lists:
-            if ready and self.standstill is None:
+            if ready:
                 return ready.popleft()
         self.block(worker)
         return None
+
+    def _is_silent(self, worker: Worker) -> bool:
+        """Whether a BRPOP has no answer now, and have the worker wait for one."""
+        if worker.half_open is not None and worker.half_open.is_deaf:
+            worker.half_open.ask()
+            return True
+        if self.standstill is not None:
+            self.block(worker)
+            return True
+        return False
 
     def go_on(self) -> None:
         """Answer, after a standstill, what has been asked; then those who wait for messages."""

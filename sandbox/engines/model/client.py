@@ -49,7 +49,7 @@ class Client:
             if at_s > env.now:
                 alarm.ring(at_s - env.now)
                 yield
-            if publish_s or broker.is_odd or world.client_trip_s:
+            if publish_s or broker.is_odd:
                 yield from self.publish(alarm, kinds[name], n)
             else:
                 message = world.first_message(kinds[name], n)
@@ -103,24 +103,46 @@ class Client:
         if starts_s > env.now:
             alarm.ring(starts_s - env.now)
             yield
-        if self.world.broker.standstill is not None:
-            yield from self._await_turn(alarm)
+        broker = self.world.broker
+        if broker.is_odd or self._is_deaf:
+            return (yield from self._publish_oddly(alarm, kind, n))
+        message = self.world.first_message(kind, n)
+        self.record.sent(message)
+        self._is_warm = True
+        if self.publish_s:
+            alarm.ring(self.publish_s)
+            yield
+            if broker.is_odd:
+                return (yield from self._arrive_oddly(alarm, message))
+        self._arrive(message)
+        return True
+
+    # --- a broker that is down, full, far away or stands still -----------------------
+
+    def _publish_oddly(self, alarm: Alarm, kind: Kind, n: int) -> Generator[None, None, bool]:
+        """Publish one task, whatever the broker's state; return whether it has it in the end."""
+        yield from self._await_turn(alarm)
         if self.world.broker.is_down or self._is_deaf:
             yield from self._subscribe(alarm, kind)
         message = self.world.first_message(kind, n)
         self.record.sent(message)
-        away_s = self.publish_s + self._first_s()
-        if away_s:
-            alarm.ring(away_s)
+        first_s = 0.0 if self._is_warm else trips.FIRST_PUBLISH * self.world.client_trip_s
+        self._is_warm = True
+        self._free_s += first_s
+        if self.publish_s or first_s:
+            alarm.ring(self.publish_s + first_s)
             yield
-        if self.world.broker.standstill is not None:
-            yield from self._await_answer(alarm)
+        return (yield from self._arrive_oddly(alarm, message))
+
+    def _arrive_oddly(self, alarm: Alarm, message: Message) -> Generator[None, None, bool]:
+        broker = self.world.broker
+        yield from self._await_answer(alarm)
         for again_s in PUBLISH_AGAIN_S:
-            if self.world.broker.is_down:
-                self._free_s = max(self._free_s, env.now + again_s)
+            if broker.is_down:
+                self._free_s = max(self._free_s, self.env.now + again_s)
                 alarm.ring(again_s)
                 yield
-        if self.world.broker.is_down or self.world.broker.is_full:
+        if broker.is_down or broker.is_full:
             self.record.note("publish_unknown", task=message.key)
             return False
         if self.world.client_trip_s:
@@ -128,13 +150,6 @@ class Client:
         else:
             self._arrive(message)
         return True
-
-    def _first_s(self) -> float:
-        """Return what a client's first publish takes longer (s), far from its broker."""
-        first_s = 0.0 if self._is_warm else trips.FIRST_PUBLISH * self.world.client_trip_s
-        self._is_warm = True
-        self._free_s += first_s
-        return first_s
 
     def _await_turn(self, alarm: Alarm) -> Steps:
         """Wait while the publish before this one waits for a broker that stands still."""

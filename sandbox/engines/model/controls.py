@@ -222,6 +222,7 @@ class ModelControls:
             raise EngineError("start_broker: the broker is running already")
         self._note("start_broker")
         broker.is_down = False
+        broker.changed(is_far=self._world.client_trip_s > 0)
         for worker in self._world.workers.values():
             worker.find_broker()
 

@@ -74,9 +74,9 @@ class NetworkControls(ModelControls):
         world = self._world
         for name in world.workers if worker is None else (worker,):
             world.workers[name].trip_s = delay_s
-        self._slow_down()
         if worker is None:
             world.client_trip_s = delay_s
+        self._slow_down()
 
     def _do_cut_off(self, worker: str) -> None:
         self._reachable("cut_off")
@@ -92,8 +92,9 @@ class NetworkControls(ModelControls):
     def _slow_down(self) -> None:
         """Have those workers look for the broker's state who must; the others need not."""
         broker = self._world.broker
+        broker.changed(is_far=self._world.client_trip_s > 0)
         for worker in self._world.workers.values():
-            is_odd = broker.standstill or broker.is_full or worker.half_open
+            is_odd = broker.standstill or broker.is_full or worker.half_open or worker.skew_s
             worker.is_slow = bool(worker.trip_s or is_odd)
 
     def _do_pause_broker(self) -> None:
@@ -120,6 +121,7 @@ class NetworkControls(ModelControls):
         self._note("skew", worker=worker, offset_s=offset_s)
         self._world.workers[worker].skew_s = offset_s
         self._world.broker.is_skewed = True
+        self._slow_down()
 
     def _do_mend_link(self, worker: str) -> None:
         found = self._world.workers[worker]

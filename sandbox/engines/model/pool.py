@@ -107,8 +107,8 @@ class Pool:
             else:
                 self._rest(slot)
             yield
-            outcome = alarm.value
-            if worker.is_slow and outcome not in {_HARD, KILLED}:
+            outcome, is_slow = alarm.value, worker.is_slow
+            if is_slow and outcome not in {_HARD, KILLED}:
                 outcome = yield from trips.store(worker, slot, outcome)
             if outcome == _DONE:
                 message = slot.message
@@ -119,7 +119,7 @@ class Pool:
                 yield from self._succeed_watched(slot)
             else:
                 yield from self._fail(slot, outcome)
-            if worker.is_slow:
+            if is_slow:
                 yield from trips.until_main_is_free(worker, alarm)
             elif pause_s:
                 alarm.ring(pause_s)

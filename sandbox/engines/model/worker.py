@@ -196,6 +196,7 @@ class Worker:
         self._popped = None
         self.world.n_pending -= 1
         self._deliver(message)
+        self.broker.unacked[message] += self.skew_s
         self.wait_for_answer()
         self._main.ring(self.trip_s + self.world.overheads.deliver_s)
         yield
@@ -212,7 +213,7 @@ class Worker:
 
     def _deliver(self, message: Message) -> None:
         """`QoS.append`: note the message in `unacked`, with the time it was received."""
-        self.broker.unacked[message] = self.env.now + self.skew_s
+        self.broker.unacked[message] = self.env.now
         self.delivered[message] = None
         if self._rotates:
             self.cycle.remove(message.kind.queue)
@@ -274,21 +275,28 @@ class Worker:
 
         `QoS.ack` drops the entry of this tag, even if it is a later owner's by now.
         """
-        if self.is_slow and (self.refused() or not answered(self, self.ack, message)):
-            return
-        if self.free_s > self.env.now:
-            due = simpy.Timeout(self.env, self.free_s - self.env.now, message)
-            due.callbacks.append(self.ack_due)
+        if self.is_slow and not self._may_ack(message):
             return
         if self.broker.unacked.pop(message, None) is None:
             self.broker.unacked.pop(self.broker.newest(message), None)
         self.delivered.pop(message, None)
         self.record.acked(message, self.name)
+        if self._asleep:
+            self.credit()
+
+    def _may_ack(self, message: Message) -> bool:
+        """Whether the broker takes an acknowledgement now; else it comes later, or never."""
+        if self.refused() or not answered(self, self.ack, message):
+            return False
+        wait_s = self.free_s - self.env.now
+        if wait_s > 0:
+            due = simpy.Timeout(self.env, wait_s, message)
+            due.callbacks.append(self.ack_due)
+            return False
         if self.trip_s:
             self.wait_for_answer()
             self.world.call_in(self.trip_s, self.credit)
-        elif self._asleep:
-            self.credit()
+        return True
 
     def ack_due(self, event: simpy.Event) -> None:
         """Acknowledge the message of an event, unless the worker has died meanwhile."""
