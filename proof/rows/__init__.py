@@ -3,7 +3,19 @@
 from __future__ import annotations
 
 from proof.row import Row
-from proof.rows import credit, faults, limits, loads, paired, retries
+from proof.rows import (
+    broker,
+    credit,
+    faults,
+    holding,
+    limits,
+    loads,
+    paired,
+    retries,
+    services,
+    settling,
+    stopping,
+)
 
 ALL: tuple[Row, ...] = (
     *credit.ROWS,
@@ -12,5 +24,10 @@ ALL: tuple[Row, ...] = (
     *loads.ROWS,
     *faults.ROWS,
     *paired.ROWS,
+    *settling.ROWS,
+    *holding.ROWS,
+    *stopping.ROWS,
+    *broker.ROWS,
+    *services.ROWS,
 )
 ROWS: dict[str, Row] = {one.name: one for one in ALL}
