@@ -44,8 +44,7 @@ def served_s(run: Run) -> list[float]:
 def errors(run: Run) -> dict[str, int]:
     """How many tasks failed for good with each error."""
     found = Counter(
-        str((event.detail or {}).get("error", "")).split(":")[0]
-        for event in run.of_kind("failed")
+        str((event.detail or {}).get("error", "")).split(":")[0] for event in run.of_kind("failed")
     )
     return dict(sorted(found.items()))
 
@@ -81,15 +80,15 @@ def n_before_body(run: Run) -> dict[str, int]:
 
     All but one: the worker of the last publishes the body before it reports that one.
     """
-    sent = {event.task: event.t_s for event in run.of_kind("sent")}
-    done: dict[str, float] = {}
-    for event in run.of_kind("succeeded"):
-        done.setdefault(event.task or "", event.t_s)
-    return {
-        body: sum(done.get(key, sent[body]) < sent[body] for key in keys)
-        for body, keys in _bodies(run).items()
-        if body in sent
-    }
+    found: dict[str, int] = {}
+    done: set[str | None] = set()
+    bodies = _bodies(run)
+    for event in run.of_kind("sent", "succeeded"):
+        if event.kind == "succeeded":
+            done.add(event.task)
+        elif event.task in bodies:
+            found[event.task] = sum(key in done for key in bodies[event.task])
+    return dict(sorted(found.items()))
 
 
 @fact(tolerance_s=0.1)

@@ -43,9 +43,9 @@ def _late_publish(*, ignores: bool) -> dict[str, Any]:
     """Return two tasks that are published while the broker is down."""
     return {
         "tasks": [task(service_s=0.05, ignore_result=ignores)],
-        "loads": [burst(1), burst(2, at_s=0.8)],
+        "loads": [burst(1), burst(2, at_s=0.6)],
         "workers": [_AHEAD],
-        "faults": [fault("stop_broker", on("succeeded")), fault("start_broker", at(1.9))],
+        "faults": [fault("stop_broker", on("succeeded")), fault("start_broker", at(1.95))],
         "race": _BACK,
     }
 
@@ -110,7 +110,8 @@ ROWS: tuple[Row, ...] = (
     row(
         "a full worker survives a stop", ("lost broker", "prefetch"), "exits", "order",
         workers=[_AHEAD], race=_BACK, loads=[burst(2), burst(2, "new", 3.8)], horizon_s=4.2,
-        tasks=[task(service_s=0.9, ignore_result=True, **LATE), task("new", 0.05)], faults=[stopped(down_s=0.4)],
+        tasks=[task(service_s=0.9, ignore_result=True, **LATE), task("new", 0.05)],
+        faults=[stopped(down_s=0.4)],
     ),
     # --- published meanwhile ---------------------------------------------------------
     row(

@@ -65,7 +65,10 @@ ROWS: tuple[Row, ...] = (
         ],
     ),
     # --- without prefetch ------------------------------------------------------------
-    row("no prefetch, early ack", ("disabled prefetch", "early ack"), "order", "ahead", **_choosy()),
+    row(
+        "no prefetch, early ack", ("disabled prefetch", "early ack"), "order", "ahead",
+        **_choosy(),
+    ),
     row(
         "no prefetch, late ack", ("disabled prefetch", "late ack"), "order", "ahead", "held",
         **_choosy(late=True, prefetch_multiplier=0),

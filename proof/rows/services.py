@@ -54,7 +54,8 @@ _DEPENDENCIES: tuple[Row, ...] = (
     ),
     row(
         "an outage for those who call in it", ("refused call", "places"), "call_outcomes",
-        "outages", "order", race=COLD, tasks=[_calls(0.3)], loads=[burst(4), burst(1, at_s=1.6)], dependencies=_db(1),
+        "outages", "order", race=COLD, tasks=[_calls(0.3)], dependencies=_db(1),
+        loads=[burst(4), burst(1, at_s=1.6)],
         faults=[fault("fail_dependency", on("succeeded", 1, 0.15), dependency="db", for_s=0.4)],
     ),
     row(
@@ -175,9 +176,11 @@ _CANVAS: tuple[Row, ...] = (
 )  # fmt: skip
 
 
-def _door(mode: str, n: int = 6, **more: Any) -> Fields:
-    """Return a front door and its visitors, for a scenario without another load."""
-    requests = {"kind": "burst", "task": "job", "n": n}
+def _door(mode: str, visitors: int | list[float] = 6, **more: Any) -> Fields:
+    """Return a front door and its visitors, at once or at times, for a scenario without loads."""
+    at_once = isinstance(visitors, int)
+    times = {"kind": "burst", "n": visitors} if at_once else {"kind": "trace", "at_s": visitors}
+    requests = {"task": "job"} | times
     return {"front_door": {"requests": requests, "mode": mode} | more, "loads": []}
 
 
@@ -199,7 +202,7 @@ _FRONT: tuple[Row, ...] = (
     row(
         "visitors give up, the door works on", ("sync door",), "answers", "answered_after_s",
         race=COLD, tasks=[task(service_s=0.7)],
-        **_door("sync", 3, n_web_workers=1, timeout_s=1.05),
+        **_door("sync", [0.0, 0.0, 0.0, 1.2], n_web_workers=1, timeout_s=1.05),
     ),
     row(
         "accepted, then polled for", ("async door", "first come"), "answers", "accepted",

@@ -86,7 +86,10 @@ ROWS: tuple[Row, ...] = (
         "finished", race="other load on the cores", workers=[{"concurrency": 2}],
         tasks=[task("nap", 0.6), task("burn", 0.6, work="cpu")],
         loads=[burst(1, "burn"), burst(1, "nap")],
-        faults=[fault("pause_worker", on("started", 2), for_s=1.0)],
+        faults=[
+            fault("pause_worker", on("started", 2)),
+            fault("resume_worker", on("started", 2, 1.1)),
+        ],
     ),
     row(
         "resumed by a fault of its own", ("pause", "prefetch"), "order", "put_back", race=_RESUME,
