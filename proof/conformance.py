@@ -6,7 +6,6 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -73,9 +72,12 @@ def _outcomes(chosen: list[Row], overheads: Overheads) -> Iterator[Outcome]:
         yield judge(row, "redis", overheads, repeats=REPEATS if in_time else 0)
     fakes = {row.name for row in on_fake()}
     with ThreadPoolExecutor(TOGETHER) as pool:
-        untimed = partial(pool.submit, judge, overheads=overheads, times=False)
-        jobs = [untimed(row, "redis") for row in chosen if row.race is not None]
-        jobs += [untimed(row, "fake") for row in chosen if row.name in fakes]
+        jobs = [
+            pool.submit(judge, row, broker, overheads, times=False)
+            for broker in ("redis", "fake")
+            for row in chosen
+            if (row.race is not None if broker == "redis" else row.name in fakes)
+        ]
         yield from (job.result() for job in as_completed(jobs))
 
 

@@ -37,6 +37,7 @@ SEMANTICS = {
     "solo": "the body blocks the worker's loop: concurrency/solo.py",
     "recycled child": "a new child after max_tasks_per_child: billiard/pool.py workloop",
     "processor work": "processes share the cores of their host: the kernel's scheduler",
+    "host": "workers of one host share its cores: sched_setaffinity(2), sandbox/deployment.py",
     "draws": "a task's draws are its number's, in every attempt and engine: sandbox/draws.py",
     "failure without ack": "acks_on_failure False: rejected, gone: request.py on_failure",
     "timeout without ack": "acks_on_timeout False: requeued, for ever: request.py on_timeout",

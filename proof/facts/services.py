@@ -108,7 +108,7 @@ def body_after_s(run: Run) -> dict[str, float]:
 def _bodies(run: Run) -> dict[str, tuple[str, ...]]:
     """Return the keys of each chord's header, by its body's key."""
     return {
-        f"{canvas.body[0]}/{canvas.body[1]}": canvas.keys
+        f"{canvas.body[0]}/{canvas.body[1]}": tuple(canvas.keys)
         for canvas in canvases(run.scenario)
         if canvas.body is not None
     }

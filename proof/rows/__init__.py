@@ -8,6 +8,7 @@ from proof.rows import (
     credit,
     faults,
     holding,
+    hosts,
     limits,
     loads,
     paired,
@@ -29,5 +30,6 @@ ALL: tuple[Row, ...] = (
     *stopping.ROWS,
     *broker.ROWS,
     *services.ROWS,
+    *hosts.ROWS,
 )
 ROWS: dict[str, Row] = {one.name: one for one in ALL}

@@ -12,7 +12,7 @@ REJECT = ACK_MODES["reject"]
 RETRY: dict[str, Any] = {
     "retry_on_worker_lost": True, "default_retry_delay_s": 0.3, "max_retries": 1
 }  # fmt: skip
-_NO_ACK = {"acks_on_failure": False}
+_NO_ACK: dict[str, Any] = {"acks_on_failure": False}
 _AHEAD = {"concurrency": 1, "prefetch_multiplier": 4}
 _FOUR = {"concurrency": 4, "prefetch_multiplier": 1}
 

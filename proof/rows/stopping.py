@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from proof.build import ACK_MODES, HOUR_S, LATE, ONE, Fields, burst, fault, on, task
+from proof.build import ACK_MODES, HOUR_S, LATE, ONE, QUICK_SWEEPS, Fields, burst, fault, on, task
 from proof.row import DEADLINE, RESTART, Row, row
 from proof.rows.retries import fails, self_retry
 
@@ -28,6 +28,24 @@ def quit_and_back(nth: int, after_s: float = 0.3) -> list[Fields]:
         fault("quit_worker", on("started", nth, after_s)),
         fault("start_worker", on("worker_exited")),
     ]
+
+
+def past_the_timeout(mode: str) -> Fields:
+    """Return two workers, one of them stopped until the other has done all that it can.
+
+    Early ack: the two prefetched run twice; late ack: the two that ran.
+    """
+    n_elsewhere = 6 if mode == "early" else 8
+    return {
+        "tasks": [task(service_s=0.5, **ACK_MODES[mode])],
+        "workers": [_TWO | {"n_workers": 2}],
+        "loads": [burst(8)],
+        "broker": QUICK_SWEEPS,
+        "faults": [
+            fault("pause_worker", on("started", 2, worker="worker1")),
+            fault("resume_worker", on("succeeded", n_elsewhere, worker="worker2")),
+        ],
+    }
 
 
 def _soft(mode: str) -> dict[str, Any]:
@@ -80,6 +98,14 @@ ROWS: tuple[Row, ...] = (
         race=_RESUME, tasks=[task(service_s=0.6, **LATE), task("end", 0.05)],
         loads=[burst(3), burst(1, "end", 3.6)], workers=[_AHEAD], horizon_s=4.6,
         faults=paused_for_an_hour(1), slow=True,
+    ),
+    row(
+        "a pause past the timeout, early ack", ("pause", "visibility timeout"), "fates_by_type",
+        "n_put_back", race="which worker takes what", slow=True, **past_the_timeout("early"),
+    ),
+    row(
+        "a pause past the timeout, late ack", ("pause", "visibility timeout"), "fates_by_type",
+        "n_put_back", race="which worker takes what", slow=True, **past_the_timeout("late"),
     ),
     row(
         "a sleep ends in a pause, a computation does not", ("pause", "processor work"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sandbox.draws import uniform
-from sandbox.engines.model import broker, pool
+from sandbox.engines.model import broker, host, pool, worker
 from sandbox.loads import BeatEntry
 from tests.mutants.registry import WORLDS, Patch, after, mutant, remember_workers
 
@@ -62,6 +62,27 @@ def _(patch: Patch) -> None:
 
 def _constant(self: broker.Kind, task: Any, *_: Any, **__: Any) -> None:
     self.service_s = lambda *_: task.service.mean_s
+
+
+@mutant("a host has cores for all", "one core for three processes")
+def _(patch: Patch) -> None:
+    after(patch, host.Host, "__init__", lambda self, *_: setattr(self, "n_cores", 99))
+
+
+@mutant("each worker has a host of its own", "one core for three workers")
+def _(patch: Patch) -> None:
+    def own(self: worker.Worker, *_: Any) -> None:
+        self.host = host.Host(self.env, self.host.n_cores)
+
+    after(patch, worker.Worker, "__init__", own)
+
+
+@mutant("threads compute side by side", "threads compute one at a time")
+def _(patch: Patch) -> None:
+    def apart(self: host.Job, *_: Any) -> None:
+        self.process = self
+
+    after(patch, host.Job, "__init__", apart)
 
 
 @mutant("a solo worker takes messages while it runs", "solo, late ack")
