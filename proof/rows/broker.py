@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from proof.build import LATE, ONE, QUICK_SWEEPS, Fields, at, burst, fault, on, task
-from proof.row import COLD, Row, row
+from proof.row import Row, row
 
 _AHEAD = {"concurrency": 1, "prefetch_multiplier": 2}
 _TWO = {"concurrency": 2, "prefetch_multiplier": 1}
@@ -154,12 +154,12 @@ ROWS: tuple[Row, ...] = (
     ),
     # --- two beats -------------------------------------------------------------------
     row(
-        "a second beat", ("second beat", "beat"), "sent_s", race=COLD,
+        "a second beat", ("second beat", "beat"), "sent_s",
         tasks=[task(service_s=0.05)], loads=[], beat=[_TICK], horizon_s=2.5,
         faults=[fault("start_beat", at(0.3))],
     ),
     row(
-        "a second beat of two entries", ("second beat",), "n_sent", race=COLD,
+        "a second beat of two entries", ("second beat",), "n_sent",
         tasks=[task(service_s=0.05), task("other", 0.05)], loads=[], workers=[_TWO],
         beat=[_TICK, {"name": "tock", "task": "other", "every_s": 0.7}], horizon_s=2.6,
         faults=[fault("start_beat", at(1.0))],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from proof.build import LATE, ONE, QUICK_SWEEPS, burst, fault, on, task
-from proof.row import COLD, RESTART, Row, row
+from proof.row import RESTART, Row, row
 
 _AHEAD = {"concurrency": 1, "prefetch_multiplier": 4}
 _GROWS: dict[str, Any] = {"autoscale": (3, 1), "prefetch_multiplier": 1}
@@ -24,7 +24,6 @@ def _choosy(first_s: float = 0.5, *, late: bool = False, **pool: Any) -> dict[st
         "tasks": [task("first", first_s, **acks), task("job", 0.05, **acks)],
         "loads": [burst(1, "first"), burst(4)],
         "workers": [_AHEAD | {"disable_prefetch": True} | pool],
-        "race": COLD,
     }
 
 
@@ -32,20 +31,20 @@ ROWS: tuple[Row, ...] = (
     # --- countdowns ------------------------------------------------------------------
     row(
         "six countdowns on one credit", ("countdown", "ETA"), "early_holds", "eta_held_s",
-        race=COLD, tasks=[_later(1.0)], loads=[burst(6)],
+        tasks=[_later(1.0)], loads=[burst(6)],
     ),
     row(
         "six countdowns, late ack", ("countdown", "late ack"), "early_holds", "held",
-        race=COLD, tasks=[_later(1.0, **LATE)], loads=[burst(6)],
+        tasks=[_later(1.0, **LATE)], loads=[burst(6)],
     ),
     row(
         "a countdown takes no process", ("countdown", "first come"), "order", "n_holds",
-        race=COLD, tasks=[_later(1.0, "later"), task("job", 0.05)],
+        tasks=[_later(1.0, "later"), task("job", 0.05)],
         loads=[burst(2, "later"), burst(2, at_s=0.1)],
     ),
     row(
         "a countdown beyond the timeout multiplies", ("countdown", "redelivery"), "put_back",
-        "n_holds", race=COLD, tasks=[_later(2.5)], loads=[burst(2)],
+        "n_holds", tasks=[_later(2.5)], loads=[burst(2)],
         broker=QUICK_SWEEPS | {"visibility_timeout_s": 1.0, "unacked_restore_interval_s": 0.1},
     ),
     row(
@@ -54,7 +53,7 @@ ROWS: tuple[Row, ...] = (
     ),
     row(
         "a countdown, then a token", ("countdown", "rate limit"), "order", "n_holds",
-        "last_start_s", race=COLD, tasks=[_later(0.5, rate_limit="4/s")], loads=[burst(4)],
+        "last_start_s", tasks=[_later(0.5, rate_limit="4/s")], loads=[burst(4)],
     ),
     row(
         "a worker that leaves gives countdowns back", ("countdown", "warm shutdown"), "put_back",
@@ -79,7 +78,7 @@ ROWS: tuple[Row, ...] = (
     ),
     row(
         "no prefetch, then a higher priority", ("disabled prefetch", "priorities"), "order",
-        race=COLD, workers=[_AHEAD | {"disable_prefetch": True}],
+        workers=[_AHEAD | {"disable_prefetch": True}],
         tasks=[
             task("first", 0.6, priority=9), task("low", 0.05, priority=9), task("high", 0.05)
         ],
@@ -87,25 +86,25 @@ ROWS: tuple[Row, ...] = (
     ),
     row(
         "no prefetch, but what waits for a token", ("disabled prefetch", "rate-held credit"),
-        "order", race=COLD, workers=[_AHEAD | {"disable_prefetch": True}],
+        "order", workers=[_AHEAD | {"disable_prefetch": True}],
         tasks=[task("limited", 0.01, rate_limit="2/s"), task("free", 0.01)],
         loads=[burst(6, "limited"), burst(2, "free", 0.2)],
     ),
     # --- worker_eta_task_limit -------------------------------------------------------
     row(
         "an ETA limit leaves the rest", ("ETA limit", "countdown"), "early_holds", "held",
-        race=COLD, tasks=[task(service_s=0.3, countdown_s=0.8, **LATE)], loads=[burst(6)],
+        tasks=[task(service_s=0.3, countdown_s=0.8, **LATE)], loads=[burst(6)],
         workers=[ONE | {"eta_task_limit": 3}],
     ),
     row(
         "an ETA limit costs credit for good", ("ETA limit", "prefetch"), "order",
-        "ahead_by_type", race=COLD,
+        "ahead_by_type",
         tasks=[_later(0.5, "held", **LATE), task("job", 0.4, **LATE)],
         loads=[burst(5, "held"), burst(5, at_s=1.5)], workers=[_AHEAD | {"eta_task_limit": 5}],
     ),
     row(
         "an ETA limit that is not reached", ("ETA limit", "countdown"), "order", "ahead_by_type",
-        race=COLD, tasks=[_later(0.5, "held", **LATE), task("job", 0.4, **LATE)],
+        tasks=[_later(0.5, "held", **LATE), task("job", 0.4, **LATE)],
         loads=[burst(3, "held"), burst(5, at_s=1.5)], workers=[_AHEAD | {"eta_task_limit": 9}],
     ),
     # --- autoscale -------------------------------------------------------------------
@@ -130,7 +129,7 @@ ROWS: tuple[Row, ...] = (
     row(
         "a countdown that is over brings no process", ("autoscale", "countdown"), "processes",
         "order", tasks=[task(service_s=0.3, countdown_s=0.5)], loads=[burst(3)],
-        workers=[_GROWS], race=COLD,
+        workers=[_GROWS],
     ),
     # --- a new connection ------------------------------------------------------------
     row(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from proof.build import ACK_MODES, HOUR_S, LATE, Fields, burst, fault, kills, on, task
-from proof.row import COLD, NOTICE, RESTART, Row, row
+from proof.row import NOTICE, RESTART, Row, row
 from proof.rows.retries import self_retry
 
 FOUR = {"concurrency": 4, "prefetch_multiplier": 1}
@@ -29,38 +29,38 @@ def _db(capacity: int = 1, outages: list[Fields] | None = None) -> list[Fields]:
 _DEPENDENCIES: tuple[Row, ...] = (
     row(
         "four callers, two places", ("places", "open load"), "call_outcomes", "calls_at_once",
-        "last_start_s", race=COLD, tasks=[_calls()], dependencies=_db(2), loads=[burst(8)],
+        "last_start_s", tasks=[_calls()], dependencies=_db(2), loads=[burst(8)],
         workers=[FOUR],
     ),
     row(
         "four callers, one place", ("places", "late ack"), "call_outcomes", "calls_at_once",
-        "served_s", race=COLD, tasks=[_calls(**LATE)], dependencies=_db(1), loads=[burst(4)],
+        "served_s", tasks=[_calls(**LATE)], dependencies=_db(1), loads=[burst(4)],
         workers=[FOUR],
     ),
     row(
-        "a call that is refused", ("refused call",), "call_outcomes", "errors", race=COLD,
+        "a call that is refused", ("refused call",), "call_outcomes", "errors",
         tasks=[_calls()], dependencies=_db(4, _FAIL), loads=[burst(6)], workers=[FOUR],
     ),
     row(
         "a backoff shorter than the outage", ("refused call", "self retry"), "call_outcomes",
-        "errors", "attempts_apart_s", race=COLD, tasks=[_calls(retries=[self_retry(3, 0.3)])],
+        "errors", "attempts_apart_s", tasks=[_calls(retries=[self_retry(3, 0.3)])],
         dependencies=_db(4, _FAIL), loads=[burst(2)],
     ),
     row(
         "a backoff longer than the outage", ("refused call", "self retry"), "call_outcomes",
-        "outages", "errors", race=COLD, workers=[FOUR], loads=[burst(3)],
+        "outages", "errors", workers=[FOUR], loads=[burst(3)],
         tasks=[_calls(0.6, retries=[self_retry(1, 1.0)])], dependencies=_db(4),
         faults=[fault("fail_dependency", on("started", 3, 0.2), dependency="db", for_s=0.7)],
     ),
     row(
         "an outage for those who call in it", ("refused call", "places"), "call_outcomes",
-        "outages", "order", race=COLD, tasks=[_calls(0.3)], dependencies=_db(1),
+        "outages", "order", tasks=[_calls(0.3)], dependencies=_db(1),
         loads=[burst(4), burst(1, at_s=1.6)],
         faults=[fault("fail_dependency", on("succeeded", 1, 0.15), dependency="db", for_s=0.4)],
     ),
     row(
         "a dependency that hangs", ("hanging call", "call timeout"), "call_outcomes", "errors",
-        "attempts_apart_s", race=COLD, workers=[FOUR], loads=[burst(2)],
+        "attempts_apart_s", workers=[FOUR], loads=[burst(2)],
         tasks=[_calls(timeout_s=0.4, retries=[self_retry(1, 0.2)])], dependencies=_db(4, _HANG),
     ),
     row(
@@ -70,7 +70,7 @@ _DEPENDENCIES: tuple[Row, ...] = (
     ),
     row(
         "a call that is served to nobody", ("call timeout", "places"), "call_outcomes", "errors",
-        "order", race=COLD, loads=[burst(1), burst(1, "late", 2.6)], dependencies=_db(1),
+        "order", loads=[burst(1), burst(1, "late", 2.6)], dependencies=_db(1),
         tasks=[_calls(1.5, timeout_s=0.5, retries=[self_retry(1, 0.0)]), task("late", 0.05)],
     ),
     row(
@@ -86,7 +86,7 @@ _DEPENDENCIES: tuple[Row, ...] = (
     ),
     row(
         "a slow dependency", ("slow dependency", "places"), "served_s", "call_outcomes",
-        race=COLD, tasks=[_calls(0.2)], dependencies=_db(1), loads=[burst(4)],
+        tasks=[_calls(0.2)], dependencies=_db(1), loads=[burst(4)],
         faults=[
             fault("slow_dependency", on("succeeded", 1), dependency="db", factor=3.0),
             fault("slow_dependency", on("succeeded", 2), dependency="db", factor=1.0),
@@ -94,7 +94,7 @@ _DEPENDENCIES: tuple[Row, ...] = (
     ),
     row(
         "too slow for its callers", ("slow dependency", "call timeout"), "call_outcomes",
-        "errors", race=COLD, tasks=[_calls(0.2, timeout_s=0.6)], dependencies=_db(2),
+        "errors", tasks=[_calls(0.2, timeout_s=0.6)], dependencies=_db(2),
         loads=[burst(3), burst(1, at_s=3.2)], workers=[{"concurrency": 2}], horizon_s=4.0,
         faults=[
             fault("slow_dependency", {"on": "time", "at_s": 0.0}, dependency="db", factor=5.0),
@@ -115,39 +115,39 @@ def _header(service_s: float = 0.3, **more: Any) -> list[Fields]:
 
 _CANVAS: tuple[Row, ...] = (
     row(
-        "a group", ("group", "first come"), "order", race=COLD,
+        "a group", ("group", "first come"), "order",
         loads=[{"kind": "group", "task": "job", "n": 5}],
     ),
     row(
-        "a group among others", ("group", "late ack"), "order", race=COLD,
+        "a group among others", ("group", "late ack"), "order",
         tasks=[task(service_s=0.2, **LATE), task("other", 0.1, **LATE)],
         loads=[burst(2, "other"), {"kind": "group", "task": "job", "n": 3, "at_s": 0.1}],
     ),
     row(
         "a chord's body after its header", ("chord",), "chord_fates", "bodies_sent",
-        "n_before_body", "body_after_s", race=COLD, tasks=_header(), loads=[_chord()],
+        "n_before_body", "body_after_s", tasks=_header(), loads=[_chord()],
         workers=[FOUR],
     ),
     row(
         "a chord of one process", ("chord", "first come"), "order", "chord_fates",
-        "n_before_body", "body_after_s", race=COLD, tasks=_header(0.2), loads=[_chord(3)],
+        "n_before_body", "body_after_s", tasks=_header(0.2), loads=[_chord(3)],
     ),
     row(
         "two chords, two bodies", ("chord",), "chord_fates", "bodies_sent", "n_before_body",
-        race=COLD, tasks=_header(0.1), workers=[FOUR],
+        tasks=_header(0.1), workers=[FOUR],
         loads=[_chord(2, at_s=0.3), burst(1, at_s=0.1), _chord(2, at_s=0.2)],
     ),
     row(
-        "a failing header", ("failing header", "chord"), "chord_fates", "bodies_sent", race=COLD,
+        "a failing header", ("failing header", "chord"), "chord_fates", "bodies_sent",
         tasks=_header(0.1, p_failure=0.5), loads=[_chord()], seed=3,
     ),
     row(
         "a retried header holds the body back", ("chord", "self retry"), "chord_fates",
-        "bodies_sent", "n_before_body", race=COLD, seed=3, workers=[FOUR],
+        "bodies_sent", "n_before_body", seed=3, workers=[FOUR],
         tasks=_header(0.05, p_failure=0.5, retries=[self_retry(4, 0.3)]), loads=[_chord()],
     ),
     row(
-        "an expired header", ("failing header", "expiry"), "chord_fates", "bodies_sent", race=COLD,
+        "an expired header", ("failing header", "expiry"), "chord_fates", "bodies_sent",
         tasks=_header(0.8, expires_s=0.5, **LATE), loads=[_chord()],
         workers=[{"concurrency": 2, "prefetch_multiplier": 1}],
     ),
@@ -187,36 +187,36 @@ def _door(mode: str, visitors: int | list[float] = 6, **more: Any) -> Fields:
 _FRONT: tuple[Row, ...] = (
     row(
         "two web workers that do it themselves", ("sync door",), "answers", "answered_after_s",
-        "n_sent", race=COLD, tasks=[task(service_s=0.4)], **_door("sync", n_web_workers=2),
+        "n_sent", tasks=[task(service_s=0.4)], **_door("sync", n_web_workers=2),
     ),
     row(
         "three web workers that do it themselves", ("sync door",), "answers",
-        "answered_after_s", race=COLD, tasks=[task(service_s=0.5)],
+        "answered_after_s", tasks=[task(service_s=0.5)],
         **_door("sync", 7, n_web_workers=3),
     ),
     row(
-        "a door that is full", ("sync door", "draws"), "answers", "answered_after_s", race=COLD,
+        "a door that is full", ("sync door", "draws"), "answers", "answered_after_s",
         tasks=[task(service_s=0.6, p_failure=1.0)],
         **_door("sync", n_web_workers=1, most_waiting=2),
     ),
     row(
         "visitors give up, the door works on", ("sync door",), "answers", "answered_after_s",
-        race=COLD, tasks=[task(service_s=0.7)],
+        tasks=[task(service_s=0.7)],
         **_door("sync", [0.0, 0.0, 0.0, 1.2], n_web_workers=1, timeout_s=1.05),
     ),
     row(
         "accepted, then polled for", ("async door", "first come"), "answers", "accepted",
-        "polls", "answered_after_s", race=COLD, tasks=[task(service_s=0.5)],
+        "polls", "answered_after_s", tasks=[task(service_s=0.5)],
         **_door("async", 3, poll_every_s=0.7),
     ),
     row(
         "a poll that sees a failure", ("async door", "draws"), "answers", "accepted", "polls",
-        race=COLD, tasks=[task(service_s=0.3, p_failure=0.5)], workers=[FOUR],
+        tasks=[task(service_s=0.3, p_failure=0.5)], workers=[FOUR],
         **_door("async", 4, poll_every_s=0.5), seed=3,
     ),
     row(
         "visitors give up, the tasks are done", ("async door", "open load"), "answers",
-        "accepted", "polls", race=COLD, tasks=[task(service_s=0.5)],
+        "accepted", "polls", tasks=[task(service_s=0.5)],
         **_door("async", 4, poll_every_s=0.4, timeout_s=1.4),
     ),
 )  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from proof.build import ACK_MODES, LATE, burst, fault, kills, on, task
-from proof.row import COLD, DEADLINE, NOTICE, RESTART, Row, row
+from proof.row import DEADLINE, NOTICE, RESTART, Row, row
 from proof.rows.retries import fails, self_retry
 
 REJECT = ACK_MODES["reject"]
@@ -21,16 +21,16 @@ ROWS: tuple[Row, ...] = (
     # --- acks_on_failure -------------------------------------------------------------
     row(
         "a failure is rejected", ("failure without ack", "late ack"), "order", "settled",
-        race=COLD, tasks=[fails(**_NO_ACK, **LATE)], loads=[burst(3)],
+        tasks=[fails(**_NO_ACK, **LATE)], loads=[burst(3)],
     ),
     row(
         "a retry acknowledges, the last failure does not", ("failure without ack", "self retry"),
-        "settled", race=COLD, tasks=[fails(self_retry(1, 0.2), **_NO_ACK, **LATE)],
+        "settled", tasks=[fails(self_retry(1, 0.2), **_NO_ACK, **LATE)],
         loads=[burst(2)],
     ),
     row(
         "an early ack is not taken back", ("failure without ack", "early ack"), "settled",
-        race=COLD, tasks=[fails(**_NO_ACK)], loads=[burst(2)],
+        tasks=[fails(**_NO_ACK)], loads=[burst(2)],
     ),
     row(
         "a lost child is a failure", ("failure without ack", "child killed"), "order", "settled",
