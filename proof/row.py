@@ -9,6 +9,9 @@ from typing import Any
 from proof.build import scenario
 from sandbox.scenario import Scenario
 
+CROWDED = "the end of a task on free cores, a known difference"
+"""Why the times of no-ops on one process say nothing."""
+
 NOTICE = "when an ended child is noticed"
 RESTART = "how long a start takes"
 DEADLINE = "its end is the deadline"

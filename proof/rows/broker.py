@@ -155,12 +155,12 @@ ROWS: tuple[Row, ...] = (
     # --- two beats -------------------------------------------------------------------
     row(
         "a second beat", ("second beat", "beat"), "sent_s",
-        tasks=[task(service_s=0.05)], loads=[], beat=[_TICK], horizon_s=2.5,
+        tasks=[task(service_s=0.2)], loads=[], beat=[_TICK], horizon_s=2.5,
         faults=[fault("start_beat", at(0.3))],
     ),
     row(
         "a second beat of two entries", ("second beat",), "n_sent",
-        tasks=[task(service_s=0.05), task("other", 0.05)], loads=[], workers=[_TWO],
+        tasks=[task(service_s=0.2), task("other", 0.2)], loads=[], workers=[_TWO],
         beat=[_TICK, {"name": "tock", "task": "other", "every_s": 0.7}], horizon_s=2.6,
         faults=[fault("start_beat", at(1.0))],
     ),

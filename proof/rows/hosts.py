@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from proof.build import LATE, burst, task
-from proof.row import Row, row
+from proof.row import CROWDED, Row, row
 
 
 def _shared(concurrency: int, n_workers: int = 1, cores: int = 1, **pool: Any) -> dict[str, Any]:
@@ -28,11 +28,12 @@ ROWS: tuple[Row, ...] = (
         **_shared(3, cores=2, pool="threads"),
     ),
     row(
-        "fifty results", ("ignored result", "open load"), "order", loads=[burst(50)],
+        "fifty results", ("ignored result", "open load"), "order", race=CROWDED, loads=[burst(50)],
         tasks=[task(service_s=0.0)],
     ),
     row(
         "fifty tasks without results", ("ignored result", "late ack"), "order",
+        race=CROWDED,
         loads=[burst(50)], tasks=[task(service_s=0.0, ignore_result=True, **LATE)],
     ),
 )  # fmt: skip

@@ -39,7 +39,7 @@ _DEPENDENCIES: tuple[Row, ...] = (
     ),
     row(
         "a call that is refused", ("refused call",), "call_outcomes", "errors",
-        tasks=[_calls()], dependencies=_db(4, _FAIL), loads=[burst(6)], workers=[FOUR],
+        tasks=[_calls(service_s=0.3)], dependencies=_db(4, _FAIL), loads=[burst(6)], workers=[FOUR],
     ),
     row(
         "a backoff shorter than the outage", ("refused call", "self retry"), "call_outcomes",
@@ -125,26 +125,26 @@ _CANVAS: tuple[Row, ...] = (
     ),
     row(
         "a chord's body after its header", ("chord",), "chord_fates", "bodies_sent",
-        "n_before_body", "body_after_s", tasks=_header(), loads=[_chord()],
+        "n_before_body", "body_after_s", tasks=_header(0.8), loads=[_chord()],
         workers=[FOUR],
     ),
     row(
         "a chord of one process", ("chord", "first come"), "order", "chord_fates",
-        "n_before_body", "body_after_s", tasks=_header(0.2), loads=[_chord(3)],
+        "n_before_body", "body_after_s", tasks=_header(0.3), loads=[_chord(3)],
     ),
     row(
         "two chords, two bodies", ("chord",), "chord_fates", "bodies_sent", "n_before_body",
-        tasks=_header(0.1), workers=[FOUR],
+        tasks=_header(0.4), workers=[FOUR],
         loads=[_chord(2, at_s=0.3), burst(1, at_s=0.1), _chord(2, at_s=0.2)],
     ),
     row(
         "a failing header", ("failing header", "chord"), "chord_fates", "bodies_sent",
-        tasks=_header(0.1, p_failure=0.5), loads=[_chord()], seed=3,
+        tasks=_header(0.3, p_failure=0.5), loads=[_chord()], seed=3,
     ),
     row(
         "a retried header holds the body back", ("chord", "self retry"), "chord_fates",
         "bodies_sent", "n_before_body", seed=3, workers=[FOUR],
-        tasks=_header(0.05, p_failure=0.5, retries=[self_retry(4, 0.3)]), loads=[_chord()],
+        tasks=_header(0.2, p_failure=0.5, retries=[self_retry(4, 0.3)]), loads=[_chord()],
     ),
     row(
         "an expired header", ("failing header", "expiry"), "chord_fates", "bodies_sent",
@@ -211,8 +211,8 @@ _FRONT: tuple[Row, ...] = (
     ),
     row(
         "a poll that sees a failure", ("async door", "draws"), "answers", "accepted", "polls",
-        tasks=[task(service_s=0.3, p_failure=0.5)], workers=[FOUR],
-        **_door("async", 4, poll_every_s=0.5), seed=3,
+        tasks=[task(service_s=0.8, p_failure=0.5)], workers=[FOUR],
+        **_door("async", 4, poll_every_s=1.1), seed=3,
     ),
     row(
         "visitors give up, the tasks are done", ("async door", "open load"), "answers",

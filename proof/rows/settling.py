@@ -6,7 +6,7 @@ from typing import Any
 
 from proof.build import ACK_MODES, LATE, burst, fault, kills, on, task
 from proof.row import DEADLINE, NOTICE, RESTART, Row, row
-from proof.rows.retries import fails, self_retry
+from proof.rows.retries import self_retry
 
 REJECT = ACK_MODES["reject"]
 RETRY: dict[str, Any] = {
@@ -17,20 +17,25 @@ _AHEAD = {"concurrency": 1, "prefetch_multiplier": 4}
 _FOUR = {"concurrency": 4, "prefetch_multiplier": 1}
 
 
+def _fails(*retries: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """Return a task that always fails and whose failure does not acknowledge it."""
+    return task(p_failure=1.0, retries=list(retries), **_NO_ACK, **more)
+
+
 ROWS: tuple[Row, ...] = (
     # --- acks_on_failure -------------------------------------------------------------
     row(
         "a failure is rejected", ("failure without ack", "late ack"), "order", "settled",
-        tasks=[fails(**_NO_ACK, **LATE)], loads=[burst(3)],
+        tasks=[_fails(**LATE)], loads=[burst(3)],
     ),
     row(
         "a retry acknowledges, the last failure does not", ("failure without ack", "self retry"),
-        "settled", tasks=[fails(self_retry(1, 0.2), **_NO_ACK, **LATE)],
+        "settled", tasks=[_fails(self_retry(1, 0.2), **LATE)],
         loads=[burst(2)],
     ),
     row(
         "an early ack is not taken back", ("failure without ack", "early ack"), "settled",
-        tasks=[fails(**_NO_ACK)], loads=[burst(2)],
+        tasks=[_fails()], loads=[burst(2)],
     ),
     row(
         "a lost child is a failure", ("failure without ack", "child killed"), "order", "settled",
