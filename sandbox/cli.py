@@ -56,7 +56,7 @@ def _choose(broker: str) -> BrokerChoice:
 def doctor(context: click.Context, as_json: bool) -> None:
     """Say what this machine has: versions, brokers, calibrations; exit 0 if live runs work."""
     from sandbox import calibration
-    from sandbox.engines.live import broker, recorder
+    from sandbox.engines.live import broker, hooks
 
     brokers = {}
     for name in broker.CHOICES:
@@ -64,7 +64,7 @@ def doctor(context: click.Context, as_json: bool) -> None:
             brokers[name] = broker.choose(name).why
         except EngineError as exc:
             brokers[name] = f"not here: {exc}"
-    missing = recorder.missing_hooks()
+    missing = hooks.missing_hooks()
     found = {
         "machine": calibration.machine(),
         "brokers": brokers,

@@ -7,8 +7,8 @@ from collections import Counter
 from functools import cached_property
 
 from sandbox.audit import verdicts
-from sandbox.fold import Attempt
 from sandbox.guarantees import OWN_END
+from sandbox.journeys import Attempt
 from sandbox.run import Event, Run
 
 _QUEUE = {"sent": 1, "restored": 1, "requeued": 1, "delivered": -1, "publish_unknown": -1}

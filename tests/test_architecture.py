@@ -31,7 +31,7 @@ LAYERS = (
         "derive",
         "overheads",
     },
-    {"schedule", "fold", "run", "theory"},
+    {"schedule", "journeys", "fold", "run", "theory_arguments", "theory"},
     {
         "facts",
         "calls",

@@ -20,7 +20,7 @@ import sandbox
 from sandbox import cli, systems, workbench
 from sandbox.engines import predicting
 from sandbox.engines.live import broker as brokers
-from sandbox.engines.live import recorder
+from sandbox.engines.live import hooks
 from sandbox.faults import FAULTS
 from sandbox.metrics import METRICS
 from sandbox.overheads import Overheads
@@ -123,7 +123,7 @@ def test_doctor_says_what_this_machine_has() -> None:
 
 def test_doctor_fails_where_the_recorder_would_miss_events(monkeypatch: pytest.MonkeyPatch) -> None:
     """A name of Celery's that is gone: which, what cannot be recorded, and status 1."""
-    monkeypatch.setattr(recorder, "missing_hooks", lambda: {"kombu:Gone.ack": ("acked",)})
+    monkeypatch.setattr(hooks, "missing_hooks", lambda: {"kombu:Gone.ack": ("acked",)})
     result = invoke("doctor", "--json")
     assert result.exit_code == 1
     assert data_of(result)["recorder"] == {"kombu:Gone.ack": "cannot record acked"}

@@ -15,7 +15,7 @@ from sandbox.overheads import Overheads
 from sandbox.scenario import Scenario, TaskType
 
 if TYPE_CHECKING:
-    from sandbox.fold import Attempt
+    from sandbox.journeys import Attempt
     from sandbox.run import Run
 
 _OWN_END = ("succeeded", "failed", "retried")

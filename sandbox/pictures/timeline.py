@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sandbox.fold import Attempt
+from sandbox.journeys import Attempt
 from sandbox.pictures.marks import absences, end_s, marks
 from sandbox.run import Run
 from sandbox.schedule import BY_HAND

@@ -17,7 +17,8 @@ from celery import Celery, Signature, chord, group
 from kombu.exceptions import KombuError
 
 from sandbox.engines.live import app as apps
-from sandbox.engines.live.recorder import Writer, record_publishing
+from sandbox.engines.live.recorder import record_publishing
+from sandbox.engines.live.writer import Writer
 from sandbox.scenario import Scenario, TaskType
 from sandbox.schedule import Canvas, ClosedTurns, canvases, closed_turns, schedule
 

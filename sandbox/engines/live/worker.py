@@ -8,7 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sandbox.engines.live.recorder import Writer, record_worker
+from sandbox.engines.live.recorder import record_worker
+from sandbox.engines.live.writer import Writer
 from sandbox.scenario import Scenario, WorkerPool
 
 if TYPE_CHECKING:
