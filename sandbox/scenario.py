@@ -26,7 +26,7 @@ from sandbox.parts import (
     read_json,
     read_text,
 )
-from sandbox.tasks import AutoRetry, Retry, SelfRetry, TaskType
+from sandbox.tasks import AutoRetry, Retry, SelfRetry, TaskType, check_subtasks
 
 __all__ = [
     "SCHEMA_VERSION", "AutoRetry", "Broker", "Dependency", "Host", "Retry", "Scenario", "SelfRetry",
@@ -127,6 +127,7 @@ class Scenario(Part):
     def _names(self) -> None:
         """Check every reference from one part to another."""
         check_calls(self.tasks, self.dependencies)
+        check_subtasks(self.tasks)
         problem = self.front_door.problem(self) if self.front_door is not None else None
         if problem is not None:
             raise ScenarioError(f"front_door.{problem}")

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from sandbox.draws import uniform
-from sandbox.engines.model import broker, chance, holds, pool, worker, world
+from sandbox.engines.model import broker, chance, holds, limits, pool, worker, world
 from sandbox.loads import BeatEntry
 
 Patch = pytest.MonkeyPatch
@@ -103,7 +103,7 @@ def _(patch: Patch) -> None:
         self.record.published(retry, self.name)
         retry.kind.ready.appendleft(retry)
 
-    patch.setattr(pool.Pool, "_published", published)
+    patch.setattr(pool.Pool, "published", published)
 
 
 @mutant("the largest priority number goes first", "four priority steps")
@@ -175,7 +175,7 @@ def _(patch: Patch) -> None:
 
 
 def _late_kinds(patch: Patch, *, late: bool = True) -> None:
-    after(patch, broker.Kind, "__init__", lambda self, *_: setattr(self, "late", late))
+    after(patch, broker.Kind, "__init__", lambda self, *_, **_named: setattr(self, "late", late))
 
 
 @mutant("an early ack comes at the end", "a worker killed, early ack, then an hour")
@@ -438,7 +438,7 @@ def _(patch: Patch) -> None:
 
 @mutant("a soft limit kills like a hard one", "a soft limit is retried")
 def _(patch: Patch) -> None:
-    patch.setattr(pool, "_SOFT", pool._HARD)
+    patch.setattr(limits, "SOFT", limits.HARD)
 
 
 @mutant("a hard limit is retried like a failure", "a hard limit is not retried")
@@ -579,7 +579,7 @@ def _(patch: Patch) -> None:
     after(patch, broker.Kind, "__init__", _constant)
 
 
-def _constant(self: broker.Kind, task: Any, *_: Any) -> None:
+def _constant(self: broker.Kind, task: Any, *_: Any, **_named: Any) -> None:
     self.service_s = lambda *_: task.service.mean_s
 
 

@@ -28,8 +28,8 @@ class Kind:
     """A task type, made ready: its draws, its queue and the Redis list its messages go to."""
 
     __slots__ = (
-        "body_s", "calls", "chance", "countdown_s", "expires_s", "is_cpu", "is_limited", "is_plain",
-        "is_timed", "is_watched", "late", "name", "queue", "ready", "service_s", "task",
+        "blocks", "body_s", "chance", "countdown_s", "expires_s", "is_cpu", "is_limited",
+        "is_plain", "is_timed", "is_watched", "late", "name", "queue", "ready", "service_s", "task",
     )  # fmt: skip
 
     def __init__(
@@ -42,8 +42,10 @@ class Kind:
         self.is_timed = bool(task.expires_s is not None or task.countdown_s)
         self.late, self.is_cpu = task.acks_late, task.work == "cpu"
         self.is_limited = task.time_limit_s is not None or task.soft_time_limit_s is not None
-        self.calls, self.is_watched = task.calls is not None, is_watched
-        is_odd = self.is_cpu or self.is_limited or task.p_failure or self.calls or is_watched
+        # After its own work the body blocks: on a call, or on another task's result.
+        self.blocks = task.calls is not None or task.waits_for is not None
+        self.is_watched = is_watched
+        is_odd = self.is_cpu or self.is_limited or task.p_failure or self.blocks or is_watched
         self.is_plain = not is_odd
 
 

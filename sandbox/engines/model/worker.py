@@ -285,6 +285,7 @@ class Worker:
     def stop(self) -> None:
         """SIGSTOP: main process and children stand still."""
         alarms = [*self._timers, *(slot.alarm for slot in self.pool.slots)]
+        alarms += [slot.attempt.worked for slot in self.pool.slots if slot.attempt is not None]
         self.pause = Pause(self, alarms, self.pool.slots)
 
     @property
