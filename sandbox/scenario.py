@@ -187,13 +187,17 @@ class Scenario(Part):
         n, together = 0.0, ""
         for field in ("loads", "beat"):
             for i, source in enumerate(getattr(self, field)):
-                n += source.expected_n(self.horizon_s)
+                n += source.expected_n(self.horizon_s) * self._n_published(source.task)
                 if n > MOST_TASKS:
                     raise ScenarioError(
                         f"{field}[{i}]{together} would publish about {n:.3g} tasks by horizon_s = "
                         f"{self.horizon_s}; allowed: up to {MOST_TASKS:,}"
                     )
                 together = " and those before it"
+
+    def _n_published(self, task: str) -> int:
+        """Return how many tasks a first attempt amounts to: itself, and what it waits for."""
+        return 1 if self.task(task).waits_for is None else 2
 
     @property
     def ends_by_s(self) -> float:

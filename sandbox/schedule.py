@@ -10,11 +10,10 @@ from typing import NamedTuple
 from sandbox.draws import draw_s
 from sandbox.loads import Chord, Closed, Group
 from sandbox.scenario import Scenario
+from sandbox.tasks import SUBTASKS
 
 BY_HAND = 1_000_000_000
 """Numbers from here on belong to tasks that were submitted by hand."""
-SUBTASKS = 10_000_000_000
-"""Numbers from here on belong to tasks that other tasks have published and wait for."""
 
 _CLOSED_SPAN = 10_000_000
 _MOST_ATTEMPTS = 10_001

@@ -16,6 +16,8 @@ from sandbox.rates import parse_rate
 
 Priority = Annotated[int, Field(ge=0, le=255, strict=True)]
 Retries = Annotated[int, Field(ge=0, le=10_000, strict=True)]
+SUBTASKS = 10_000_000_000
+"""Numbers from here on belong to tasks that other tasks have published and wait for."""
 _MAX_RETRIES = 3
 """Celery's default (celery/app/task.py)."""
 

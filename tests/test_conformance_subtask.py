@@ -9,7 +9,7 @@ import pytest
 from sandbox.audit import audit
 from sandbox.faults import OnEvent
 from sandbox.run import Run
-from sandbox.schedule import SUBTASKS
+from sandbox.tasks import SUBTASKS
 from tests.conftest import Begin
 from tests.test_conformance import (
     HOUR_S,

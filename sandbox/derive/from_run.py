@@ -13,6 +13,7 @@ from sandbox.loads import Chord, Closed, Group, Load
 from sandbox.notes import Notes
 from sandbox.overheads import Overheads
 from sandbox.scenario import Scenario, TaskType
+from sandbox.tasks import SUBTASKS
 
 if TYPE_CHECKING:
     from sandbox.journeys import Attempt
@@ -86,6 +87,10 @@ def _fit_task(
     begun = [a for a in attempts if a.started_s is not None and a.ended_s is not None]
     if kind.calls is not None:
         what = "an execution's time holds its call, and the wait for the dependency"
+        notes.add(f"tasks.{kind.name}.service", what, "as in the run's scenario")
+        return kind
+    if kind.waits_for is not None:
+        what = f"an execution's time holds its wait for {kind.waits_for}"
         notes.add(f"tasks.{kind.name}.service", what, "as in the run's scenario")
         return kind
     limit_s = min((s for s in (kind.soft_time_limit_s, kind.time_limit_s) if s), default=math.inf)
@@ -176,8 +181,14 @@ def _sent(run: Run, name: str) -> list[float]:
     return sorted(
         max(0.0, journey.first_sent_s)
         for task, journey in run.fold.journeys.items()
-        if journey.first_sent_s is not None and task.rpartition("/")[0] == name
+        if journey.first_sent_s is not None and _is_of(task, name)
     )
+
+
+def _is_of(task: str, name: str) -> bool:
+    """Return whether a task is of a type, and nobody's subtask: its parent publishes that."""
+    kind, _, number = task.rpartition("/")
+    return kind == name and not (number.isdecimal() and int(number) >= SUBTASKS)
 
 
 def _without_beat(run: Run, name: str, times: list[float]) -> list[float]:
