@@ -3,7 +3,7 @@
 A fault is data. It compiles to verbs, and the engines implement verbs.
 
 >>> len(FAULTS), sorted(FAULTS)[:3]
-(20, ['drop_connections', 'fail_dependency', 'kill_child'])
+(18, ['drop_connections', 'fail_dependency', 'kill_child'])
 """
 
 from __future__ import annotations
