@@ -38,6 +38,7 @@ LAYERS = (
         "chords",
         "visits",
         "little",
+        "definitions",
         "metrics",
         "audit",
         "guarantees",
