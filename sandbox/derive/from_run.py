@@ -42,9 +42,10 @@ def fit(run: Run, overheads: Overheads | None = None) -> Fitted:
     ``overheads`` say how much of an execution was Celery's own; without them those that the
     run's model had are used, else the defaults. Raises ScenarioError for a run without tasks.
     """
-    if not run.fold.journeys:
+    if not run.fold.journeys and not run.of_kind("requested"):
         raise ScenarioError("the run has published no task, so there is nothing to fit")
     notes, fits = Notes(), list[Fit]()
+    _note_surroundings(run, notes)
     body_s = _body_s(run, overheads, notes)
     kinds, loads = [], list[Load]()
     attempts: dict[str, list[Attempt]] = {}
@@ -63,6 +64,19 @@ def fit(run: Run, overheads: Overheads | None = None) -> Fitted:
         not_derived=notes.found,
     )
     return Fitted(fitted, tuple(fits))
+
+
+def _note_surroundings(run: Run, notes: Notes) -> None:
+    """Note what stands around the tasks, and is kept as it was."""
+    door = run.scenario.front_door
+    if door is not None:
+        what = "when visitors come, and how patient they are, is not fitted"
+        notes.add("front_door", what, "the front door of the run's scenario")
+    if run.scenario.dependencies:
+        what = "what they can serve at once, and their outages, are not fitted"
+        notes.add("dependencies", what, "those of the run's scenario")
+    if run.scenario.beat:
+        notes.add("beat", "its periods are not fitted", "the beat of the run's scenario")
 
 
 def _body_s(run: Run, overheads: Overheads | None, notes: Notes) -> float:
@@ -142,9 +156,7 @@ def _fit_loads(run: Run, name: str, fits: list[Fit], notes: Notes) -> list[Load]
         return list(own)
     door = run.scenario.front_door
     if door is not None and door.task == name:
-        what = "the front door publishes it for its visitors"
-        notes.add(f"loads.{name}", what, "the front door of the run's scenario")
-        return []
+        return []  # the door publishes it, if anyone does
     if _is_in_a_canvas(run, name):
         what = "tasks of a group or a chord are not published by themselves"
         notes.add(f"loads.{name}", what, "the loads of the run's scenario")
