@@ -48,10 +48,7 @@ def scenario(**fields: Any) -> Scenario:
 
 
 def warm(n_first: int, n: int, name: str = "job") -> Fields:
-    """Return fields for two bursts, of which times are taken from the second only.
-
-    The first task of each child process takes longer, which the model does not know.
-    """
+    """Return fields for two bursts, of which times are taken from the second only."""
     loads = [burst(n_first, name), burst(n, name, 1.2)]
     return {"loads": loads, "kind": "steady", "warmup_s": 1.0}
 

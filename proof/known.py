@@ -21,19 +21,6 @@ class Known:
     scenario: Scenario
 
 
-COLD_START = Known(
-    "the first task of each child process takes longer than its later ones",
-    "0.03 s to 0.04 s where one process starts, 0.07 s to 0.2 s where four start at once on two "
-    "loaded cores; later tasks 0.002 s to 0.008 s",
-    "celery/backends/redis.py: each child opens a connection of its own; first use of the code",
-    scenario(
-        name="cold-start",
-        tasks=[task(service_s=0.05)],
-        workers=[{"concurrency": 4}],
-        loads=[burst(40)],
-    ),
-)
-
 SWEEP_ONE_BY_ONE = Known(
     "a sweep restores one message after the other, newest first, and an idle worker with credit "
     "takes them meanwhile; the model restores all at one moment",
@@ -48,4 +35,4 @@ SWEEP_ONE_BY_ONE = Known(
     ),
 )
 
-KNOWN: tuple[Known, ...] = (COLD_START, SWEEP_ONE_BY_ONE)
+KNOWN: tuple[Known, ...] = (SWEEP_ONE_BY_ONE,)

@@ -9,9 +9,6 @@ from typing import Any
 from proof.build import scenario
 from sandbox.scenario import Scenario
 
-COLD = "the first task of each process, a known difference"
-"""Why the times of a row of short tasks say nothing."""
-
 NOTICE = "when an ended child is noticed"
 
 

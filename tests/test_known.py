@@ -5,18 +5,14 @@ Who mends one strikes it from proof/known.py and from here.
 
 from __future__ import annotations
 
-import statistics
-from collections import defaultdict
-
 import pytest
 
 from proof.facts import FACTS
 from proof.grid import performed, predicted
-from proof.known import COLD_START, KNOWN, SWEEP_ONE_BY_ONE, Known
+from proof.known import KNOWN, SWEEP_ONE_BY_ONE, Known
 from proof.row import Row
 from sandbox.overheads import Overheads
 from sandbox.run import Run
-from tests.conftest import real_redis
 
 
 def row(known: Known) -> Row:
@@ -24,27 +20,8 @@ def row(known: Known) -> Row:
 
 
 def test_each_is_held_by_a_test_here() -> None:
-    """Five at most, and these two are all."""
-    assert (COLD_START, SWEEP_ONE_BY_ONE) == KNOWN
-
-
-def first_is_longest(run: Run) -> list[bool]:
-    """Return for each process whether its first task took longer than the median of the others."""
-    bodies: dict[int | None, list[float]] = defaultdict(list)
-    for attempt in run.fold.attempts:
-        if attempt.started_s is not None and attempt.ended_s is not None:
-            bodies[attempt.slot].append(attempt.ended_s - attempt.started_s)
-    assert len(bodies) == 4
-    return [own[0] > statistics.median(own[1:]) + 1e-9 for own in bodies.values()]
-
-
-@pytest.mark.live
-@pytest.mark.redis
-def test_the_first_task_of_a_process_is_slower_live_and_not_in_the_model() -> None:
-    """Live each of four processes has it, in the model none."""
-    real_redis()
-    assert not any(first_is_longest(predicted(row(COLD_START), Overheads())))
-    assert all(first_is_longest(performed(row(COLD_START), "redis")))
+    """Five at most, and this one is all."""
+    assert (SWEEP_ONE_BY_ONE,) == KNOWN
 
 
 @pytest.mark.live

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from functools import partial
@@ -13,6 +14,8 @@ from sandbox.engines.live.writer import Writer
 from sandbox.scenario import Scenario, WorkerPool
 
 if TYPE_CHECKING:
+    from celery import Celery
+
     from sandbox.engines.live.app import Link
 
 CHILD_READY = "_child_ready"
@@ -60,6 +63,12 @@ def main(folder: Path, name: str, link: Link) -> None:
     calls.look_in(folder)
     app.set_current()
     app.set_default()
+
+    def open_backend(**_: Any) -> None:
+        _open_backend(app)
+
+    # Before the recorder's own, which notes that the child is up.
+    signals.worker_process_init.connect(open_backend, weak=False)
     writer = Writer(folder / "raw" / f"{name}.jsonl", worker=name)
     record_worker(writer)
 
@@ -68,9 +77,25 @@ def main(folder: Path, name: str, link: Link) -> None:
 
     signals.worker_process_init.connect(child_ready, weak=False)
     app.conf.update(_settings(pool))
+    if pool.pool == "solo":
+        _open_backend(app)
     worker = app.Worker(**_options(pool, name))
     worker.start()
     raise SystemExit(worker.exitcode or 0)
+
+
+def _open_backend(app: Celery) -> None:
+    """Find and connect the result backend, as applications do that care for their first request.
+
+    Else each process's first task pays for it: 10 ms of a scan of all installed packages
+    (celery/app/backends.py by_name) and a connection, several times that where many begin at once.
+    """
+    from redis import RedisError
+
+    client = getattr(app.backend, "client", None)
+    if client is not None:
+        with contextlib.suppress(RedisError, OSError):
+            client.ping()
 
 
 def _settings(pool: WorkerPool) -> dict[str, Any]:

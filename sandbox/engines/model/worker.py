@@ -446,7 +446,11 @@ class Worker:
         if isinstance(self.pause, Doomed):
             self.world.call_in(_UNRECOVERABLE_S, self._die)
         elif self.pause is None:
-            self.world.call_in(self.world.overheads.ack_s, self._exit)
+            overheads, has_children = self.world.overheads, self.settings.pool == "prefork"
+            # Its threads look for the end each second, each half second: billiard/pool.py
+            # ResultHandler.finish_at_shutdown, celery/concurrency/prefork.py on_stop.
+            exit_s = overheads.worker_exit_s if has_children else overheads.ack_s
+            self.world.call_in(exit_s, self._exit)
 
     def _exit(self) -> None:
         if not self.is_alive:
