@@ -18,7 +18,7 @@ from sandbox.engines.model.record import Record
 from sandbox.scenario import Scenario, TaskType
 
 if TYPE_CHECKING:
-    from sandbox.engines.model.worker import Worker
+    from sandbox.engines.model.consumer import Consumer
 
 _MAX_PRIORITY = 9
 BRPOP_TIMEOUT_S = 1.0
@@ -86,7 +86,7 @@ class Broker:
         self.env, self.settings, self.record = env, scenario.broker, record
         self.lists: dict[tuple[int, str], deque[Message]] = {}
         self.unacked: dict[Message, float] = {}
-        self.blocked: dict[Worker, float] = {}
+        self.blocked: dict[Consumer, float] = {}
         self.is_down, self.keeps = False, scenario.broker.persistence == "aof"
         self._mutex_until_s = -math.inf
         self._heirs: dict[Message, Message] = {}
@@ -168,14 +168,14 @@ class Broker:
         worker.take(message)
         return True
 
-    def _first_in_line(self, waiting: list[Worker]) -> Worker:
+    def _first_in_line(self, waiting: list[Consumer]) -> Consumer:
         # An idle client asks again every second, and is then last in Redis' line.
         now, since = self.env.now, self.blocked
         return max(waiting, key=lambda worker: (now - since[worker]) % BRPOP_TIMEOUT_S)
 
     # --- out of a queue --------------------------------------------------------------
 
-    def brpop(self, worker: Worker) -> Message | None:
+    def brpop(self, worker: Consumer) -> Message | None:
         """Pop from the first of the worker's lists that holds a message, or have it wait."""
         for ready in worker.lists:
             if ready:
@@ -183,7 +183,7 @@ class Broker:
         self.block(worker)
         return None
 
-    def block(self, worker: Worker) -> None:
+    def block(self, worker: Consumer) -> None:
         """Let the worker wait on all its lists."""
         self.blocked[worker] = self.env.now
 
