@@ -3,7 +3,20 @@
 from __future__ import annotations
 
 from proof.row import Row
-from proof.rows import credit, faults, limits, loads, paired, retries
+from proof.rows import (
+    broker,
+    credit,
+    faults,
+    holding,
+    hosts,
+    limits,
+    loads,
+    paired,
+    retries,
+    services,
+    settling,
+    stopping,
+)
 
 ALL: tuple[Row, ...] = (
     *credit.ROWS,
@@ -12,5 +25,11 @@ ALL: tuple[Row, ...] = (
     *loads.ROWS,
     *faults.ROWS,
     *paired.ROWS,
+    *settling.ROWS,
+    *holding.ROWS,
+    *stopping.ROWS,
+    *broker.ROWS,
+    *services.ROWS,
+    *hosts.ROWS,
 )
 ROWS: dict[str, Row] = {one.name: one for one in ALL}
