@@ -14,8 +14,10 @@ from sandbox.fold import Fold
 from sandbox.run import Event
 
 _SETTLE_S = 0.06
-_REPORT_S = 0.5
 """How long an event waits for an earlier one of another process before it is taken as ordered."""
+
+_REPORT_S = 0.5
+"""How long a worker may take to tell the end of a task whose child is gone."""
 
 
 class Tail:
