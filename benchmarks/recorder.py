@@ -26,8 +26,9 @@ from celery import Celery
 from benchmarks.table import Row
 from sandbox.engines.live import app as apps
 from sandbox.engines.live import worker as workers
-from sandbox.engines.live.recorder import Writer, record_worker
+from sandbox.engines.live.recorder import record_worker
 from sandbox.engines.live.supervisor import die_with_parent
+from sandbox.engines.live.writer import Writer
 from sandbox.scenario import Scenario, TaskType, WorkerPool
 
 _BLOCKS, _PAIRS = 4, 20

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 
 from sandbox.errors import one_of
-from sandbox.fold import Attempt, Journey
 from sandbox.guarantees import Guarantee, at_least_once, at_most_once
+from sandbox.journeys import Attempt, Journey
 from sandbox.run import Event, Run
 
 if TYPE_CHECKING:

@@ -56,7 +56,7 @@ def _choose(broker: str) -> BrokerChoice:
 def doctor(context: click.Context, as_json: bool) -> None:
     """Say what this machine has: versions, brokers, calibrations; exit 0 if live runs work."""
     from sandbox import calibration
-    from sandbox.engines.live import broker, recorder
+    from sandbox.engines.live import broker, hooks
 
     brokers = {}
     for name in broker.CHOICES:
@@ -64,7 +64,7 @@ def doctor(context: click.Context, as_json: bool) -> None:
             brokers[name] = broker.choose(name).why
         except EngineError as exc:
             brokers[name] = f"not here: {exc}"
-    missing = recorder.missing_hooks()
+    missing = hooks.missing_hooks()
     found = {
         "machine": calibration.machine(),
         "brokers": brokers,
@@ -81,14 +81,16 @@ def doctor(context: click.Context, as_json: bool) -> None:
 def list_(what: str, as_json: bool) -> None:
     """List the systems, faults or metrics there are."""
     from sandbox.faults import FAULTS
-    from sandbox.metrics import METRICS
+    from sandbox.metrics import FAMILIES, METRICS
 
+    metrics = {name: (d.meaning, d.unit) for name, d in METRICS.items()}
+    metrics |= {f"{name}.NAME": (d.meaning, d.unit) for name, d in FAMILIES.items()}
     tables: dict[str, dict[str, str]] = {
         "systems": {name: system.question for name, system in systems.all_systems().items()},
         "faults": {name: report.first_line(fault.__doc__) for name, fault in FAULTS.items()},
         "metrics": {
-            name: f"{report.first_line(d.meaning)} [{d.unit or 'share'}]"
-            for name, d in METRICS.items()
+            name: f"{report.first_line(meaning)} [{unit or 'share'}]"
+            for name, (meaning, unit) in metrics.items()
         },
     }
     click.echo(report.to_json(tables[what]) if as_json else report.listing(tables[what]))

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from sandbox.fold import Attempt
+from sandbox.journeys import Attempt
 
 if TYPE_CHECKING:
     from sandbox.audit import TaskAudit

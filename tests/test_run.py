@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 import sandbox
 from sandbox.errors import RunError
-from sandbox.fold import Attempt, Fold, Journey
+from sandbox.fold import Fold
+from sandbox.journeys import Attempt, Journey
 from sandbox.overheads import Overheads
 from sandbox.run import COLUMNS, FORMAT_VERSION, KINDS, Event, Run, broken_laws, first
 from tests.test_scenario import laws, mutated, sentence_of, small

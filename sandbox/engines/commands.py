@@ -7,6 +7,7 @@ from operator import itemgetter
 from sandbox.dependencies import unknown_dependency
 from sandbox.errors import ScenarioError, one_of
 from sandbox.faults import At, OnEvent
+from sandbox.faults.drop_connections import cannot_drop
 from sandbox.faults.kill_child import no_children
 from sandbox.faults.quit_worker import cannot_quit
 from sandbox.faults.stop_broker import cannot_stop
@@ -46,6 +47,8 @@ def _problem(scenario: Scenario, verb: str, arguments: dict[str, object]) -> str
         return cannot_quit(scenario, str(arguments["worker"]))
     if verb == "stop_broker":
         return cannot_stop(scenario)
+    if verb == "drop_connections":
+        return cannot_drop(scenario)
     if "dependency" in arguments:
         names = [dependency.name for dependency in scenario.dependencies]
         return unknown_dependency(names, str(arguments["dependency"]))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from sandbox.faults._base import Command, Fault, later
 from sandbox.parts import Positive
+from sandbox.tasks import waiting
 
 if TYPE_CHECKING:
     from sandbox.scenario import Scenario
@@ -22,7 +23,8 @@ def cannot_stop(scenario: Scenario) -> str | None:
     for i, load in enumerate(scenario.loads):
         if load.kind in {"group", "chord"}:
             return f"stop_broker has no meaning yet with loads[{i}], a {load.kind}"
-    return None
+    problem = waiting(scenario.tasks)
+    return None if problem is None else f"stop_broker {problem}"
 
 
 class StopBroker(Fault):

@@ -36,7 +36,7 @@ def _(patch: Patch) -> None:
     def fewer(self: worker.Worker, **_: bool) -> None:
         running = sum(slot.started_s is not None for slot in self.pool.slots)
         settings = self.settings
-        self._may_hold = settings.prefetch_multiplier * max(1, settings.concurrency - running)
+        self.may_hold = settings.prefetch_multiplier * max(1, settings.concurrency - running)
 
     before(patch, worker.Worker, "reconnect", fewer)
 

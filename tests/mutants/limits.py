@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sandbox.engines.model import holds, pool, worker
+from sandbox.engines.model import holds, limits, pool, worker
 from tests.mutants.registry import Patch, after, before, mutant
 
 
@@ -27,7 +27,7 @@ def _(patch: Patch) -> None:
 
 @mutant("a soft limit kills like a hard one", "a soft limit is retried")
 def _(patch: Patch) -> None:
-    patch.setattr(pool, "_SOFT", pool._HARD)
+    patch.setattr(limits, "SOFT", limits.HARD)
 
 
 @mutant("a hard limit is retried like a failure", "a hard limit is not retried")

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from celery import Celery, Task
 
 from sandbox.draws import draw_s, jitter_seed, uniform
-from sandbox.engines.live import calls
+from sandbox.engines.live import calls, subtask
 from sandbox.errors import ScenarioError
 from sandbox.scenario import AutoRetry, Scenario, SelfRetry, TaskType
 
@@ -40,8 +40,9 @@ def work(task: Task) -> dict[str, Any]:
     """Do the work drawn for this task and attempt: wait or burn for its time, perhaps fail.
 
     A system's own tasks call it where the document leaves the real work out. Raises
-    WorkFailed as often as the type's ``p_failure`` says, and CallFailed or CallTimedOut when the
-    dependency that the type calls does not serve it.
+    WorkFailed as often as the type's ``p_failure`` says, CallFailed or CallTimedOut when the
+    dependency that the type calls does not serve it, and SubtaskFailed when the task fails that
+    it waits for.
     """
     scenario = _Work.scenario
     if scenario is None:
@@ -60,6 +61,8 @@ def work(task: Task) -> dict[str, Any]:
         stream = f"{kind.name}/call"
         call_s = draw_s(kind.calls.service, scenario.seed, stream, number, retry=retry)
         calls.call(kind.calls, call_s, task=task.request.id, retry=retry)
+    if kind.waits_for is not None:
+        subtask.wait_for(scenario.task(kind.waits_for), scenario, task, number)
     if fails:
         raise WorkFailed(f"attempt {retry + 1} of {task.request.id} was drawn to fail")
     return {"service_s": service_s}

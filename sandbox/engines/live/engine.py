@@ -26,7 +26,7 @@ from sandbox.engines.live.leftovers import Claim, sweep_aside
 from sandbox.engines.live.outage import Outage
 from sandbox.engines.live.processes import Processes, warm_up
 from sandbox.engines.live.record import Record
-from sandbox.engines.live.recorder import Writer
+from sandbox.engines.live.writer import Writer
 from sandbox.errors import EngineError
 from sandbox.faults import OnEvent
 from sandbox.run import Event, Run

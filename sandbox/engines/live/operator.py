@@ -14,7 +14,8 @@ import redis
 
 from sandbox.engines.live import app as apps
 from sandbox.engines.live.client import Orders
-from sandbox.engines.live.recorder import Writer, record_sweeps
+from sandbox.engines.live.recorder import record_sweeps
+from sandbox.engines.live.writer import Writer
 from sandbox.scenario import Scenario
 
 _SAMPLE_EVERY_S = 0.2

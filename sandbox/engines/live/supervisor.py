@@ -23,7 +23,8 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.engines.live import leftovers
-from sandbox.engines.live.recorder import Writer, missing_hooks
+from sandbox.engines.live.hooks import missing_hooks
+from sandbox.engines.live.writer import Writer
 
 _PR_SET_PDEATHSIG = 1
 _POLL_S = 0.5

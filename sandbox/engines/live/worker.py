@@ -9,7 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sandbox.engines.live.recorder import Writer, record_worker
+from sandbox.engines.live.recorder import record_worker
+from sandbox.engines.live.writer import Writer
 from sandbox.scenario import Scenario, WorkerPool
 
 if TYPE_CHECKING:
@@ -24,7 +25,8 @@ CHILD_READY = "_child_ready"
 def command(pool: WorkerPool, name: str, app: str = "proj") -> str:
     """Return the shell command that starts the same worker outside the sandbox.
 
-    ``eta_task_limit`` is not in it: Celery has the setting, and no option for it.
+    ``eta_task_limit`` is not in it: Celery has the setting, and no option for it. Nor is a
+    ``prefetch_multiplier`` of 0: Celery takes the option's 0 for none given (celery/bin/worker.py).
 
     >>> command(WorkerPool(concurrency=4), "worker1")
     'celery -A proj worker -n worker1@%h -P prefork -c 4 --prefetch-multiplier=4 -Q celery'
@@ -33,7 +35,8 @@ def command(pool: WorkerPool, name: str, app: str = "proj") -> str:
     if pool.autoscale is not None:
         size = f"--autoscale={pool.autoscale[0]},{pool.autoscale[1]}"
     parts = [f"celery -A {app} worker -n {name}@%h -P {pool.pool} {size}"]
-    parts.append(f"--prefetch-multiplier={pool.prefetch_multiplier}")
+    if pool.prefetch_multiplier:
+        parts.append(f"--prefetch-multiplier={pool.prefetch_multiplier}")
     if pool.max_tasks_per_child is not None:
         parts.append(f"--max-tasks-per-child={pool.max_tasks_per_child}")
     if pool.disable_prefetch:

@@ -18,7 +18,7 @@ from sandbox.engines.model.record import Record
 from sandbox.scenario import Scenario, TaskType
 
 if TYPE_CHECKING:
-    from sandbox.engines.model.worker import Worker
+    from sandbox.engines.model.consumer import Consumer
 
 _MAX_PRIORITY = 9
 BRPOP_TIMEOUT_S = 1.0
@@ -28,8 +28,8 @@ class Kind:
     """A task type, made ready: its draws, its queue and the Redis list its messages go to."""
 
     __slots__ = (
-        "body_s", "calls", "chance", "countdown_s", "expires_s", "is_cpu", "is_limited", "is_plain",
-        "is_timed", "is_watched", "late", "name", "queue", "ready", "service_s", "task",
+        "blocks", "body_s", "chance", "countdown_s", "expires_s", "is_cpu", "is_limited",
+        "is_plain", "is_timed", "is_watched", "late", "name", "queue", "ready", "service_s", "task",
     )  # fmt: skip
 
     def __init__(
@@ -42,8 +42,10 @@ class Kind:
         self.is_timed = bool(task.expires_s is not None or task.countdown_s)
         self.late, self.is_cpu = task.acks_late, task.work == "cpu"
         self.is_limited = task.time_limit_s is not None or task.soft_time_limit_s is not None
-        self.calls, self.is_watched = task.calls is not None, is_watched
-        is_odd = self.is_cpu or self.is_limited or task.p_failure or self.calls or is_watched
+        # After its own work the body blocks: on a call, or on another task's result.
+        self.blocks = task.calls is not None or task.waits_for is not None
+        self.is_watched = is_watched
+        is_odd = self.is_cpu or self.is_limited or task.p_failure or self.blocks or is_watched
         self.is_plain = not is_odd
 
 
@@ -84,7 +86,7 @@ class Broker:
         self.env, self.settings, self.record = env, scenario.broker, record
         self.lists: dict[tuple[int, str], deque[Message]] = {}
         self.unacked: dict[Message, float] = {}
-        self.blocked: dict[Worker, float] = {}
+        self.blocked: dict[Consumer, float] = {}
         self.is_down, self.keeps = False, scenario.broker.persistence == "aof"
         self._mutex_until_s = -math.inf
         self._heirs: dict[Message, Message] = {}
@@ -166,14 +168,14 @@ class Broker:
         worker.take(message)
         return True
 
-    def _first_in_line(self, waiting: list[Worker]) -> Worker:
+    def _first_in_line(self, waiting: list[Consumer]) -> Consumer:
         # An idle client asks again every second, and is then last in Redis' line.
         now, since = self.env.now, self.blocked
         return max(waiting, key=lambda worker: (now - since[worker]) % BRPOP_TIMEOUT_S)
 
     # --- out of a queue --------------------------------------------------------------
 
-    def brpop(self, worker: Worker) -> Message | None:
+    def brpop(self, worker: Consumer) -> Message | None:
         """Pop from the first of the worker's lists that holds a message, or have it wait."""
         for ready in worker.lists:
             if ready:
@@ -181,7 +183,7 @@ class Broker:
         self.block(worker)
         return None
 
-    def block(self, worker: Worker) -> None:
+    def block(self, worker: Consumer) -> None:
         """Let the worker wait on all its lists."""
         self.blocked[worker] = self.env.now
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sandbox.engines.live.calibrate.plan import N_BURST, N_WARM_UP
-from sandbox.fold import Attempt
+from sandbox.journeys import Attempt
 from sandbox.overheads import Overheads
 from sandbox.run import Run
 
