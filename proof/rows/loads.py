@@ -49,7 +49,7 @@ ROWS: tuple[Row, ...] = (
     ),
     row(
         "two periodic tasks", ("beat", "first come"), "sent_s",
-        tasks=[task("a", 0.05), task("b", 0.05)], loads=[], horizon_s=2.3,
+        tasks=[task("a"), task("b")], loads=[], horizon_s=2.3,
         beat=[
             {"name": "often", "task": "a", "every_s": 0.7},
             {"name": "seldom", "task": "b", "every_s": 1.1},
