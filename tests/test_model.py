@@ -29,7 +29,7 @@ from sandbox.theory import kiefer_wolfowitz
 HOUR_S = 3600.0
 ZERO = Overheads(
     publish_s=0.0, deliver_s=0.0, dispatch_s=0.0, dispatch_threads_s=0.0, body_s=0.0, finish_s=0.0, ack_s=0.0,
-    child_start_s=0.0, worker_start_s=0.5, p_instant_detection=1.0, detection_s=0.1, sweep_s=0.25, source="none",
+    child_start_s=0.0, worker_start_s=0.5, worker_exit_s=0.0, p_instant_detection=1.0, detection_s=0.1, sweep_s=0.25, source="none",
 )  # fmt: skip
 LATE: dict[str, Any] = {"acks_late": True}
 REJECT = LATE | {"reject_on_worker_lost": True}
