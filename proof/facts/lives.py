@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from typing import Any
 
 from proof.facts.registry import fact
 from sandbox.run import Run
@@ -147,6 +146,8 @@ def exit_after_s(run: Run) -> dict[str, float]:
 def before_resume(run: Run) -> list[str]:
     """The tasks that a paused worker's processes end, or its main acknowledges, in the pause."""
     verbs = {(e.detail or {}).get("verb"): e for e in run.of_kind("control")}
+    if not {"pause_worker", "resume_worker"} <= verbs.keys():
+        return ["no pause"]
     pause, resume = verbs["pause_worker"], verbs["resume_worker"]
     return [
         f"{event.kind} {event.task}"
@@ -156,12 +157,12 @@ def before_resume(run: Run) -> list[str]:
 
 
 @fact(tolerance_s=0.4)
-def planted_for_s(run: Run) -> dict[str, Any]:
+def planted_for_s(run: Run) -> dict[str, float]:
     """How long after a mutex was planted each message is restored first."""
-    at_s = next(
-        e.t_s for e in run.of_kind("control") if (e.detail or {}).get("verb") == "plant_mutex"
-    )
-    first: dict[str, float] = {}
-    for event in run.of_kind("restored"):
-        first.setdefault(event.task or "", event.t_s - at_s)
+    planted_s, first = None, {}
+    for event in run.of_kind("control", "restored"):
+        if (event.detail or {}).get("verb") == "plant_mutex":
+            planted_s = event.t_s
+        elif event.kind == "restored" and planted_s is not None:
+            first.setdefault(event.task or "", event.t_s - planted_s)
     return dict(sorted(first.items()))
