@@ -31,7 +31,7 @@ LAYERS = (
         "derive",
         "overheads",
     },
-    {"schedule", "fold", "run", "theory"},
+    {"schedule", "fold", "ledger", "left", "run", "theory"},
     {
         "facts",
         "calls",

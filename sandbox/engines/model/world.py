@@ -17,6 +17,7 @@ from sandbox.engines.model.downstream import Service
 from sandbox.engines.model.host import Host
 from sandbox.engines.model.record import Record
 from sandbox.engines.model.worker import Worker
+from sandbox.ledger import Effect
 from sandbox.loads import Chord
 from sandbox.overheads import Overheads
 from sandbox.scenario import Scenario
@@ -40,6 +41,7 @@ class World:
         self.kinds = self._kinds()
         self.chords = Chords(self)
         self.failed: set[str] = set()
+        self.cut_off: list[Effect] = []
         self.results: dict[str, Alarm] = {}
         self.workers: dict[str, Worker] = {}
         self.n_sources = self.n_pending = 0
