@@ -106,7 +106,7 @@ class Run:
     scenario: Scenario
     record: Iterable[Event]
     info: dict[str, Any] = field(default_factory=dict)
-    written: Ledger | MakeLedger | None = None
+    written: Ledger | MakeLedger | None = field(default=None, compare=False)
 
     def __repr__(self) -> str:
         """Name the run by what does not change from one machine to the next."""
@@ -134,9 +134,7 @@ class Run:
     @cached_property
     def ledger(self) -> Ledger | None:
         """The effects that the tasks' bodies have applied; None when no ledger was kept."""
-        book = self.written(self.events) if callable(self.written) else self.written
-        self.__dict__["written"] = book
-        return book
+        return self.written(self.events) if callable(self.written) else self.written
 
     @cached_property
     def left(self) -> tuple[Left, ...] | None:

@@ -50,7 +50,7 @@ LAYERS = (
     {"workbench"},
     {"pictures"},
     {"widgets"},
-    {"lab", "report", "console", "what_if_command", "sources", "cli", "__main__"},
+    {"lab", "report", "console", "what_if_command", "audit_command", "sources", "cli", "__main__"},
 )
 ONLY = {
     "simpy": ("engines/model",),
