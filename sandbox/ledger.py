@@ -13,9 +13,12 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sandbox.errors import RunError, shown
+
+if TYPE_CHECKING:
+    import sqlite3
 
 FILE = "ledger.sqlite"
 _LONGEST = 300
@@ -127,11 +130,19 @@ class Ledger:
             # Read only, and no code from the file: it may be anybody's.
             with closing(sqlite3.connect(where, uri=True)) as base:
                 base.execute("PRAGMA trusted_schema = OFF")
+                if not all(_is_table(base, name) for name in ("effects", "kept")):
+                    raise RunError(f"{path} is not a ledger: it lacks a table of ours")
                 effects = tuple(_effect(row, path) for row in base.execute(_READ))
                 kept = frozenset(str(name) for (name,) in base.execute("SELECT type FROM kept"))
         except (sqlite3.Error, UnicodeError) as exc:
             raise RunError(f"{path} is not a ledger: {exc}") from None
         return cls(effects, None if "*" in kept else kept)
+
+
+def _is_table(base: sqlite3.Connection, name: str) -> bool:
+    """Whether there is a plain table of a name: a view could be without an end."""
+    found = base.execute("SELECT sql FROM sqlite_master WHERE name = ? AND type = 'table'", (name,))
+    return any(str(sql).startswith("CREATE TABLE") for (sql,) in found)
 
 
 MakeLedger = Callable[[Iterable[Any]], Ledger]

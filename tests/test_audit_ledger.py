@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import importlib
+import random
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from sandbox import systems, workbench
 from sandbox.audit import Audit, audit, verdicts
 from sandbox.errors import RunError
 from sandbox.ledger import FILE, Effect, Ledger, first_effective
@@ -352,7 +354,13 @@ def test_the_file_does_not_take_a_second_effective_row(tmp_path: Path) -> None:
         ("UPDATE effects SET task = ''", "task is ''"),
         ("UPDATE effects SET pid = -1", "pid is -1"),
         ("UPDATE effects SET effective = 2", "effective is 2; allowed: 0 or 1"),
-        ("DROP TABLE effects", "is not a ledger: no such table"),
+        ("DROP TABLE effects", "is not a ledger: it lacks a table of ours"),
+        ("ALTER TABLE effects RENAME COLUMN tag TO name", "is not a ledger: no such column"),
+        (
+            "ALTER TABLE kept RENAME TO other; CREATE VIEW kept AS WITH RECURSIVE n(type) AS "
+            "(SELECT 'a' UNION ALL SELECT type FROM n) SELECT type FROM n",
+            "is not a ledger: it lacks a table of ours",
+        ),
     ],
 )
 def test_a_ledger_that_is_wrong_is_refused_in_a_sentence(
@@ -360,7 +368,7 @@ def test_a_ledger_that_is_wrong_is_refused_in_a_sentence(
 ) -> None:
     book(ONE).save(tmp_path / FILE)
     with closing(sqlite3.connect(tmp_path / FILE)) as base:
-        base.execute(sql)
+        base.executescript(sql)
         base.commit()
     with pytest.raises(RunError, match=wrong):
         Ledger.load(tmp_path / FILE)
@@ -370,6 +378,29 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     (tmp_path / FILE).write_bytes(b"no database, but long enough to look into" * 9)
     with pytest.raises(RunError, match="is not a ledger"):
         Ledger.load(tmp_path / FILE)
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_a_damaged_file_is_read_or_refused(seed: int, tmp_path: Path) -> None:
+    """Some bytes are others, or the end is missing: a ledger, or one sentence, and nothing else."""
+    chance, path = random.Random(seed), tmp_path / FILE
+    book(*(Effect(f"hi/{n}", float(n), "w1", n) for n in range(40))).save(path)
+    data = bytearray(path.read_bytes())
+    for _ in range(chance.choice([1, 8, 64])):
+        data[chance.randrange(len(data))] = chance.randrange(256)
+    path.write_bytes(data[: chance.choice([len(data), chance.randrange(len(data))])])
+    try:
+        assert isinstance(Ledger.load(path), Ledger)
+    except RunError as exc:
+        assert len(str(exc).splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", systems.all_systems())
+def test_of_a_built_in_system_hardly_anything_is_unknown(name: str) -> None:
+    """At most 5 % of its tasks, in the model; its ledger and its dump leave no doubt."""
+    found = audit(workbench.run(systems.load(name), engine="model"))
+    assert len(found.tasks) > 10
+    assert found.unknown_share <= 0.05
 
 
 NAMES = ["ledger", "left", "guarantees", "audit"] + [
