@@ -1,11 +1,12 @@
 """The ledger of a live run: each body's effect is written down by the process that runs it.
 
 The default is a file a process, with one ``write`` an effect: a kill loses nothing that was
-written, and nobody waits for anybody. At the end the files become one SQLite file, whose unique
-constraint says which effect of each task counts. Written to SQLite directly, as 20 µs of
-processor time an effect would allow, bodies of several processes wait for its one lock, and
-sleep up to 0.2 s (two processes) or 0.6 s (eight) until it is theirs: the ledger would show
-in the very times that are measured. PostgreSQL has no such lock, and may be given by its URL.
+written, nobody waits for anybody, and a no-op task costs 2.5 µs more. At the end the files become
+one SQLite file, whose unique constraint says which effect of each task counts. Written to SQLite
+directly (WAL, synchronous NORMAL, a transaction an effect) a no-op task took 7 % more processor
+time, and bodies of several processes slept until the one lock was theirs, up to 0.2 s with two of
+them: the ledger would show in the very times that are measured. PostgreSQL has no such lock, and
+may be given by its URL.
 """
 
 from __future__ import annotations
