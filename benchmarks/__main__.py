@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import fake_redis, model_scale, model_speed, recorder, startup
+from benchmarks import fake_redis, ledger, model_scale, model_speed, recorder, startup
 from benchmarks.table import HEAD, Row, write_into
 
 README = Path(__file__).parents[1] / "README.md"
@@ -19,6 +19,7 @@ BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
     "model": model_speed.measure,
     "scale": model_scale.measure,
     "recorder": recorder.measure,
+    "ledger": ledger.measure,
 }
 
 

@@ -1,4 +1,4 @@
-"""The command line: ``sandbox doctor | list | calibrate | predict | run | compare | demo``.
+"""The command line: ``sandbox doctor | list | predict | run | compare | audit | demo`` and more.
 
 Exit status: 0 all is well, 1 a row differs (or is unknown without having been named in
 advance), 2 the input is wrong, 3 an engine could not do its work, 130 interrupted.
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sandbox import report, systems, what_if_command
+from sandbox import audit_command, report, systems, what_if_command
 from sandbox.console import BUDGET, Group, progress
 from sandbox.errors import EngineError, ScenarioError
 from sandbox.scenario import Scenario, json_schema
@@ -186,6 +186,7 @@ def _predict(scenario: Scenario, budget: float, overheads: Overheads, *, quiet: 
 
 
 what_if_command.add_to(main, scenario_of)
+audit_command.add_to(main)
 
 
 # --- run, compare, demo --------------------------------------------------------------------
@@ -204,6 +205,7 @@ what_if_command.add_to(main, scenario_of)
 @BUDGET
 @click.option("--seed", type=int, help="Other draws than the scenario's own.")
 @click.option("--runs", default="runs", show_default=True, help="Folder that keeps the record.")
+@click.option("--ledger", default="", help="A postgresql:// URL for effects, not the folder.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_context
 def run(  # noqa: PLR0913, PLR0917 - one parameter an option
@@ -214,6 +216,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter an option
     budget: float,
     seed: int | None,
     runs: str,
+    ledger: str,
     as_json: bool,
 ) -> None:
     """Predict SCENARIO, run it on real workers, and hold one against the other."""
@@ -224,7 +227,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter an option
     overheads = _overheads_for(broker, quiet=as_json)
     prediction = _predict(described, budget, overheads, quiet=as_json)
     _say_overheads(overheads, quiet=as_json)
-    measured, folder = _run_live(described, broker, runs, quiet=as_json)
+    measured, folder = _run_live(described, broker, runs, ledger, quiet=as_json)
     _conclude(context, report.judge(measured, prediction), folder, as_json=as_json)
 
 
@@ -257,10 +260,12 @@ def _say_overheads(overheads: Overheads, *, quiet: bool) -> None:
         click.echo(f"overheads: {overheads.source}")
 
 
-def _run_live(scenario: Scenario, broker: str, runs: str, *, quiet: bool) -> tuple[Run, Path]:
+def _run_live(
+    scenario: Scenario, broker: str, runs: str, ledger: str, *, quiet: bool
+) -> tuple[Run, Path]:
     from sandbox.engines.live import start
 
-    with start(scenario, broker=broker, runs=runs) as session:
+    with start(scenario, broker=broker, runs=runs, ledger=ledger) as session:
         if not quiet:
             click.echo(f"broker: {session.broker.label} ({session.broker.why})")
             for command in session.info["commands"]:

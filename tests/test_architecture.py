@@ -31,7 +31,7 @@ LAYERS = (
         "derive",
         "overheads",
     },
-    {"schedule", "journeys", "fold", "run", "theory_arguments", "theory"},
+    {"schedule", "journeys", "fold", "ledger", "left", "run", "theory_arguments", "theory"},
     {
         "facts",
         "calls",
@@ -51,7 +51,7 @@ LAYERS = (
     {"workbench"},
     {"pictures"},
     {"widgets"},
-    {"lab", "report", "console", "what_if_command", "sources", "cli", "__main__"},
+    {"lab", "report", "console", "what_if_command", "audit_command", "sources", "cli", "__main__"},
 )
 ONLY = {
     "simpy": ("engines/model",),

@@ -270,7 +270,7 @@ def test_run_and_demo_end_with_comparison_claims_and_record(
     """With the model's run in the place of the workers': status 0 and the whole report."""
     monkeypatch.setattr(cli, "_overheads_for", lambda broker, *, quiet: Overheads())
     monkeypatch.setattr(
-        cli, "_run_live", lambda scenario, broker, runs, *, quiet: (leadlawk_run(), tmp_path / runs)
+        cli, "_run_live", lambda _, broker, runs, *rest, quiet: (leadlawk_run(), tmp_path / runs)
     )
     monkeypatch.setattr(predicting, "time", SimpleNamespace(monotonic=iter(range(999)).__next__))
     result = invoke(*command)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from celery import Celery, Task
 
 from sandbox.draws import draw_s, jitter_seed, uniform
-from sandbox.engines.live import calls, subtask
+from sandbox.engines.live import calls, ledger, subtask
 from sandbox.errors import ScenarioError
 from sandbox.scenario import AutoRetry, Scenario, SelfRetry, TaskType
 
@@ -20,10 +20,14 @@ logging.getLogger("kombu").setLevel(logging.WARNING)
 
 
 class Link(NamedTuple):
-    """Where the broker is and which keys belong to this run ("" when the broker is ours)."""
+    """Where the broker is and which keys belong to this run ("" when the broker is ours).
+
+    ``ledger``: the URL of the database that effects are written to; "" for the run's folder.
+    """
 
     url: str
     prefix: str = ""
+    ledger: str = ""
 
 
 class WorkFailed(Exception):  # noqa: N818 - what a reader of a task's result sees
@@ -38,6 +42,8 @@ class _Work:
 
 def work(task: Task) -> dict[str, Any]:
     """Do the work drawn for this task and attempt: wait or burn for its time, perhaps fail.
+
+    Its effect, a row in the run's ledger, is the last thing that it does.
 
     A system's own tasks call it where the document leaves the real work out. Raises
     WorkFailed as often as the type's ``p_failure`` says, CallFailed or CallTimedOut when the
@@ -65,6 +71,7 @@ def work(task: Task) -> dict[str, Any]:
         subtask.wait_for(scenario.task(kind.waits_for), scenario, task, number)
     if fails:
         raise WorkFailed(f"attempt {retry + 1} of {task.request.id} was drawn to fail")
+    ledger.apply(task.request)
     return {"service_s": service_s}
 
 

@@ -19,6 +19,8 @@ from typing import Any, Self
 
 from sandbox.engines.commands import Trigger
 from sandbox.engines.live import broker as brokers
+from sandbox.engines.live import ledger as ledgers
+from sandbox.engines.live import postgres
 from sandbox.engines.live import worker as workers
 from sandbox.engines.live.calls import DOWNSTREAM
 from sandbox.engines.live.controls import LiveControls
@@ -38,16 +40,21 @@ _LOG_LINES = 8
 _open: weakref.WeakSet[LiveSession] = weakref.WeakSet()
 
 
-def start(scenario: Scenario, *, broker: str = "auto", runs: str | Path = "runs") -> LiveSession:
+def start(
+    scenario: Scenario, *, broker: str = "auto", runs: str | Path = "runs", ledger: str = ""
+) -> LiveSession:
     """Start broker, workers and client; return once all workers are ready, which is t = 0.
 
     ``broker``: auto, redis, bundled, fake or a redis:// URL. ``runs``: the folder that keeps
-    the record. Raises EngineError (one sentence; nothing keeps running) when something does
-    not come up.
+    the record. ``ledger``: a postgresql:// URL to which the tasks' effects go; without one they
+    stay in the run's folder. Raises EngineError (one sentence; nothing keeps running) when
+    something does not come up.
     """
     choice = brokers.choose(broker)
+    if ledger:
+        postgres.prepare(ledger)
     warm_up()
-    return LiveSession(scenario, choice, Path(runs))
+    return LiveSession(scenario, choice, Path(runs), ledger)
 
 
 def _run_folder(runs: Path, name: str) -> Path:
@@ -61,8 +68,10 @@ def _run_folder(runs: Path, name: str) -> Path:
 class LiveSession:
     """A running system of real processes; see ``sandbox.engines.Session``."""
 
-    def __init__(self, scenario: Scenario, choice: brokers.BrokerChoice, runs: Path) -> None:
-        self.scenario = scenario
+    def __init__(
+        self, scenario: Scenario, choice: brokers.BrokerChoice, runs: Path, ledger: str = ""
+    ) -> None:
+        self.scenario, self._ledger = scenario, ledger
         self.folder = _run_folder(runs, scenario.name)
         self._claim = Claim()
         self._run: Run | None = None
@@ -107,7 +116,7 @@ class LiveSession:
             self._processes.order("downstream", name=DOWNSTREAM)
             self._await_notes(DOWNSTREAM)
         for name in self.scenario.worker_names:
-            self._processes.order("worker", name=name, **link)
+            self._processes.order("worker", name=name, ledger=self._ledger, **link)
         web = ("front", "visitors") if self.scenario.front_door is not None else ()
         for name in ("client", "operator", *web):
             self._processes.order("client", name=name, role=name, **link)
@@ -139,7 +148,7 @@ class LiveSession:
         since = self._ready(name)
         self._processes.exited.pop(name, None)
         link = {"url": self.broker.url, "prefix": self.broker.prefix}
-        self._processes.order("worker", name=name, **link)
+        self._processes.order("worker", name=name, ledger=self._ledger, **link)
         self._await_worker(name, since=since)
 
     def _ready(self, name: str) -> tuple[int, int]:
@@ -281,13 +290,16 @@ class LiveSession:
         return self._run
 
     def _finish(self) -> Run:
-        if self._processes.alive and self._ended != "stopped":
+        if self._processes.alive:
             self.controls.dump()
         self._writer.write("ended", detail={"why": self._ended})
         self._take_down()
         self._record.pump(settle_s=-1.0)
         self.info["ended"] = self._ended
-        run = Run(self.scenario, self._record.until_end(), self.info)
+        events = self._record.until_end()
+        end_s, t0 = events[-1].t_s if events else 0.0, self._record.t0 or 0.0
+        written = ledgers.read(self.folder, self.scenario, t0, end_s, self._ledger)
+        run = Run(self.scenario, events, self.info, written)
         run.save(self.folder)
         return run
 

@@ -112,9 +112,13 @@ class Record:
 
     def _event(self, line: dict[str, Any]) -> Event:
         fields = {key: value for key, value in line.items() if key != "t"}
-        eta = (line.get("detail") or {}).get("eta")
-        if eta is not None:
-            fields["detail"] = {"eta_s": round(eta - (self.t0 or 0.0), 6)}
+        detail, t0 = line.get("detail") or {}, self.t0 or 0.0
+        if "eta" in detail:
+            fields["detail"] = {"eta_s": round(detail["eta"] - t0, 6)}
+        if "since" in detail:
+            since = [None if at is None else round(at - t0, 6) for at in detail["since"]]
+            rest = {name: value for name, value in detail.items() if name != "since"}
+            fields["detail"] = rest | {"since_s": since}
         return Event(t_s=round(line["t"] - (self.t0 or 0.0), 6), **fields)
 
     def wait_until(self, condition: Callable[[], Any], timeout_s: float) -> Any:

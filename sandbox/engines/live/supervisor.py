@@ -101,11 +101,12 @@ class Supervisor:
 
     # --- orders ----------------------------------------------------------------------
 
-    def do_worker(self, name: str, url: str, prefix: str) -> int:
+    def do_worker(self, name: str, url: str, prefix: str, ledger: str = "") -> int:
         """Fork a Celery worker."""
         from sandbox.engines.live import app, worker
 
-        return self._fork(name, lambda: worker.main(self.folder, name, app.Link(url, prefix)))
+        link = app.Link(url, prefix, ledger)
+        return self._fork(name, lambda: worker.main(self.folder, name, link))
 
     def do_client(self, name: str, role: str, url: str, prefix: str) -> int:
         """Fork a client process: the one that publishes, operates, or plays the web."""

@@ -52,7 +52,7 @@ def main(folder: Path, name: str, link: Link) -> None:
     from celery import signals
 
     from sandbox.engines.live import app as apps
-    from sandbox.engines.live import calls
+    from sandbox.engines.live import calls, ledger
 
     scenario = apps.scenario_of(folder)
     pool = scenario.pool_of(name)
@@ -61,6 +61,7 @@ def main(folder: Path, name: str, link: Link) -> None:
     _take_cores(scenario, pool)
     app = apps.build(scenario, link)
     calls.look_in(folder)
+    ledger.keep(folder, name, link.ledger)
     app.set_current()
     app.set_default()
 

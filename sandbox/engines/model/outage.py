@@ -14,16 +14,20 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sandbox.engines.model.pause import Later
+from sandbox.ledger import Effect
 
 if TYPE_CHECKING:
     from simpy.events import Event
 
+    from sandbox.engines.model.broker import Message
     from sandbox.engines.model.slot import Slot
     from sandbox.engines.model.worker import Worker
 
 PUBLISH_AGAIN_S, SUBSCRIBE_AGAIN_S = (0.2, 0.4), 1.0
 CUT_OFF = "ConnectionError"
 """The outcome of a body whose result finds no broker."""
+_APPLIED = {"done", "part"}
+"""The outcomes of bodies that came to their end without an error."""
 _STEP_S, _MOST_S = 2.0, 30.0
 _CLOCK_S = 1e-9
 
@@ -45,9 +49,16 @@ class Offline(Later):
         message = slot.message
         if self.worker.broker.is_down and message is not None and slot.started_s is not None:
             is_plain = message.kind.task.ignore_result and slot.alarm.value == "done"
+            if slot.alarm.value in _APPLIED and not is_plain:
+                self.worker.world.cut_off.append(self._effect(message))
             slot.alarm.value = slot.alarm.value if is_plain else CUT_OFF
         for step in steps:
             step(alarm)
+
+    def _effect(self, message: Message) -> Effect:
+        """Return what a body has done whose result finds no broker: it has done it all the same."""
+        worker = self.worker
+        return Effect(message.key, worker.env.now, worker.name, 0, message.tag, message.retry)
 
     def next_try_s(self) -> float:
         """Return in how many seconds it tries to connect again."""

@@ -18,6 +18,7 @@ from sandbox.engines.model.host import Host
 from sandbox.engines.model.record import Record
 from sandbox.engines.model.subtask import Subtasks, waited_for
 from sandbox.engines.model.worker import Worker
+from sandbox.ledger import Effect
 from sandbox.loads import Chord
 from sandbox.overheads import Overheads
 from sandbox.scenario import Scenario
@@ -41,6 +42,7 @@ class World:
         self.kinds = self._kinds()
         self.chords, self.subtasks = Chords(self), Subtasks(self)
         self.failed: set[str] = set()
+        self.cut_off: list[Effect] = []
         self.results: dict[str, Alarm] = {}
         self.workers: dict[str, Worker] = {}
         self.n_sources = self.n_pending = 0
