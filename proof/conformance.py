@@ -12,8 +12,9 @@ from typing import Any
 from proof import stored
 from proof.grid import ALLOWED, NOISE, REPEATS, Outcome, judge
 from proof.known import KNOWN
+from proof.readme import README, write_into
 from proof.row import Row
-from proof.rows import ALL
+from proof.rows import ALL, SUBJECTS
 from proof.semantics import SEMANTICS
 from sandbox import calibration, workbench
 from sandbox.overheads import Overheads
@@ -29,6 +30,10 @@ TOGETHER = 2
 HEAD = (
     "| row | shows | on | equal | throughput | mean latency | p95 | verdict |\n"
     "|---|---|---|---|---|---|---|---|"
+)
+BY_SUBJECT = (
+    "| subject | scenarios | live runs | with equal facts | times compared "
+    "| within the shares | within the noise | beyond |\n|---|---|---|---|---|---|---|---|"
 )
 _INTRO = """# Conformance: the model and real workers, row by row
 
@@ -56,7 +61,9 @@ def main(arguments: list[str]) -> int:
         print(line(outcome), flush=True)
         stored.add(_source(overheads), [outcome])
     print(summary(outcomes))
-    PAGE.write_text(page(stored.outcomes_stored(ALL), overheads), encoding="utf-8")
+    everything = stored.outcomes_stored(ALL)
+    PAGE.write_text(page(everything, overheads), encoding="utf-8")
+    write_into(README, "conformance", "conformance", by_subject(everything))
     return int(any(one.verdict.startswith("differs") for one in outcomes))
 
 
@@ -117,6 +124,23 @@ def summary(outcomes: list[Outcome]) -> str:
         f"{len(timed) - len(within) - len(noisy)} beyond. {sum(o.took_s for o in outcomes):.0f} s "
         f"of live runs, the longest {slowest.took_s:.1f} s ({slowest.row.name})."
     )
+
+
+def by_subject(outcomes: list[Outcome]) -> str:
+    """Return the table of the README: one line a subject, and one for all together."""
+    lines = [BY_SUBJECT]
+    for subject, rows in (*SUBJECTS.items(), ("all together", ALL)):
+        names = {row.name for row in rows}
+        own = [one for one in outcomes if one.row.name in names]
+        timed = [one for one in own if one.off]
+        beyond = sum(bool(one.over) for one in timed)
+        noisy = sum("within three times" in one.verdict for one in timed)
+        counts = (
+            len(rows), len(own), sum(not one.unlike for one in own), len(timed),
+            len(timed) - noisy - beyond, noisy, beyond,
+        )  # fmt: skip
+        lines.append(f"| {subject} | {' | '.join(map(str, counts))} |")
+    return "\n".join(lines)
 
 
 def page(outcomes: list[Outcome], overheads: Overheads) -> str:

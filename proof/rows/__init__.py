@@ -18,18 +18,14 @@ from proof.rows import (
     stopping,
 )
 
-ALL: tuple[Row, ...] = (
-    *credit.ROWS,
-    *retries.ROWS,
-    *limits.ROWS,
-    *loads.ROWS,
-    *faults.ROWS,
-    *paired.ROWS,
-    *settling.ROWS,
-    *holding.ROWS,
-    *stopping.ROWS,
-    *broker.ROWS,
-    *services.ROWS,
-    *hosts.ROWS,
-)
+SUBJECTS: dict[str, tuple[Row, ...]] = {
+    (subject.__doc__ or "").strip(".\n"): subject.ROWS
+    for subject in (
+        credit, retries, limits, loads, faults, paired, settling, holding, stopping, broker,
+        services, hosts,
+    )
+}  # fmt: skip
+"""Each file's rows under the first line of its docstring."""
+
+ALL: tuple[Row, ...] = tuple(row for rows in SUBJECTS.values() for row in rows)
 ROWS: dict[str, Row] = {one.name: one for one in ALL}
