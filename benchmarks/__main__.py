@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
-from benchmarks import fake_redis, model_scale, model_speed, proxy, recorder, startup
-from benchmarks.table import HEAD, Row, write_into
+from benchmarks import fake_redis, ledger, model_scale, model_speed, proxy, recorder, startup
+from benchmarks.table import HEAD, Row
+from proof.readme import README, write_into
 
-README = Path(__file__).parents[1] / "README.md"
 BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
     "startup": startup.measure,
     "fake": fake_redis.measure,
@@ -20,6 +19,7 @@ BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
     "scale": model_scale.measure,
     "recorder": recorder.measure,
     "proxy": proxy.measure,
+    "ledger": ledger.measure,
 }
 
 
@@ -36,7 +36,7 @@ def main(arguments: list[str]) -> None:
             lines.append(row.line())
             print(lines[-1], flush=True)
     if "--write" in arguments and not names:
-        write_into(README, lines)
+        write_into(README, "benchmarks", "bench", "\n".join([HEAD, *lines]))
 
 
 if __name__ == "__main__":

@@ -26,8 +26,9 @@ from celery import Celery
 from benchmarks.table import Row
 from sandbox.engines.live import app as apps
 from sandbox.engines.live import worker as workers
-from sandbox.engines.live.recorder import Writer, record_worker
+from sandbox.engines.live.recorder import record_worker
 from sandbox.engines.live.supervisor import die_with_parent
+from sandbox.engines.live.writer import Writer
 from sandbox.scenario import Scenario, TaskType, WorkerPool
 
 _BLOCKS, _PAIRS = 4, 20
@@ -39,7 +40,8 @@ _KINDS = ("recorded", "bare")
 """A kind is also a queue and the task that is sent to it: each worker serves its own."""
 
 
-def _scenario(kind: str) -> Scenario:
+def scenario_of(kind: str) -> Scenario:
+    """Return the scenario of a worker that serves only its own kind of task."""
     return Scenario(
         name=kind,
         queues=(kind,),
@@ -51,7 +53,7 @@ def _scenario(kind: str) -> Scenario:
 
 def serve(kind: str, url: str, folder: str) -> None:
     """Be one worker, recorded or bare, until it is killed."""
-    scenario = _scenario(kind)
+    scenario = scenario_of(kind)
     app = apps.build(scenario, apps.Link(url))
     app.set_current()
     app.set_default()
@@ -61,7 +63,7 @@ def serve(kind: str, url: str, folder: str) -> None:
 
 
 @contextmanager
-def _redis(folder: str) -> Iterator[str]:
+def own_redis(folder: str) -> Iterator[str]:
     """Run a Redis of our own; yield its URL."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -86,9 +88,11 @@ def _redis(folder: str) -> Iterator[str]:
 
 
 @contextmanager
-def _worker(kind: str, url: str, folder: str) -> Iterator[psutil.Process]:
+def worker(
+    kind: str, url: str, folder: str, module: str = "benchmarks.recorder"
+) -> Iterator[psutil.Process]:
     """Run one worker in a process group of its own."""
-    code = "import sys; from benchmarks.recorder import serve; serve(*sys.argv[1:])"
+    code = f"import sys; from {module} import serve; serve(*sys.argv[1:])"
     with (Path(folder) / f"{kind}.log").open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-c", code, kind, url, folder],
@@ -110,7 +114,7 @@ def _cpu_s(process: psutil.Process) -> float:
     return sum(each.user + each.system for each in times)
 
 
-class _Bench:
+class Bench:
     """Publishes bursts and waits for their results."""
 
     def __init__(self, url: str, kinds: dict[str, psutil.Process]) -> None:
@@ -142,11 +146,11 @@ def _block() -> Iterator[dict[str, tuple[float, float]]]:
     """Yield pairs of bursts on a fresh Redis and fresh workers; the order takes turns."""
     with (
         tempfile.TemporaryDirectory() as folder,
-        _redis(folder) as url,
-        _worker("recorded", url, folder) as recorded,
-        _worker("bare", url, folder) as bare,
+        own_redis(folder) as url,
+        worker("recorded", url, folder) as recorded,
+        worker("bare", url, folder) as bare,
     ):
-        bench = _Bench(url, {"recorded": recorded, "bare": bare})
+        bench = Bench(url, {"recorded": recorded, "bare": bare})
         for kind in _KINDS:
             bench.burst(kind)  # the first one waits for the worker, and warms it up
         for i in range(_PAIRS):

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from scipy import stats
 
 HEAD = "| what | first | second | ratio (95 %) | wanted | rounds |\n|---|---|---|---|---|---|"
-BEGIN, END = "<!-- benchmarks: written by make bench -->", "<!-- /benchmarks -->"
 
 
 class Row(NamedTuple):
@@ -51,14 +49,3 @@ class Row(NamedTuple):
 
 def _figure(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
-
-
-def write_into(page: Path, lines: Sequence[str]) -> None:
-    """Replace the table between the two marks of a page; ValueError without them."""
-    text = page.read_text(encoding="utf-8")
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise ValueError(f"{page} lacks the marks {BEGIN} and {END}")
-    table = "\n".join([HEAD, *lines])
-    page.write_text(f"{before}{begin}\n\n{table}\n\n{end}{after}", encoding="utf-8")

@@ -17,6 +17,10 @@ ACK_MODES: dict[str, Fields] = {
 LATE = ACK_MODES["late"]
 ONE: Fields = {"concurrency": 1, "prefetch_multiplier": 1}
 """A worker that takes one task after the other: the order of its starts is fixed."""
+QUICK_SWEEPS: Fields = {
+    "visibility_timeout_s": 2.0, "unacked_restore_interval_s": 0.5, "unacked_restore_throttle": 1
+}  # fmt: skip
+"""Of a broker: all that makes a redelivery slow, small."""
 
 
 def task(name: str = "job", service_s: float = 0.2, **more: Any) -> Fields:
@@ -48,10 +52,7 @@ def scenario(**fields: Any) -> Scenario:
 
 
 def warm(n_first: int, n: int, name: str = "job") -> Fields:
-    """Return fields for two bursts, of which times are taken from the second only.
-
-    The first task of each child process takes longer, which the model does not know.
-    """
+    """Return fields for two bursts, of which times are taken from the second only."""
     loads = [burst(n_first, name), burst(n, name, 1.2)]
     return {"loads": loads, "kind": "steady", "warmup_s": 1.0}
 
@@ -74,7 +75,7 @@ def at(at_s: float) -> Fields:
 
 def fault(kind: str, when: Fields, **arguments: Any) -> Fields:
     """Return a fault of worker1, or of the ``worker`` named."""
-    has_worker = kind in {"kill_child", "kill_worker", "start_worker", "terminate_worker"}
+    has_worker = kind.endswith(("_worker", "_child"))
     return {"kind": kind, "when": when} | ({"worker": "worker1"} if has_worker else {}) | arguments
 
 
@@ -85,6 +86,11 @@ def killed_and_back(nth: int, *, skip_after: Fields, after_s: float = 0.1) -> li
         fault("start_worker", on("worker_exited")),
         fault("skip", skip_after, seconds=HOUR_S),
     ]
+
+
+def kills(n: int) -> list[Fields]:
+    """Return: the child of worker1 is killed during each of its first ``n`` executions."""
+    return [fault("kill_child", on("started", nth + 1)) for nth in range(n)]
 
 
 def terminated_and_back(nth: int) -> list[Fields]:

@@ -9,10 +9,12 @@ from typing import Any
 from proof.build import scenario
 from sandbox.scenario import Scenario
 
-COLD = "the first task of each process, a known difference"
-"""Why the times of a row of short tasks say nothing."""
+CROWDED = "the end of a task on free cores, a known difference"
+"""Why the times of no-ops on one process say nothing."""
 
 NOTICE = "when an ended child is noticed"
+RESTART = "how long a start takes"
+DEADLINE = "its end is the deadline"
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,11 @@ class Row:
     race: str | None = None
     on_redis: bool = True
     slow: bool = False
+
+    @property
+    def on_fake(self) -> bool:
+        """Whether the fake broker can do it: it keeps nothing when it is stopped."""
+        return self.on_redis and self.scenario.broker.persistence == "none"
 
 
 def row(

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from proof.queues import ROWS, TheoryRow
+from proof.readme import README, write_into
 from sandbox.draws import Deterministic, uniforms
 from sandbox.engines.model import start
 from sandbox.engines.model.engine import waits_s
@@ -206,6 +207,7 @@ def main(names: list[str]) -> int:
     print(told)
     intro = _INTRO.format(widest=WIDEST, n=3 * len(ROWS), level=LEVEL)
     PAGE.write_text("\n".join([intro, HEAD, *lines, "", told, ""]), encoding="utf-8")
+    write_into(README, "theory", "theory", "\n".join([HEAD, *lines]))
     return int(not holds)
 
 

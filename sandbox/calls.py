@@ -13,7 +13,7 @@ from sandbox.run import Event, Run
 
 @dataclass
 class DependencyUse:
-    """The calls of one dependency until the end of a run.
+    """The calls of one dependency until the end of a run, of its ``capacity`` places.
 
     ``outcomes`` counts them. ``served``: answered. ``refused``: failed by an outage. ``left``:
     given up in line. ``abandoned``: served to its end when its caller had gone, so wasted.
@@ -22,6 +22,7 @@ class DependencyUse:
     """
 
     name: str
+    capacity: int = 1
     outcomes: Counter[str] = field(default_factory=Counter)
     most_at_once: int = 0
     busy_s: float = 0.0
@@ -38,8 +39,10 @@ class DependencyUse:
         return fmean(self.waits_s) if self.waits_s else math.nan
 
 
-def calls(run: Run) -> dict[str, DependencyUse]:
-    """Return what each dependency of a run has done, by name.
+def calls(run: Run, from_s: float = -math.inf) -> dict[str, DependencyUse]:
+    """Return what each dependency of a run has done from ``from_s`` on, by name.
+
+    Of a call that was begun before, the seconds since count, and its end.
 
     >>> from sandbox.scenario import Scenario
     >>> one = Scenario(name="one", tasks=[{"name": "hi"}], workers=[{}], horizon_s=1.0,
@@ -51,9 +54,9 @@ def calls(run: Run) -> dict[str, DependencyUse]:
     >>> used.outcomes["served"], used.mean_wait_s, used.busy_s
     (1, 0.5, 1.5)
     """
-    found = {d.name: DependencyUse(d.name) for d in run.scenario.dependencies}
+    found = {d.name: DependencyUse(d.name, d.capacity) for d in run.scenario.dependencies}
     for name, use in found.items():
-        _Tally(use).read(
+        _Tally(use, from_s).read(
             event
             for event in run.of_kind("called", "call_started", "call_ended")
             if (event.detail or {}).get("dependency") == name
@@ -64,8 +67,8 @@ def calls(run: Run) -> dict[str, DependencyUse]:
 class _Tally:
     """Follows each call by its task and retry; of two alike (a task run twice) the older first."""
 
-    def __init__(self, use: DependencyUse) -> None:
-        self.use, self.n_serving = use, 0
+    def __init__(self, use: DependencyUse, from_s: float) -> None:
+        self.use, self.n_serving, self._from_s = use, 0, from_s
         self._called: dict[tuple[str | None, int | None], deque[float]] = {}
         self._begun: dict[tuple[str | None, int | None], deque[float]] = {}
 
@@ -76,7 +79,9 @@ class _Tally:
             if event.kind == "called":
                 self._called.setdefault(key, deque()).append(event.t_s)
             elif event.kind == "call_started":
-                self.use.waits_s.append(event.t_s - self._called[key].popleft())
+                called_s = self._called[key].popleft()
+                if event.t_s >= self._from_s:
+                    self.use.waits_s.append(event.t_s - called_s)
                 self._begun.setdefault(key, deque()).append(event.t_s)
                 self.n_serving += 1
                 self.use.most_at_once = max(self.use.most_at_once, self.n_serving)
@@ -85,9 +90,10 @@ class _Tally:
 
     def _end(self, key: tuple[str | None, int | None], event: Event) -> None:
         outcome = str((event.detail or {}).get("outcome"))
-        self.use.outcomes[outcome] += 1
+        self.use.outcomes[outcome] += event.t_s >= self._from_s
         if outcome != "left" and self._begun.get(key):
-            self.use.busy_s += event.t_s - self._begun[key].popleft()
+            begun_s = max(self._from_s, self._begun[key].popleft())
+            self.use.busy_s += max(0.0, event.t_s - begun_s)
             self.n_serving -= 1
         elif self._called.get(key):
             self._called[key].popleft()

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from sandbox.comparison import shown
-from sandbox.metrics import METRICS, Metrics
+from sandbox.definitions import Metrics
+from sandbox.metrics import known
 
 Answer = Literal["right", "wrong", "depends", "not testable here"]
 
@@ -46,7 +47,7 @@ class ClaimVerdict:
 
     def __str__(self) -> str:
         """Say it in one line."""
-        unit = METRICS[self.claim.metric].unit if self.claim.metric else ""
+        unit = known(self.claim.metric).unit if self.claim.metric else ""
         numbers = f"predicted {shown(self.predicted)}, measured {shown(self.measured)} {unit}"
         told = f" ({numbers.rstrip()})" if self.claim.metric else ""
         return f"{self.claim.text!r} [{self.claim.source}]: {self.verdict}{told}"

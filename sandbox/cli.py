@@ -1,4 +1,4 @@
-"""The command line: ``sandbox doctor | list | calibrate | predict | run | compare | demo``.
+"""The command line: ``sandbox doctor | list | predict | run | compare | audit | demo`` and more.
 
 Exit status: 0 all is well, 1 a row differs (or is unknown without having been named in
 advance), 2 the input is wrong, 3 an engine could not do its work, 130 interrupted.
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sandbox import report, systems, what_if_command
+from sandbox import audit_command, report, systems, what_if_command
 from sandbox.console import BUDGET, Group, progress
 from sandbox.errors import EngineError, ScenarioError
 from sandbox.scenario import Scenario, json_schema
@@ -56,7 +56,7 @@ def _choose(broker: str) -> BrokerChoice:
 def doctor(context: click.Context, as_json: bool) -> None:
     """Say what this machine has: versions, brokers, calibrations; exit 0 if live runs work."""
     from sandbox import calibration
-    from sandbox.engines.live import broker, recorder
+    from sandbox.engines.live import broker, hooks
 
     brokers = {}
     for name in broker.CHOICES:
@@ -64,7 +64,7 @@ def doctor(context: click.Context, as_json: bool) -> None:
             brokers[name] = broker.choose(name).why
         except EngineError as exc:
             brokers[name] = f"not here: {exc}"
-    missing = recorder.missing_hooks()
+    missing = hooks.missing_hooks()
     found = {
         "machine": calibration.machine(),
         "brokers": brokers,
@@ -81,14 +81,16 @@ def doctor(context: click.Context, as_json: bool) -> None:
 def list_(what: str, as_json: bool) -> None:
     """List the systems, faults or metrics there are."""
     from sandbox.faults import FAULTS
-    from sandbox.metrics import METRICS
+    from sandbox.metrics import FAMILIES, METRICS
 
+    metrics = {name: (d.meaning, d.unit) for name, d in METRICS.items()}
+    metrics |= {f"{name}.NAME": (d.meaning, d.unit) for name, d in FAMILIES.items()}
     tables: dict[str, dict[str, str]] = {
         "systems": {name: system.question for name, system in systems.all_systems().items()},
         "faults": {name: report.first_line(fault.__doc__) for name, fault in FAULTS.items()},
         "metrics": {
-            name: f"{report.first_line(d.meaning)} [{d.unit or 'share'}]"
-            for name, d in METRICS.items()
+            name: f"{report.first_line(meaning)} [{unit or 'share'}]"
+            for name, (meaning, unit) in metrics.items()
         },
     }
     click.echo(report.to_json(tables[what]) if as_json else report.listing(tables[what]))
@@ -184,6 +186,7 @@ def _predict(scenario: Scenario, budget: float, overheads: Overheads, *, quiet: 
 
 
 what_if_command.add_to(main, scenario_of)
+audit_command.add_to(main)
 
 
 # --- run, compare, demo --------------------------------------------------------------------
@@ -202,6 +205,7 @@ what_if_command.add_to(main, scenario_of)
 @BUDGET
 @click.option("--seed", type=int, help="Other draws than the scenario's own.")
 @click.option("--runs", default="runs", show_default=True, help="Folder that keeps the record.")
+@click.option("--ledger", default="", help="A postgresql:// URL for effects, not the folder.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_context
 def run(  # noqa: PLR0913, PLR0917 - one parameter an option
@@ -212,6 +216,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter an option
     budget: float,
     seed: int | None,
     runs: str,
+    ledger: str,
     as_json: bool,
 ) -> None:
     """Predict SCENARIO, run it on real workers, and hold one against the other."""
@@ -222,7 +227,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter an option
     overheads = _overheads_for(broker, quiet=as_json)
     prediction = _predict(described, budget, overheads, quiet=as_json)
     _say_overheads(overheads, quiet=as_json)
-    measured, folder = _run_live(described, broker, runs, quiet=as_json)
+    measured, folder = _run_live(described, broker, runs, ledger, quiet=as_json)
     _conclude(context, report.judge(measured, prediction), folder, as_json=as_json)
 
 
@@ -255,10 +260,12 @@ def _say_overheads(overheads: Overheads, *, quiet: bool) -> None:
         click.echo(f"overheads: {overheads.source}")
 
 
-def _run_live(scenario: Scenario, broker: str, runs: str, *, quiet: bool) -> tuple[Run, Path]:
+def _run_live(
+    scenario: Scenario, broker: str, runs: str, ledger: str, *, quiet: bool
+) -> tuple[Run, Path]:
     from sandbox.engines.live import start
 
-    with start(scenario, broker=broker, runs=runs) as session:
+    with start(scenario, broker=broker, runs=runs, ledger=ledger) as session:
         if not quiet:
             click.echo(f"broker: {session.broker.label} ({session.broker.why})")
             for command in session.info["commands"]:

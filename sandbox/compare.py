@@ -14,7 +14,8 @@ from functools import cached_property
 
 from sandbox.claims import Claim, ClaimVerdict, judge_claim
 from sandbox.comparison import Comparison, Row, Verdict, shown
-from sandbox.metrics import METRICS, Metrics, known, measure
+from sandbox.definitions import Metrics
+from sandbox.metrics import METRICS, known, measure
 from sandbox.overheads import Overheads
 from sandbox.prediction import Prediction
 from sandbox.run import Run
@@ -40,7 +41,7 @@ def compare(
     rows: Sequence[str] | None = None,
     tolerances: Mapping[str, float] | None = None,
 ) -> Comparison:
-    """Judge a measured run against its prediction, on ``rows`` or on every defined metric.
+    """Judge a measured run against its prediction, on ``rows`` or on every compared metric.
 
     ``tolerances`` replaces the share of the prediction that a metric may miss; for a count
     that Celery's semantics fix it is a number. Raises ValueError for a name that is no
@@ -59,7 +60,7 @@ def compare(
     measured = measure(run)
     names = [
         name
-        for name in (METRICS if rows is None else dict.fromkeys(rows))
+        for name in (_usual() if rows is None else dict.fromkeys(rows))
         if not (math.isnan(measured.value(name)) and _undefined(prediction, name))
     ]
     cases = [_Case(name, measured, prediction, len(names), tolerances or {}) for name in names]
@@ -83,6 +84,11 @@ def _same(run: Run, prediction: Prediction) -> None:
             f"the run has seed {ours.seed} but the paired prediction {theirs.seed}; "
             "for other draws, pass a prediction whose paired is None"
         )
+
+
+def _usual() -> list[str]:
+    """Return the metrics that are compared without being asked for."""
+    return [name for name, definition in METRICS.items() if definition.compared]
 
 
 def _undefined(prediction: Prediction, name: str) -> bool:
@@ -119,13 +125,13 @@ class _Case:
     @property
     def calibration(self) -> float:
         """What the uncertainty of the calibration excuses, in the metric's unit."""
-        if METRICS[self.name].kind == "count":
+        if known(self.name).kind == "count":
             return 0.0
         return _SENSITIVITY * self.prediction.spread(self.name)
 
     def excuses(self, value: float) -> dict[str, float]:
         """Return how far a run may lie from a predicted ``value``, and for which reasons."""
-        definition = METRICS[self.name]
+        definition = known(self.name)
         base = self.tolerances.get(self.name, definition.tolerance)
         if definition.kind == "count" and not definition.tolerance:
             return {"the allowance": base}
@@ -169,7 +175,7 @@ class _Case:
         verdict, why = _combined(paired, interval, usual=usual)
         return Row(
             name=self.name,
-            unit=METRICS[self.name].unit,
+            unit=known(self.name).unit,
             measured=self.measured,
             paired=self.paired,
             tolerance=self.tolerance,
@@ -188,7 +194,7 @@ class _Case:
             return "unknown", "no prediction on the same draws"
         if math.isnan(self.measured) or math.isnan(self.paired):
             return "differ", self._one_sided()
-        race = METRICS[self.name].race
+        race = known(self.name).race
         if race is not None:
             return "unknown", f"a race decides {race}, not the draws"
         if self._too_wide(self.tolerance, self.paired):
@@ -229,7 +235,7 @@ class _Case:
 
     def _too_wide(self, width: float, value: float) -> bool:
         """Whether a verdict within ``width`` would say too little about ``value``."""
-        definition = METRICS[self.name]
+        definition = known(self.name)
         # A count cannot vary by less than one; 15 % of a small one would ask for that.
         step = (_LOAD_COUNT if definition.tolerance else 1.0) if definition.kind == "count" else 0.0
         return width > max(WIDEST * abs(value), step) + _ROUNDING

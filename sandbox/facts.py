@@ -7,9 +7,12 @@ from collections import Counter
 from functools import cached_property
 
 from sandbox.audit import verdicts
-from sandbox.fold import Attempt
+from sandbox.calls import DependencyUse, calls
 from sandbox.guarantees import OWN_END
+from sandbox.journeys import Attempt
 from sandbox.run import Event, Run
+from sandbox.scenario import WorkerPool
+from sandbox.visits import Visits, visits
 
 _QUEUE = {"sent": 1, "restored": 1, "requeued": 1, "delivered": -1, "publish_unknown": -1}
 """What an event changes in the number of messages that wait in the broker's queues."""
@@ -95,33 +98,61 @@ class Facts:
         ]
 
     @cached_property
-    def max_queue(self) -> int:
-        """Most messages in the broker's queues at once, from the end of the warm-up on."""
+    def queue_depth(self) -> tuple[float, int]:
+        """Messages in the broker's queues: on average over the window, nan without one; most.
+
+        The most of any moment from the end of the warm-up on.
+        """
+        begin, end = self.window_s
         waiting = most = 0
+        area, since = 0.0, begin
         for event in self.run.events:
-            waiting += _QUEUE.get(event.kind, 0)
+            change = _QUEUE.get(event.kind, 0)
+            if event.kind == "broker_stopped" and not (event.detail or {}).get("keeps", False):
+                change = -waiting
+            if change:
+                now = min(end, max(begin, event.t_s))
+                area, since = area + waiting * (now - since), now
+                waiting = max(0, waiting + change)
             if event.t_s >= self.from_s:
                 most = max(most, waiting)
-        return most
+        area += waiting * (end - since)
+        return (area / (end - begin) if end > begin else math.nan), most
+
+    @cached_property
+    def dependencies(self) -> dict[str, DependencyUse]:
+        """What each dependency has done, from the end of the warm-up on."""
+        return calls(self.run, self.from_s)
+
+    @cached_property
+    def visits(self) -> Visits:
+        """What the visitors saw who came after the warm-up."""
+        return visits(self.run, self.from_s)
 
     # --- slots -----------------------------------------------------------------------
 
-    def busy_s(self, begin: float, end: float) -> float:
-        """Return the slot-seconds of executions in [begin, end], the warm-up's included."""
+    def busy_s(self, begin: float, end: float, pool: str | None = None) -> float:
+        """Return the slot-seconds of executions in [begin, end], the warm-up's included.
+
+        Of one pool's workers, or of all.
+        """
+        names = {name for one in self._pools(pool) for name in one.worker_names}
         return math.fsum(
             max(0.0, min(end, end if a.ended_s is None else a.ended_s) - max(begin, a.started_s))
             for a in self.fold.attempts
-            if a.started_s is not None
+            if a.started_s is not None and (pool is None or a.worker in names)
         )
 
-    def offered_s(self, begin: float, end: float) -> float:
-        """Return the slot-seconds of living workers in [begin, end]."""
-        pools = self.run.scenario.workers
+    def offered_s(self, begin: float, end: float, pool: str | None = None) -> float:
+        """Return the slot-seconds of living workers in [begin, end], of one pool or of all."""
         return math.fsum(
-            self._up_s(worker, begin, end) * pool.concurrency
-            for pool in pools
-            for worker in pool.worker_names
+            self._up_s(worker, begin, end) * one.concurrency
+            for one in self._pools(pool)
+            for worker in one.worker_names
         )
+
+    def _pools(self, name: str | None) -> list[WorkerPool]:
+        return [one for one in self.run.scenario.workers if name in (None, one.name)]
 
     def _up_s(self, worker: str, begin: float, end: float) -> float:
         """Return how long a worker was up in [begin, end]; at t = 0 every worker is ready."""

@@ -11,74 +11,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from sandbox.journeys import Attempt, Journey
+
 if TYPE_CHECKING:
     from sandbox.run import Event
-
-
-@dataclass(slots=True)
-class Attempt:
-    """One delivery of a task to a worker, and the execution it led to, if any."""
-
-    task: str
-    delivery: int
-    worker: str
-    tag: str
-    queue: str | None
-    sent_s: float | None
-    delivered_s: float
-    received_s: float | None = None
-    execution: int | None = None
-    retry: int | None = None
-    slot: int | None = None
-    started_s: float | None = None
-    ended_s: float | None = None
-    acked_s: float | None = None
-    outcome: str | None = None
-
-    def row(self) -> dict[str, Any]:
-        """Return the attempt as a row of the attempts table."""
-        fields = {name: getattr(self, name) for name in self.__slots__}
-        return fields | {"type": self.task.rpartition("/")[0]}
-
-
-@dataclass(slots=True)
-class Journey:
-    """What is known of one task: where its messages are, what its attempts came to."""
-
-    task: str
-    first_sent_s: float | None = None
-    last_sent_s: float | None = None
-    n_sent: int = 0
-    n_queued: int = 0
-    n_deliveries: int = 0
-    n_executions: int = 0
-    n_succeeded: int = 0
-    n_failed: int = 0
-    n_retried: int = 0
-    n_revoked: int = 0
-    n_killed: int = 0
-    publish_unknown: bool = False
-    is_lost: bool = False
-    finished_s: float | None = None
-    unacked: dict[str, str] = field(default_factory=dict)
-    held: dict[str, str] = field(default_factory=dict)
-    running: set[tuple[str, int]] = field(default_factory=set)
-    kept: set[tuple[str, int]] = field(default_factory=set)
-    """Deliveries, as (worker, number), that a worker will begin whatever becomes of the message.
-
-    What it holds for an ETA or a rate limit, and what it has in memory though a sweep, or the
-    acknowledgement of another copy, took the message: all copies have one tag.
-    """
-
-    @property
-    def gone(self) -> bool:
-        """Whether nothing more can happen to it: no message and no execution is left."""
-        return not self.in_motion
-
-    @property
-    def in_motion(self) -> bool:
-        """Whether the run must still wait for it."""
-        return self.n_queued > 0 or bool(self.unacked or self.running or self.kept)
 
 
 @dataclass(slots=True)
@@ -224,7 +160,7 @@ class Fold:
         attempt = self._by_slot.get(slot)
         if attempt is None or attempt.task != journey.task:
             attempt = None if self._was_lost(event) else self._running_of(event)
-        self._count(journey, event)
+        journey.count(event.kind, event.t_s)
         if attempt is not None:
             self._close(attempt, event.t_s, event.kind)
         elif (
@@ -234,16 +170,6 @@ class Fold:
         ):
             # The last words of a worker that is gone can come after its end.
             self.problems.append(f"{journey.task} {event.kind} without having been started")
-
-    def _count(self, journey: Journey, event: Event) -> None:
-        if event.kind == "succeeded":
-            journey.n_succeeded += 1
-        elif event.kind == "failed":
-            journey.n_failed += 1
-        elif event.kind == "retried":
-            journey.n_retried += 1
-        if event.kind != "retried" and journey.finished_s is None:
-            journey.finished_s = event.t_s
 
     def _child_lost(self, journey: Journey, event: Event) -> None:
         attempt = self._running_of(event)

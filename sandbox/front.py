@@ -14,6 +14,7 @@ MOST_REQUESTS = 100_000
 
 if TYPE_CHECKING:
     from sandbox.scenario import Scenario
+    from sandbox.tasks import TaskType
 
 
 class FrontDoor(Part):
@@ -62,7 +63,16 @@ class FrontDoor(Part):
             return f"{where}, which a load or beat publishes too; allowed: a type of its own"
         if self.mode == "async" and task.ignore_result:
             return f"{where}, whose ignore_result is True; visitors poll for results"
-        if self.mode == "sync" and (task.work == "cpu" or task.calls is not None):
-            odd = "whose work is cpu" if task.work == "cpu" else "which calls a dependency"
+        odd = _odd(task) if self.mode == "sync" else None
+        if odd is not None:
             return f"{where}, {odd}; a sync front door allows only waiting work of its own"
         return None
+
+
+def _odd(task: TaskType) -> str | None:
+    """Return what a web worker cannot do by itself of a task's work: half a sentence, or None."""
+    if task.work == "cpu":
+        return "whose work is cpu"
+    if task.calls is not None:
+        return "which calls a dependency"
+    return None if task.waits_for is None else "which waits for another task"

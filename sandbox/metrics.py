@@ -9,149 +9,27 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Sequence
 
+from sandbox.calls import DependencyUse
 from sandbox.collector import collector_paused
+from sandbox.definitions import FAMILIES, METRICS, Definition, Metrics, family, metric
 from sandbox.errors import one_of
 from sandbox.facts import Facts
-from sandbox.little import littles_law
 from sandbox.run import KINDS, Run
+from sandbox.scenario import Scenario
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-__all__ = [
-    "METRICS",
-    "Definition",
-    "Metric",
-    "Metrics",
-    "known",
-    "littles_law",
-    "measure",
-    "metric",
-]
-
-Kind = Literal["count", "time", "rate", "share"]
-
-
-@dataclass(frozen=True)
-class Metric:
-    """One number of a run; ``value`` is nan where the run does not define it.
-
-    >>> Metric("done", 3, "tasks", "count", "tasks that succeeded").value
-    3.0
-    """
-
-    name: str
-    value: float
-    unit: str
-    kind: Kind
-    meaning: str
-
-    def __post_init__(self) -> None:
-        """Use one nan object, so that equal metrics compare equal."""
-        value = float(self.value)
-        object.__setattr__(self, "value", math.nan if math.isnan(value) else value)
-
-    def __reduce__(self) -> tuple[type[Metric], tuple[Any, ...]]:
-        """Pickle through the constructor, so that nan stays that one object."""
-        return Metric, (self.name, self.value, self.unit, self.kind, self.meaning)
-
-
-@dataclass(frozen=True)
-class Metrics(Mapping[str, Metric]):
-    """The metrics of one run by name, in the order of their definition.
-
-    >>> Metrics((Metric("done", 3, "tasks", "count", "tasks that succeeded"),)).value("done")
-    3.0
-    """
-
-    rows: tuple[Metric, ...]
-
-    @cached_property
-    def _by_name(self) -> dict[str, Metric]:
-        return {metric.name: metric for metric in self.rows}
-
-    def __getitem__(self, name: str) -> Metric:
-        """Return a metric; KeyError when there is none of this name."""
-        return self._by_name[name]
-
-    def __iter__(self) -> Iterator[str]:
-        """Iterate over the names."""
-        return iter(self._by_name)
-
-    def __len__(self) -> int:
-        """Return the number of metrics."""
-        return len(self.rows)
-
-    def value(self, name: str) -> float:
-        """Return the number of a metric, nan when undefined; KeyError for an unknown name."""
-        return self._by_name[name].value
-
-    def to_frame(self) -> pd.DataFrame:
-        """Return one row a metric: value, unit, kind, meaning."""
-        import pandas as pd
-
-        columns = ["value", "unit", "kind", "meaning"]
-        rows = [[getattr(metric, column) for column in columns] for metric in self.rows]
-        return pd.DataFrame(rows, columns=columns, index=pd.Index(list(self), name="metric"))
-
-
-@dataclass(frozen=True)
-class Definition:
-    """How a metric is computed, and the share of it that a prediction may miss.
-
-    ``tolerance`` 0 marks a count that Celery's semantics fix: it must be equal. ``race`` says
-    what decides a metric that not even equal draws fix; only its interval can be judged.
-    """
-
-    name: str
-    unit: str
-    kind: Kind
-    meaning: str
-    tolerance: float
-    compute: Callable[[Facts], float]
-    race: str | None = None
-
-    def measure(self, facts: Facts) -> Metric:
-        """Return the metric of one run."""
-        return Metric(self.name, self.compute(facts), self.unit, self.kind, self.meaning)
-
-
-METRICS: dict[str, Definition] = {}
-"""Every metric by name, in the order in which they are shown."""
+__all__ = ["FAMILIES", "METRICS", "READ", "known", "measure"]
 
 READ = frozenset(KINDS) - {"published", "received", "acked", "rejected", "sweep", "sample"}
 """The kinds of events that metrics are made of; a run without the others has the same ones."""
 
-_TOLERANCE: Mapping[Kind, float] = {"count": 0.0, "time": 0.10, "rate": 0.05, "share": 0.05}
-_Function = Callable[[Facts], float]
-
-
-def metric(
-    unit: str, kind: Kind, tolerance: float | None = None, *, race: str | None = None
-) -> Callable[[_Function], _Function]:
-    """Register a function as a metric: its name is the metric's, its docstring the meaning.
-
-    Raises ImportError for a name that is taken or a function without a meaning.
-    """
-
-    def register(function: _Function) -> _Function:
-        name, meaning = function.__name__, function.__doc__ or ""
-        if name in METRICS or not meaning:
-            raise ImportError(f"the metric {name} is defined twice or has no docstring")
-        share = _TOLERANCE[kind] if tolerance is None else tolerance
-        METRICS[name] = Definition(name, unit, kind, meaning, share, function, race)
-        return function
-
-    return register
-
 
 def measure(run: Run) -> Metrics:
     """Return every metric of a run, nan where it is undefined.
+
+    After those that every run has come those of its parts: of each pool where there are more
+    than one, of each dependency, of the task type behind its front door.
 
     >>> from sandbox.run import Event
     >>> from sandbox.scenario import Scenario
@@ -161,18 +39,26 @@ def measure(run: Run) -> Metrics:
     """
     with collector_paused():
         facts = Facts(run)
-        return Metrics(tuple(definition.measure(facts) for definition in METRICS.values()))
+        of_parts = [
+            family.of(part) for family in FAMILIES.values() for part in family.parts(run.scenario)
+        ]
+        asked = (*METRICS.values(), *of_parts)
+        return Metrics(tuple(definition.measure(facts) for definition in asked))
 
 
 def known(name: str) -> Definition:
     """Return a metric's definition; ValueError that names the nearest one otherwise.
 
-    >>> known("done").unit
-    'tasks'
+    >>> known("done").unit, known("calls.db").unit
+    ('tasks', 'calls')
     """
-    if name not in METRICS:
-        raise ValueError(f"metric is {name!r}; allowed: {one_of(name, METRICS)}")
-    return METRICS[name]
+    if name in METRICS:
+        return METRICS[name]
+    first, _, part = name.partition(".")
+    if part and first in FAMILIES:
+        return FAMILIES[first].of(part)
+    allowed = one_of(name, [*METRICS, *(f"{family}.NAME" for family in FAMILIES)])
+    raise ValueError(f"metric is {name!r}; allowed: {allowed}")
 
 
 # --- tasks -------------------------------------------------------------------------------
@@ -243,6 +129,12 @@ def duplicated(facts: Facts) -> float:
 def retried(facts: Facts) -> float:
     """Attempts that failed and published a retry."""
     return sum(journey.n_retried for journey in facts.tasks.values())
+
+
+@metric("executions", "level", compared=False)
+def attempts_per_task(facts: Facts) -> float:
+    """Executions of a task that has begun, on average: retries and redeliveries are among them."""
+    return _mean([float(n) for n in Counter(a.task for a in facts.executions).values()])
 
 
 # --- speed -------------------------------------------------------------------------------
@@ -327,7 +219,92 @@ def worker_recovery_s(facts: Facts) -> float:
 @metric("messages", "count", tolerance=0.15)
 def max_queue(facts: Facts) -> float:
     """Most messages that waited in the broker's queues at once, those sent this moment too."""
-    return facts.max_queue
+    return facts.queue_depth[1]
+
+
+@metric("messages", "level", compared=False)
+def mean_queue(facts: Facts) -> float:
+    """Messages that waited in the broker's queues, averaged over time, first sent to last end."""
+    return facts.queue_depth[0]
+
+
+# --- parts of the scenario ---------------------------------------------------------------
+
+
+def _pools(scenario: Scenario) -> Sequence[str]:
+    return [pool.name for pool in scenario.workers] if len(scenario.workers) > 1 else ()
+
+
+def _dependencies(scenario: Scenario) -> Sequence[str]:
+    return [dependency.name for dependency in scenario.dependencies]
+
+
+def _behind_the_door(scenario: Scenario) -> Sequence[str]:
+    return () if scenario.front_door is None else (scenario.front_door.task,)
+
+
+@family("", "share", _pools)
+def pool_utilisation(facts: Facts, pool: str) -> float:
+    """Busy slot-seconds of a pool as a share of those of its living workers."""
+    begin, end = facts.window_s
+    offered = facts.offered_s(begin, end, pool)
+    return facts.busy_s(begin, end, pool) / offered if offered > 0 else math.nan
+
+
+@family("calls", "count", _dependencies)
+def calls(facts: Facts, dependency: str) -> float:
+    """Calls of a dependency that have ended, however: served, refused, left or abandoned."""
+    return facts.dependencies[dependency].calls
+
+
+@family("s", "time", _dependencies)
+def mean_call_wait_s(facts: Facts, dependency: str) -> float:
+    """Mean time from a call of a dependency to its begin, of the calls that were begun."""
+    return facts.dependencies[dependency].mean_wait_s
+
+
+@family("", "share", _dependencies)
+def dependency_utilisation(facts: Facts, dependency: str) -> float:
+    """Busy places of a dependency as a share of all it has, from the first sent to the last end."""
+    begin, end = facts.window_s
+    use: DependencyUse = facts.dependencies[dependency]
+    return use.busy_s / (use.capacity * (end - begin)) if end > begin else math.nan
+
+
+@family("requests", "count", _behind_the_door, "requests")
+def requests(facts: Facts, _: str) -> float:
+    """Requests that visitors have made at the front door."""
+    return facts.visits.n_requests
+
+
+@family("requests", "count", _behind_the_door, "requests")
+def refused(facts: Facts, _: str) -> float:
+    """Requests that the front door has refused, since too many waited."""
+    return facts.visits.outcomes["refused"]
+
+
+@family("requests", "count", _behind_the_door, "requests")
+def gave_up(facts: Facts, _: str) -> float:
+    """Requests whose visitors have given up before the answer."""
+    return facts.visits.outcomes["timed out"]
+
+
+@family("answers/s", "rate", _behind_the_door)
+def answers_per_s(facts: Facts, _: str) -> float:
+    """Answers that say done or failed, a second, from the first request to the last answer."""
+    return facts.visits.answers_per_s
+
+
+@family("s", "time", _behind_the_door)
+def p50_answer_s(facts: Facts, _: str) -> float:
+    """Half of the answers came at most this long after their requests."""
+    return facts.visits.latency_s(0.50)
+
+
+@family("s", "time", _behind_the_door)
+def p95_answer_s(facts: Facts, _: str) -> float:
+    """95 % of the answers came at most this long after their requests."""
+    return facts.visits.latency_s(0.95)
 
 
 def _mean(values: Sequence[float]) -> float:

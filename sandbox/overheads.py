@@ -48,6 +48,9 @@ class Overheads(Part):
     """From the notice that a child died to its replacement's readiness."""
     worker_start_s: _Seconds = 0.6
     """From the order to start a worker to its readiness."""
+    worker_exit_s: _Seconds = 1.7
+    """Of a warm shutdown with child processes: from its last task's end, or from the order where
+    none runs, to the worker's exit. Without child processes it is over after the last ack."""
     p_instant_detection: Probability = 0.4
     """Chance that a killed child is noticed at once, not at the next 5 s maintenance tick."""
     detection_s: _Seconds = 0.04

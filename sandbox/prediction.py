@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from sandbox.definitions import Metrics
 from sandbox.errors import one_of
-from sandbox.metrics import METRICS, Metrics, known
+from sandbox.metrics import METRICS, known
 from sandbox.overheads import Overheads
 from sandbox.scenario import Scenario
 
@@ -64,7 +65,7 @@ class Prediction:
     def values(self, name: str) -> list[float]:
         """Return a metric of each replication that defines it; ValueError for no metric."""
         known(name)
-        found = [metrics.value(name) for metrics in self.replications]
+        found = [metrics.value(name) for metrics in self.replications if name in metrics]
         return [value for value in found if not math.isnan(value)]
 
     def mean(self, name: str) -> float:
@@ -89,14 +90,14 @@ class Prediction:
         """Return how far one further run's draws may carry it from the mean.
 
         A count has at least the spread of its binomial or Poisson law; one that was 0 in
-        every replication, or all of the published tasks, has its Clopper-Pearson bound.
+        every replication, or all of what it is out of, has its Clopper-Pearson bound.
         """
         values = self.values(name)
         if len(values) < 2:
             return math.nan
-        if METRICS[name].kind == "count" and name != "published":
-            tasks = self.mean("published")
-            return _count_half_width(values, tasks, chance)
+        definition = known(name)
+        if definition.kind == "count" and name != definition.out_of:
+            return _count_half_width(values, self.mean(definition.out_of), chance)
         return prediction_half_width(values, chance)
 
     def interval(self, name: str, rows: int = 1) -> tuple[float, float]:
@@ -106,7 +107,7 @@ class Prediction:
 
     def spread(self, name: str) -> float:
         """Return how far the calibration's uncertainty moves a metric, at most; 0 if unknown."""
-        found = [metrics.value(name) for metrics in self.sensitivity]
+        found = [metrics.value(name) for metrics in self.sensitivity if name in metrics]
         if self.paired is not None:
             found.append(self.paired.value(name))
         found = [value for value in found if not math.isnan(value)]
@@ -124,16 +125,21 @@ class Prediction:
         """
         import pandas as pd
 
-        names = [name for name in (METRICS if rows is None else rows) if self.values(name)]
+        names = [name for name in (self._names if rows is None else rows) if self.values(name)]
         heads = ["mean", "low", "high", "unit", "half_width_relative", "n"]
         columns = pd.Index(heads, name=self.overheads.source)
         table = [self._row(name, len(names)) for name in names]
         return pd.DataFrame(table, columns=columns, index=pd.Index(names, name="metric"))
 
+    @property
+    def _names(self) -> Sequence[str]:
+        """All there are: every metric, and those of the scenario's parts."""
+        return list(self.replications[0]) if self.replications else list(METRICS)
+
     def _row(self, name: str, rows: int) -> list[object]:
         mean, half = self.mean(name), self.half_width(name, rows)
         share = half / abs(mean) if mean else (math.inf if half else 0.0)
-        return [mean, *self.interval(name, rows), METRICS[name].unit, share, len(self.values(name))]
+        return [mean, *self.interval(name, rows), known(name).unit, share, len(self.values(name))]
 
 
 def prediction_half_width(values: Sequence[float], chance: float = LEVEL) -> float:

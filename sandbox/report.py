@@ -78,14 +78,16 @@ def overheads(measured: Overheads) -> str:
 
 def prediction(predicted: Prediction) -> str:
     """Return a prediction as a table: a metric's mean and the interval for one further run."""
+    frame = predicted.to_frame()
+    width = max([19, *(len(str(name)) for name in frame.index)]) + 1
     lines = [
         f"{predicted.scenario.name}: {len(predicted.replications)} replications, "
         f"overheads: {predicted.overheads.source}",
-        f"{'metric':<20}{'predicted':>12}{'± one further run':>20}  unit",
+        f"{'metric':<{width}}{'predicted':>12}{'one further run (95 %)':>26}  unit",
     ]
-    for name, row in predicted.to_frame().iterrows():
-        half = (row["high"] - row["low"]) / 2
-        lines.append(f"{name:<20}{row['mean']:>12.4g}{half:>20.4g}  {row['unit']}")
+    for name, row in frame.iterrows():
+        interval = f"{row['low']:.4g} … {row['high']:.4g}"
+        lines.append(f"{name:<{width}}{row['mean']:>12.4g}{interval:>26}  {row['unit'] or 'share'}")
     lines += [f"not derived: {note}" for note in predicted.scenario.not_derived]
     return "\n".join(lines)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
@@ -15,6 +15,9 @@ from pydantic import TypeAdapter, ValidationError
 from sandbox.collector import collector_paused
 from sandbox.errors import RunError, ScenarioError, one_of, shown
 from sandbox.fold import Fold
+from sandbox.ledger import FILE as LEDGER
+from sandbox.ledger import Ledger, MakeLedger
+from sandbox.left import Left, left_of
 from sandbox.parts import NonNegative, read_json, read_text
 from sandbox.scenario import Scenario
 
@@ -97,12 +100,14 @@ class Run:
 
     ``record`` holds the events; the model's makes them only when they are first read.
     ``info`` holds engine, broker, versions and why the run ended: ``drained`` (every task
-    was finished), ``deadline`` or ``stopped``.
+    was finished), ``deadline`` or ``stopped``. ``written``: the ledger that the tasks' bodies
+    wrote, or what makes it of the events when it is first read; None when none was kept.
     """
 
     scenario: Scenario
     record: Iterable[Event]
     info: dict[str, Any] = field(default_factory=dict)
+    written: Ledger | MakeLedger | None = field(default=None, compare=False)
 
     def __repr__(self) -> str:
         """Name the run by what does not change from one machine to the next."""
@@ -128,6 +133,16 @@ class Run:
             return Fold().feed(self.events)
 
     @cached_property
+    def ledger(self) -> Ledger | None:
+        """The effects that the tasks' bodies have applied; None when no ledger was kept."""
+        return self.written(self.events) if callable(self.written) else self.written
+
+    @cached_property
+    def left(self) -> tuple[Left, ...] | None:
+        """What the broker still held, by its last dump; None when there is no dump."""
+        return left_of(self.events, self.fold)
+
+    @cached_property
     def attempts(self) -> pd.DataFrame:
         """One row a delivery of a task to a worker, unfinished ones included; times in s."""
         import pandas as pd
@@ -144,7 +159,12 @@ class Run:
         return replace(self, record=tuple(events))
 
     def save(self, folder: str | Path) -> Path:
-        """Write ``run.json`` and ``events.jsonl`` into ``folder``; return the folder."""
+        """Write the run into ``folder`` and return it.
+
+        ``run.json`` and ``events.jsonl`` are the run, ``ledger.sqlite`` is its ledger, if one
+        was kept. ``broker.json`` shows what the broker still held, as the dump among the events
+        has it, and is not read again.
+        """
         path = Path(folder)
         path.mkdir(parents=True, exist_ok=True)
         head = {
@@ -158,6 +178,11 @@ class Run:
                 known = {k: v for k, v in event._asdict().items() if v is not None}
                 file.write(json.dumps(known, separators=(",", ":")) + "\n")
         (path / "events.part").replace(path / "events.jsonl")
+        if self.ledger is not None:
+            self.ledger.save(path / LEDGER)
+        if self.left is not None:
+            held = json.dumps([asdict(left) for left in self.left], indent=1)
+            (path / "broker.json").write_text(held + "\n", encoding="utf-8")
         (path / "run.part").write_text(json.dumps(head, indent=1), encoding="utf-8")
         (path / "run.part").replace(path / "run.json")
         return path
@@ -183,7 +208,9 @@ class Run:
             raise RunError(f"{path / 'run.json'}: info is {type(info).__name__}, not an object")
         where = path / "events.jsonl"
         events = tuple(_read_event(line, f"{where}:{i}") for i, line in enumerate(lines, start=1))
-        return cls(scenario=scenario, record=events, info=info)
+        book = path / LEDGER
+        written = Ledger.load(book) if book.exists() else None
+        return cls(scenario=scenario, record=events, info=info, written=written)
 
 
 COLUMNS = {
@@ -212,6 +239,9 @@ _DETAIL: dict[tuple[str, str], tuple[TypeAdapter[Any], str]] = {
     ("control", "seconds"): (TypeAdapter(NonNegative), "seconds"),
     ("dump", "queues"): (TypeAdapter(dict[str, list[str]]), "lists of tasks by queue"),
     ("dump", "unacked"): (TypeAdapter(list[str]), "a list of tasks"),
+    ("dump", "steps"): (TypeAdapter(dict[str, list[int]]), "lists of priority steps by queue"),
+    ("dump", "tags"): (TypeAdapter(list[str]), "a list of delivery tags"),
+    ("dump", "since_s"): (TypeAdapter(list[float | None]), "a list of times in seconds"),
     ("skipped", "seconds"): (TypeAdapter(NonNegative), "seconds"),
     ("worker_exited", "signal"): (TypeAdapter(int | None), "a number"),
 }

@@ -26,7 +26,7 @@ from sandbox.parts import (
     read_json,
     read_text,
 )
-from sandbox.tasks import AutoRetry, Retry, SelfRetry, TaskType
+from sandbox.tasks import AutoRetry, Retry, SelfRetry, TaskType, check_subtasks
 
 __all__ = [
     "SCHEMA_VERSION", "AutoRetry", "Broker", "Dependency", "Host", "Retry", "Scenario", "SelfRetry",
@@ -130,6 +130,7 @@ class Scenario(Part):
     def _names(self) -> None:
         """Check every reference from one part to another."""
         check_calls(self.tasks, self.dependencies)
+        check_subtasks(self.tasks)
         problem = self.front_door.problem(self) if self.front_door is not None else None
         if problem is not None:
             raise ScenarioError(f"front_door.{problem}")
@@ -199,13 +200,17 @@ class Scenario(Part):
         n, together = 0.0, ""
         for field in ("loads", "beat"):
             for i, source in enumerate(getattr(self, field)):
-                n += source.expected_n(self.horizon_s)
+                n += source.expected_n(self.horizon_s) * self._n_published(source.task)
                 if n > MOST_TASKS:
                     raise ScenarioError(
                         f"{field}[{i}]{together} would publish about {n:.3g} tasks by horizon_s = "
                         f"{self.horizon_s}; allowed: up to {MOST_TASKS:,}"
                     )
                 together = " and those before it"
+
+    def _n_published(self, task: str) -> int:
+        """Return how many tasks a first attempt amounts to: itself, and what it waits for."""
+        return 1 if self.task(task).waits_for is None else 2
 
     @property
     def ends_by_s(self) -> float:

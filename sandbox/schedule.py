@@ -10,11 +10,13 @@ from typing import NamedTuple
 from sandbox.draws import draw_s
 from sandbox.loads import Chord, Closed, Group
 from sandbox.scenario import Scenario
+from sandbox.tasks import SUBTASKS
 
 BY_HAND = 1_000_000_000
 """Numbers from here on belong to tasks that were submitted by hand."""
 
 _CLOSED_SPAN = 10_000_000
+_MOST_ATTEMPTS = 10_001
 _new = tuple.__new__
 
 
@@ -46,6 +48,22 @@ def schedule(scenario: Scenario) -> list[Publication]:
     numbers = {name: count() for name in scenario.task_names}
     # `_new` makes a Publication without the cost of naming its fields.
     return [_new(Publication, (at_s, name, next(numbers[name]))) for at_s, name in timed]
+
+
+def subtask_number(scenario: Scenario, task: str, n: int, retry: int) -> int:
+    """Return the number of the task that an attempt of task ``n`` publishes and waits for.
+
+    Each attempt has one of its own; a repeated execution of an attempt has the same again. Its
+    last ten digits are those of ``n``.
+
+    >>> from sandbox.scenario import Scenario
+    >>> photos = Scenario(name="photos", workers=[{}], horizon_s=1.0,
+    ...     tasks=[{"name": "album", "waits_for": "resize"}, {"name": "resize"}])
+    >>> subtask_number(photos, "album", 7, 0), subtask_number(photos, "album", 7, 1)
+    (10000000007, 20000000007)
+    """
+    position = scenario.task_names.index(task)
+    return (1 + position * _MOST_ATTEMPTS + retry) * SUBTASKS + n
 
 
 class Canvas(NamedTuple):

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from sandbox.dependencies import Call
 from sandbox.draws import Deterministic, Distribution
-from sandbox.errors import ScenarioError
+from sandbox.errors import ScenarioError, one_of
 from sandbox.parts import MOST, Count, Name, NonNegative, Part, Positive, Probability
 from sandbox.rates import parse_rate
 
 Priority = Annotated[int, Field(ge=0, le=255, strict=True)]
 Retries = Annotated[int, Field(ge=0, le=10_000, strict=True)]
+SUBTASKS = 10_000_000_000
+"""Numbers from here on belong to tasks that other tasks have published and wait for."""
 _MAX_RETRIES = 3
 """Celery's default (celery/app/task.py)."""
 
@@ -81,6 +84,13 @@ class TaskType(Part):
     first whose ``max_retries`` is above n - 1, as ``self.retry`` inside an autoretried task is.
     ``calls``: a service downstream that each attempt calls after its own work.
 
+    ``waits_for``: a task type of which each attempt publishes one after its own work, and waits
+    for its result in its slot, however long: ``with allow_join_result(): t.delay().get()``.
+    Without that the guard raises RuntimeError at once (celery/result.py
+    ``assert_will_not_block``). When all slots wait, nothing ends any more. A subtask that fails
+    or is revoked fails the attempt (SubtaskFailed), which is then retried like any and publishes
+    another; an attempt that is delivered again publishes the same one again.
+
     ``countdown_s`` and ``expires_s`` go with each publish, as in ``apply_async(countdown=…,
     expires=…)``: a worker holds the message for its time, in `unacked`, and takes one more in
     its place. A retry has the countdown of its policy, and the first publish's expiry.
@@ -124,6 +134,7 @@ class TaskType(Part):
     ignore_result: bool = False
     crash: Literal["child", "memory"] | None = None
     calls: Call | None = None
+    waits_for: Name | None = None
 
     @field_validator("rate_limit")
     @classmethod
@@ -169,3 +180,42 @@ class TaskType(Part):
             return self.max_retries
         own = self.self_retry
         return _MAX_RETRIES if own is None else own.max_retries
+
+
+def check_subtasks(tasks: Sequence[TaskType]) -> None:
+    """Raise ScenarioError when a task waits for what it cannot get."""
+    by_name = {task.name: task for task in tasks}
+    for i, task in enumerate(tasks):
+        if task.waits_for is not None:
+            problem = _cannot_wait(task, task.waits_for, by_name)
+            if problem is not None:
+                raise ScenarioError(f"tasks[{i}].waits_for is {task.waits_for!r}{problem}")
+
+
+def _cannot_wait(task: TaskType, name: str, by_name: Mapping[str, TaskType]) -> str | None:
+    """Return why a task cannot wait for its subtask: the end of a sentence, or None."""
+    if name not in by_name:
+        return f"; allowed: {one_of(name, by_name)}"
+    child = by_name[name]
+    if child.waits_for is not None:
+        return ", which waits for another itself; allowed: a type that waits for none"
+    if child.ignore_result:
+        return ", whose ignore_result is True; who waits needs a result"
+    if task.calls is not None:
+        return ", and calls is set too; allowed: one of the two"
+    return None
+
+
+def waiting(tasks: Iterable[TaskType]) -> str | None:
+    """Return a sentence if some task waits for another's result, else None.
+
+    What becomes of the wait without a connection to the broker is not in the model.
+
+    >>> waiting([TaskType(name="album", waits_for="resize"), TaskType(name="resize")])
+    "has no meaning yet with tasks[0].waits_for = 'resize'; allowed: None"
+    """
+    for i, task in enumerate(tasks):
+        if task.waits_for is not None:
+            where = f"tasks[{i}].waits_for = {task.waits_for!r}"
+            return f"has no meaning yet with {where}; allowed: None"
+    return None

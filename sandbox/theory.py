@@ -12,11 +12,11 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from numbers import Integral, Real
-from typing import NoReturn
 
 import numpy as np
 import numpy.typing as npt
+
+from sandbox.theory_arguments import is_finite, not_negative, positive, reject, whole
 
 __all__ = [
     "MMc", "MachineRepair", "allen_cunneen", "erlang_b", "erlang_c", "kiefer_wolfowitz", "little",
@@ -26,44 +26,18 @@ __all__ = [
 FloatArray = npt.NDArray[np.float64]
 
 
-def _reject(name: str, value: object, allowed: str) -> NoReturn:
-    shown = float(value) if isinstance(value, np.floating) else value
-    raise ValueError(f"{name} is {shown!r} but must be {allowed}")
-
-
-def _is_finite(value: object) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _not_negative(**values: float) -> None:
-    for name, value in values.items():
-        if not (_is_finite(value) and value >= 0):
-            _reject(name, value, "a finite number, 0 or more")
-
-
-def _positive(**values: float) -> None:
-    for name, value in values.items():
-        if not (_is_finite(value) and value > 0):
-            _reject(name, value, "a finite number above 0")
-
-
-def _count(name: str, value: int, minimum: int = 1) -> None:
-    if isinstance(value, bool) or not isinstance(value, Integral) or value < minimum:
-        _reject(name, value, f"a whole number, {minimum} or more")
-
-
 def _offered_load(
     rate: float, service_time_s: float, n_servers: int | None, name: str = "arrival_rate_per_s"
 ) -> float:
     """Check the arguments (n_servers None: one by definition); return rate x time, in erlangs."""
-    _not_negative(**{name: rate})
-    _positive(service_time_s=service_time_s)
+    not_negative(**{name: rate})
+    positive(service_time_s=service_time_s)
     if n_servers is not None:
-        _count("n_servers", n_servers)
+        whole("n_servers", n_servers)
     servers, label = (1, "1") if n_servers is None else (n_servers, "n_servers")
     if rate * service_time_s >= servers:
         limit = f"below {label} / service_time_s = {float(f'{servers / service_time_s:.6g}')}"
-        _reject(name, rate, f"{limit}: the queue would grow without bound")
+        reject(name, rate, f"{limit}: the queue would grow without bound")
     return rate * service_time_s
 
 
@@ -77,8 +51,8 @@ def erlang_b(n_servers: int, offered_load: float) -> float:
     >>> round(erlang_b(n_servers=10, offered_load=10.0), 4)
     0.2146
     """
-    _count("n_servers", n_servers)
-    _not_negative(offered_load=offered_load)
+    whole("n_servers", n_servers)
+    not_negative(offered_load=offered_load)
     blocked = 1.0
     for n in range(1, n_servers + 1):
         blocked = offered_load * blocked / (n + offered_load * blocked)
@@ -93,11 +67,11 @@ def erlang_c(n_servers: int, offered_load: float) -> float:
     >>> round(erlang_c(n_servers=10, offered_load=8.0), 4)
     0.4092
     """
-    _count("n_servers", n_servers)
-    _not_negative(offered_load=offered_load)
+    whole("n_servers", n_servers)
+    not_negative(offered_load=offered_load)
     if offered_load >= n_servers:
         limit = f"below n_servers = {n_servers}"
-        _reject("offered_load", offered_load, f"{limit}: the queue would grow without bound")
+        reject("offered_load", offered_load, f"{limit}: the queue would grow without bound")
     blocked = erlang_b(n_servers, offered_load)
     return n_servers * blocked / (n_servers - offered_load + offered_load * blocked)
 
@@ -124,8 +98,8 @@ class MMc:
         >>> round(mmc(7.2, service_time_s=1.0, n_servers=8).wait_quantile_s(0.95), 4)
         3.3016
         """
-        if not (_is_finite(p) and 0 <= p < 1):
-            _reject("p", p, "a number from 0 up to, but not including, 1")
+        if not (is_finite(p) and 0 <= p < 1):
+            reject("p", p, "a number from 0 up to, but not including, 1")
         if 1 - p >= self.p_wait:
             return 0.0
         return self.mean_wait_s / self.p_wait * math.log(self.p_wait / (1 - p))
@@ -184,7 +158,7 @@ def mg1(arrival_rate_per_s: float, service_time_s: float, service_cv: float) -> 
     2.5
     """
     load = _offered_load(arrival_rate_per_s, service_time_s, None)
-    _not_negative(service_cv=service_cv)
+    not_negative(service_cv=service_cv)
     return load * service_time_s * (1 + service_cv**2) / (2 * (1 - load))
 
 
@@ -213,9 +187,9 @@ def mmc_priorities(
     [0.2381, 0.3247, 0.9091]
     """
     if len(arrival_rates_per_s) == 0:
-        _reject("arrival_rates_per_s", arrival_rates_per_s, "a list of at least one rate")
+        reject("arrival_rates_per_s", arrival_rates_per_s, "a list of at least one rate")
     for index, rate in enumerate(arrival_rates_per_s):
-        _not_negative(**{f"arrival_rates_per_s[{index}]": rate})
+        not_negative(**{f"arrival_rates_per_s[{index}]": rate})
     sums = list(itertools.accumulate(map(float, arrival_rates_per_s), initial=0.0))
     load = _offered_load(sums[-1], service_time_s, n_servers, name="sum(arrival_rates_per_s)")
     first_free_s = erlang_c(n_servers, load) * service_time_s / n_servers
@@ -250,9 +224,9 @@ def machine_repair(
     >>> round(machine_repair(5, 1 / 30, service_time_s=3.0, n_servers=2).mean_sojourn_s, 4)
     3.0746
     """
-    _count("n_sources", n_sources)
-    _count("n_servers", n_servers)
-    _positive(rate_per_source_per_s=rate_per_source_per_s, service_time_s=service_time_s)
+    whole("n_sources", n_sources)
+    whole("n_servers", n_servers)
+    positive(rate_per_source_per_s=rate_per_source_per_s, service_time_s=service_time_s)
     n = np.arange(n_sources + 1)
     steps = np.log((n_sources - n[:-1]) / np.minimum(n[1:], n_servers))
     steps += math.log(rate_per_source_per_s) + math.log(service_time_s)
@@ -278,7 +252,7 @@ def allen_cunneen(
     >>> round(allen_cunneen(7.2, 1.0, n_servers=8, arrival_cv=1.0, service_cv=0.0), 4)
     0.4385
     """
-    _not_negative(arrival_cv=arrival_cv, service_cv=service_cv)
+    not_negative(arrival_cv=arrival_cv, service_cv=service_cv)
     exponential_s = mmc(arrival_rate_per_s, service_time_s, n_servers).mean_wait_s
     return exponential_s * (arrival_cv**2 + service_cv**2) / 2
 
@@ -293,14 +267,14 @@ def little(arrival_rate_per_s: float, mean_time_s: float) -> float:
     >>> little(arrival_rate_per_s=4.0, mean_time_s=0.5)
     2.0
     """
-    _not_negative(arrival_rate_per_s=arrival_rate_per_s, mean_time_s=mean_time_s)
+    not_negative(arrival_rate_per_s=arrival_rate_per_s, mean_time_s=mean_time_s)
     return arrival_rate_per_s * mean_time_s
 
 
 def _require_each(name: str, values: FloatArray, valid: npt.NDArray[np.bool_], must: str) -> None:
     if not np.all(valid):
         index = int(np.argmin(valid))
-        _reject(f"{name}[{index}]", values[index], must)
+        reject(f"{name}[{index}]", values[index], must)
 
 
 def kiefer_wolfowitz(
@@ -316,12 +290,12 @@ def kiefer_wolfowitz(
     >>> kiefer_wolfowitz(arrivals=[0, 1, 2], services=[5, 3, 1], n_servers=2).tolist()
     [0.0, 0.0, 2.0]
     """
-    _count("n_servers", n_servers)
+    whole("n_servers", n_servers)
     arrived, served = np.asarray(arrivals, np.float64), np.asarray(services, np.float64)
     if arrived.ndim != 1:
-        _reject("the shape of arrivals", arrived.shape, "one-dimensional")
+        reject("the shape of arrivals", arrived.shape, "one-dimensional")
     if served.shape != arrived.shape:
-        _reject("the shape of services", served.shape, f"that of arrivals = {arrived.shape}")
+        reject("the shape of services", served.shape, f"that of arrivals = {arrived.shape}")
     _require_each("arrivals", arrived, np.isfinite(arrived), "a finite number")
     ordered = np.diff(arrived, prepend=-math.inf) >= 0
     _require_each("arrivals", arrived, ordered, "no earlier than the one before it")
@@ -345,13 +319,13 @@ def retry_attempts(p_failure: float, max_retries: int | None) -> float:
     >>> retry_attempts(p_failure=0.5, max_retries=2)
     1.75
     """
-    if not (_is_finite(p_failure) and 0 <= p_failure <= 1):
-        _reject("p_failure", p_failure, "a number from 0 to 1")
+    if not (is_finite(p_failure) and 0 <= p_failure <= 1):
+        reject("p_failure", p_failure, "a number from 0 to 1")
     if max_retries is None:
         if p_failure == 1:
-            _reject("p_failure", p_failure, "below 1 without max_retries: no attempt would be last")
+            reject("p_failure", p_failure, "below 1 without max_retries: no attempt would be last")
         return 1 / (1 - p_failure)
-    _count("max_retries", max_retries, minimum=0)
+    whole("max_retries", max_retries, minimum=0)
     if p_failure in (0, 1):
         return 1.0 + p_failure * max_retries
     return -math.expm1((max_retries + 1) * math.log(p_failure)) / (1 - p_failure)

@@ -22,18 +22,20 @@ Engine = Literal["live", "model"]
 _ENGINES = ("live", "model")
 
 
-def start(
+def start(  # noqa: PLR0913 - all but the scenario have defaults
     scenario: Scenario,
     *,
     engine: Engine = "live",
     broker: str = "auto",
     runs: str | Path = "runs",
     overheads: Overheads | None = None,
+    ledger: str = "",
 ) -> Session:
     """Start a scenario and return its Session; close it (or use ``with``) to get the Run.
 
     ``live`` starts real workers on ``broker`` (auto, redis, bundled, fake or a URL) and keeps
-    the record under ``runs``; ``model`` runs in virtual time, with ``overheads``.
+    the record under ``runs``; ``model`` runs in virtual time, with ``overheads``. ``ledger``: a
+    postgresql:// URL to which live bodies write their effects, else they go into the record.
 
     >>> from sandbox import systems
     >>> with start(systems.load("leadlawk"), engine="model") as session:
@@ -47,20 +49,23 @@ def start(
     if engine == "live":
         from sandbox.engines import live
 
-        return live.start(scenario, broker=broker, runs=runs)
+        return live.start(scenario, broker=broker, runs=runs, ledger=ledger)
     raise EngineError(f"engine is {engine!r}; allowed: {one_of(str(engine), _ENGINES)}")
 
 
-def run(
+def run(  # noqa: PLR0913 - all but the scenario have defaults
     scenario: Scenario,
     *,
     engine: Engine = "live",
     broker: str = "auto",
     runs: str | Path = "runs",
     overheads: Overheads | None = None,
+    ledger: str = "",
 ) -> Run:
     """Start a scenario, wait until it is drained or its deadline is over, return the Run."""
-    with start(scenario, engine=engine, broker=broker, runs=runs, overheads=overheads) as session:
+    with start(
+        scenario, engine=engine, broker=broker, runs=runs, overheads=overheads, ledger=ledger
+    ) as session:
         session.wait()
     return session.close()
 

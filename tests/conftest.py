@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,6 +14,10 @@ from sandbox.engines import Session
 from sandbox.engines.live.broker import choose
 from sandbox.overheads import Overheads
 from sandbox.scenario import Scenario
+
+# A shell has what it runs in the background ignore Ctrl-C, and children inherit it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 Begin = Callable[[Scenario], Session]
 ENGINES = ("model", "fake", "redis")

@@ -31,13 +31,14 @@ LAYERS = (
         "derive",
         "overheads",
     },
-    {"schedule", "fold", "run", "theory"},
+    {"schedule", "journeys", "fold", "ledger", "left", "run", "theory_arguments", "theory"},
     {
         "facts",
         "calls",
         "chords",
         "visits",
         "little",
+        "definitions",
         "metrics",
         "audit",
         "guarantees",
@@ -50,7 +51,7 @@ LAYERS = (
     {"workbench"},
     {"pictures"},
     {"widgets"},
-    {"lab", "report", "console", "what_if_command", "sources", "cli", "__main__"},
+    {"lab", "report", "console", "what_if_command", "audit_command", "sources", "cli", "__main__"},
 )
 ONLY = {
     "simpy": ("engines/model",),

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.audit import VERDICTS, Audit, TaskAudit, audit, verdicts
+from sandbox.audit import VERDICTS, Account, Audit, audit, verdicts
 from sandbox.guarantees import Guarantee
 from sandbox.run import Event, Run
 from sandbox.scenario import Scenario
@@ -42,11 +42,11 @@ def judged(*events: Event) -> Audit:
     return audit(Run(SCENARIO, events))
 
 
-def verdict(*events: Event) -> TaskAudit:
+def verdict(*events: Event) -> Account:
     return judged(*events).tasks["hi/0"]
 
 
-def kinds(task: TaskAudit) -> list[str]:
+def kinds(task: Account) -> list[str]:
     return [event.kind for event in task.evidence]
 
 
@@ -290,8 +290,11 @@ def test_the_summary_counts_and_proves_what_is_not_done_once() -> None:
     assert str(found).splitlines() == [
         "audit of 'hand-written' on ?: 1 tasks, judged from the events",
         "  stuck                      1",
+        "  published 0, delivered 1, started 1, succeeded 0, effects applied 0, effective 0",
+        "  lost 0, duplicated 0, stuck 1, reordered 0, late 0",
         "  at least once: unknown for hi/0 (not finished when the run ended)",
         "  at most once: holds",
+        "  effectively once: unknown for hi/0 (no ledger is kept of it)",
         "  hi/0: stuck, effect of a killed execution unknown; unacked of w1 (dead) since 0.100 s",
         f"    {proof}worker_exited at 0.300 s on w1",
     ]

@@ -20,9 +20,9 @@ import sandbox
 from sandbox import cli, systems, workbench
 from sandbox.engines import predicting
 from sandbox.engines.live import broker as brokers
-from sandbox.engines.live import recorder
+from sandbox.engines.live import hooks
 from sandbox.faults import FAULTS
-from sandbox.metrics import METRICS
+from sandbox.metrics import FAMILIES, METRICS
 from sandbox.overheads import Overheads
 from sandbox.run import Run
 from sandbox.scenario import Scenario, json_schema
@@ -30,6 +30,7 @@ from tests.test_scenario import small
 
 COMMANDS = sorted(cli.main.commands)
 TINY = "0.001"
+ALL_METRICS = {**METRICS, **{f"{name}.NAME": found for name, found in FAMILIES.items()}}
 
 
 @pytest.fixture(autouse=True)
@@ -123,7 +124,7 @@ def test_doctor_says_what_this_machine_has() -> None:
 
 def test_doctor_fails_where_the_recorder_would_miss_events(monkeypatch: pytest.MonkeyPatch) -> None:
     """A name of Celery's that is gone: which, what cannot be recorded, and status 1."""
-    monkeypatch.setattr(recorder, "missing_hooks", lambda: {"kombu:Gone.ack": ("acked",)})
+    monkeypatch.setattr(hooks, "missing_hooks", lambda: {"kombu:Gone.ack": ("acked",)})
     result = invoke("doctor", "--json")
     assert result.exit_code == 1
     assert data_of(result)["recorder"] == {"kombu:Gone.ack": "cannot record acked"}
@@ -131,7 +132,7 @@ def test_doctor_fails_where_the_recorder_would_miss_events(monkeypatch: pytest.M
 
 @pytest.mark.parametrize(
     ("what", "names"),
-    [("systems", systems.all_systems()), ("faults", FAULTS), ("metrics", METRICS)],
+    [("systems", systems.all_systems()), ("faults", FAULTS), ("metrics", ALL_METRICS)],
 )
 def test_list_shows_every_name_with_its_meaning(what: str, names: dict[str, Any]) -> None:
     """The registries, one line each."""
@@ -183,7 +184,7 @@ def test_predict_shows_replications_interval_and_unit() -> None:
     told = invoke("predict", "leadlawk", "--budget", TINY).stdout
     assert "3 replications" in told
     assert "overheads: defaults, not measured on this machine" in told
-    assert "± one further run" in told
+    assert "one further run (95 %)" in told
     (line,) = [line for line in told.splitlines() if line.startswith("mean_latency_s")]
     assert line.split()[-1] == "s"
 
@@ -269,7 +270,7 @@ def test_run_and_demo_end_with_comparison_claims_and_record(
     """With the model's run in the place of the workers': status 0 and the whole report."""
     monkeypatch.setattr(cli, "_overheads_for", lambda broker, *, quiet: Overheads())
     monkeypatch.setattr(
-        cli, "_run_live", lambda scenario, broker, runs, *, quiet: (leadlawk_run(), tmp_path / runs)
+        cli, "_run_live", lambda _, broker, runs, *rest, quiet: (leadlawk_run(), tmp_path / runs)
     )
     monkeypatch.setattr(predicting, "time", SimpleNamespace(monotonic=iter(range(999)).__next__))
     result = invoke(*command)

@@ -14,7 +14,8 @@ import pytest
 
 from sandbox.claims import Claim, judge_claim
 from sandbox.compare import WIDEST, Comparison, Row, compare
-from sandbox.metrics import METRICS, Metric, Metrics, measure
+from sandbox.definitions import Metric, Metrics
+from sandbox.metrics import METRICS, measure
 from sandbox.overheads import Overheads
 from sandbox.prediction import Prediction, prediction_half_width, zero_bound
 from sandbox.run import Event, Run

@@ -14,7 +14,8 @@ import pytest
 from sandbox.audit import audit
 from sandbox.draws import full_jitter
 from sandbox.faults import OnEvent
-from sandbox.metrics import littles_law, measure
+from sandbox.little import littles_law
+from sandbox.metrics import measure
 from sandbox.run import Run, broken_laws
 from sandbox.scenario import Scenario
 from tests.conftest import Begin

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from proof.rows import ROWS
 from sandbox.visits import visits
 from tests.conftest import Begin
 from tests.test_conformance import CLOCK_S, finish, scenario, task, verdicts
@@ -15,29 +16,24 @@ def door(mode: str, n: int = 6, **more: Any) -> dict[str, Any]:
 
 def test_a_sync_door_is_n_servers(begin: Begin) -> None:
     """Six requests at once, two web workers: three rounds, no task, every visitor answered."""
-    described = scenario(loads=[], front_door=door("sync", n_web_workers=2))
-    run = finish(begin, described)
+    run = finish(begin, ROWS["two web workers that do it themselves"].scenario)
     seen = visits(run)
     assert (seen.n_requests, seen.outcomes, seen.n_polls) == (6, {"done": 6}, 0)
     assert verdicts(run) == {}
-    assert seen.latencies_s[0] >= 0.3 - CLOCK_S
-    assert seen.latencies_s[-1] >= 3 * 0.3 - CLOCK_S
+    assert seen.latencies_s[0] >= 0.4 - CLOCK_S
+    assert seen.latencies_s[-1] >= 3 * 0.4 - CLOCK_S
 
 
 def test_a_sync_door_fails_and_refuses(begin: Begin) -> None:
     """One web worker and two places to wait: three are let in and fail, three are refused."""
-    more = {"n_web_workers": 1, "most_waiting": 2}
-    described = scenario(
-        tasks=[task(service_s=0.6, p_failure=1.0)], loads=[], front_door=door("sync", **more)
-    )
-    assert visits(finish(begin, described)).outcomes == {"failed": 3, "refused": 3}
+    run = finish(begin, ROWS["a door that is full"].scenario)
+    assert visits(run).outcomes == {"failed": 3, "refused": 3}
 
 
 def test_a_visitor_who_gives_up_spares_no_work(begin: Begin) -> None:
     """Timeouts: the door works on, so later visitors wait for work that nobody wants."""
-    more = {"n_web_workers": 1, "timeout_s": 1.0}
-    described = scenario(tasks=[task(service_s=0.7)], loads=[], front_door=door("sync", 3, **more))
-    assert visits(finish(begin, described)).outcomes == {"done": 1, "timed out": 2}
+    run = finish(begin, ROWS["visitors give up, the door works on"].scenario)
+    assert visits(run).outcomes == {"done": 1, "timed out": 3}
 
 
 def test_an_async_door_answers_through_polls(begin: Begin) -> None:

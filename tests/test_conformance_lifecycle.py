@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from proof.rows import ROWS
+from proof.rows.stopping import past_the_timeout
 from sandbox import workbench
 from sandbox.engines import Session
 from sandbox.errors import EngineError, SandboxError
@@ -71,17 +73,7 @@ def at_of(run: Run, verb: str) -> float:
 @pytest.mark.parametrize("mode", ACK_MODES)
 def test_a_pause_past_the_visibility_timeout_runs_tasks_twice(begin: Begin, mode: str) -> None:
     """Early ack: the two prefetched ones run twice; late ack: the two that ran."""
-    n_elsewhere = 6 if mode == "early" else 8
-    resume = {"kind": "resume_worker", "worker": "worker1"}
-    described = scenario(
-        tasks=[task(service_s=0.5, **ACK_MODES[mode])],
-        broker=QUICK_SWEEPS,
-        faults=[
-            {"kind": "pause_worker", "worker": "worker1", "when": on_start(2)},
-            resume | {"when": on("succeeded", n_elsewhere, 0.1, worker="worker2")},
-        ],
-    )
-    run = finish(begin, described)
+    run = finish(begin, scenario(**past_the_timeout(mode)))
     before = [e.task for e in run.of_kind("started") if e.t_s < at_of(run, "pause_worker")]
     twice = {key for key, n in executions(run).items() if n == 2}
     mine = {e.task for e in run.of_kind("started") if e.worker == "worker1"}
@@ -355,13 +347,8 @@ def test_a_broker_without_persistence_loses_all_but_what_runs(begin: Begin, mode
 @pytest.mark.parametrize("ignores", [True, False])
 def test_a_result_without_a_broker_fails_its_task(begin: Begin, ignores: bool) -> None:
     """A task that ends in the outage fails if it has a result to store, and is done if it has none."""
-    described = scenario(
-        tasks=[task(service_s=0.5, acks_late=True, ignore_result=ignores)],
-        workers=[{"concurrency": 1, "prefetch_multiplier": 1}],
-        loads=[burst(1)],
-        faults=[{"kind": "stop_broker", "when": on_start(1), "down_s": 1.0}],
-    )
-    run = finish(begin, described)
+    name = "no result, so no broker needed" if ignores else "a result without a broker"
+    run = finish(begin, ROWS[name].scenario)
     assert verdicts(run) == ({"done once": 1} if ignores else {"failed": 1})
     assert executions(run) == {"job/0": 1}
 
@@ -389,16 +376,8 @@ def test_a_worker_that_waits_for_more_does_not_survive_a_stop(begin: Begin, n: i
 @pytest.mark.parametrize("ignores", [True, False])
 def test_publishing_in_an_outage_is_given_up_or_waits(begin: Begin, ignores: bool) -> None:
     """The publish policy lasts 0.6 s; but who wants the result waits for the broker from then on."""
-    described = scenario(
-        tasks=[task(service_s=0.05, ignore_result=ignores)],
-        workers=ALONE,
-        loads=[burst(1), burst(2, at_s=0.5)],
-        faults=[
-            {"kind": "stop_broker", "when": on("succeeded")},
-            {"kind": "start_broker", "when": {"on": "time", "at_s": 2.2}},
-        ],
-    )
-    with begin(described) as session:
+    name = "given up in an outage" if ignores else "who wants the result waits for the broker"
+    with begin(ROWS[name].scenario) as session:
         assert session.wait() == "drained"
     run = session.close()
     unknown = ["job/1", "job/2"] if ignores else ["job/1"]

@@ -83,7 +83,8 @@ def test_no_pin_is_there_for_nothing() -> None:
     names = {name for where in PLATFORMS for name in needed(everything, where, PYTHON)}
     tools = {"pip", "setuptools", "uv"}  # what makes the environment
     peers = {"ciw", "salabim", "networkx", "tqdm"}  # what only `make bench` installs
-    assert sorted(set(pins()) - names - tools - peers) == []
+    binary = {"psycopg-binary"}  # what only the extra `postgres` installs
+    assert sorted(set(pins()) - names - tools - peers - binary) == []
 
 
 # --- binder ---------------------------------------------------------------------------------------

@@ -20,8 +20,8 @@ import redis
 import sandbox
 from sandbox.engines.live import broker as brokers
 from sandbox.engines.live import processes, start
+from sandbox.engines.live.hooks import HOOKS, missing_hooks
 from sandbox.engines.live.processes import clean_environment
-from sandbox.engines.live.recorder import HOOKS, missing_hooks
 from sandbox.errors import EngineError, SandboxError, ScenarioError
 from sandbox.faults import OnEvent
 from sandbox.scenario import Scenario

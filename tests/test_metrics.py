@@ -14,7 +14,9 @@ import numpy as np
 import pytest
 
 from sandbox.audit import audit
-from sandbox.metrics import METRICS, Metric, Metrics, known, littles_law, measure, metric
+from sandbox.definitions import Metric, Metrics, metric
+from sandbox.little import littles_law
+from sandbox.metrics import METRICS, known, measure
 from sandbox.run import Event, Run
 from sandbox.scenario import Scenario
 

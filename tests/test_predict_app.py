@@ -89,7 +89,7 @@ def test_predict_takes_an_app_with_its_commands_rates_and_times(project: Path) -
     assert rows["published"]["mean"] == pytest.approx(3 * 20 + 1, rel=0.3)
     assert rows["lost"]["mean"] == 0
     told = {note["where"] for note in data["not_derived"]}
-    assert told == {"tasks.work", "tasks.p_failure"}
+    assert told == {"tasks.work", "tasks.p_failure", "broker.persistence"}
 
 
 def test_predict_of_an_app_alone_says_what_it_assumes(project: Path) -> None:

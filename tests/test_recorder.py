@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sandbox.engines.live.hooks import HOOKS, missing_hooks
 from sandbox.engines.live.record import Record, Tail
-from sandbox.engines.live.recorder import HOOKS, missing_hooks
 from sandbox.engines.live.writer import Writer
 from sandbox.run import KINDS
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from proof.build import LATE, ONE, burst, task, warm
-from proof.row import COLD, Row, row
+from proof.row import Row, row
 
 TWO = {"concurrency": 2, "prefetch_multiplier": 1}
 
@@ -22,7 +22,6 @@ def _priorities(*numbers: int) -> dict[str, Any]:
     return {
         "tasks": [task("first", 0.6, **LATE), *tasks],
         "loads": _behind_a_first(names),
-        "race": COLD,
     }
 
 
@@ -34,7 +33,6 @@ def _queues(**strategy: str) -> dict[str, Any]:
         "queues": ["a", "b"],
         "workers": [ONE | {"queues": ["a", "b"]}],
         "broker": strategy,
-        "race": COLD,
     }
 
 
@@ -70,7 +68,7 @@ ROWS: tuple[Row, ...] = (
     row("queues take turns", ("queue order",), "order", **_queues()),
     row("queues as given", ("queue order",), "order", **_queues(queue_order_strategy="priority")),
     row(
-        "a step goes before a turn", ("queue order", "priorities"), "order", race=COLD,
+        "a step goes before a turn", ("queue order", "priorities"), "order",
         tasks=[
             task("first", 0.6, queue="a", **LATE),
             task("low", 0.05, queue="b", priority=9, **LATE),

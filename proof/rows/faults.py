@@ -9,6 +9,7 @@ from proof.build import (
     HOUR_S,
     LATE,
     ONE,
+    QUICK_SWEEPS,
     at,
     burst,
     fault,
@@ -23,9 +24,6 @@ REJECT = ACK_MODES["reject"]
 _RESTART = "how long a start takes"
 _SKIP = "when the skip's sweep comes"
 _AHEAD = {"concurrency": 1, "prefetch_multiplier": 3}
-_SHORT = {
-    "visibility_timeout_s": 2.0, "unacked_restore_interval_s": 0.5, "unacked_restore_throttle": 1
-}  # fmt: skip
 
 
 def _drawn(**more: Any) -> dict[str, Any]:
@@ -104,25 +102,25 @@ ROWS: tuple[Row, ...] = (
     # --- the visibility timeout without a skip ---------------------------------------
     row(
         "the timeout of a dead worker's message", ("visibility timeout", "sweep"),
-        "restored_after_s", race=_RESTART, slow=True, broker=_SHORT,
+        "restored_after_s", race=_RESTART, slow=True, broker=QUICK_SWEEPS,
         tasks=[task(service_s=0.3, **LATE)], loads=[burst(3)], workers=[_AHEAD],
         faults=killed_and_back(1, skip_after=at(9.0))[:2],
     ),
     row(
         "the timeout counts from the delivery", ("visibility timeout", "sweep"),
-        "restored_after_s", race=_RESTART, slow=True, broker=_SHORT,
+        "restored_after_s", race=_RESTART, slow=True, broker=QUICK_SWEEPS,
         tasks=[task("first", 1.2, **LATE), task("job", 0.6, **LATE)],
         loads=[burst(1, "first"), burst(1)],
         faults=killed_and_back(2, skip_after=at(9.0))[:2],
     ),
     row(
         "a task longer than the timeout", ("visibility timeout", "redelivery"),
-        "restored_after_s", race="its end is the deadline", broker=_SHORT, deadline_s=4.5,
+        "restored_after_s", race="its end is the deadline", broker=QUICK_SWEEPS, deadline_s=4.5,
         tasks=[task(service_s=2.6, **LATE)], loads=[burst(1)],
     ),
     row(
         "a sweep each 3 s", ("sweep", "worker restarted"), "restored_after_s",
-        race=_RESTART, slow=True, broker=_SHORT | {"unacked_restore_interval_s": 3.0},
+        race=_RESTART, slow=True, broker=QUICK_SWEEPS | {"unacked_restore_interval_s": 3.0},
         tasks=[task(service_s=0.3, **LATE)], loads=[burst(3)], workers=[_AHEAD],
         faults=killed_and_back(1, skip_after=at(9.0))[:2],
     ),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from proof.build import LATE, ONE, burst, fault, on, task
-from proof.row import COLD, Row, row
+from proof.row import Row, row
 from proof.rows.retries import self_retry
 
 _LONG = {"soft_time_limit_s": 0.5, "time_limit_s": 4.0}
@@ -11,25 +11,25 @@ _LONG = {"soft_time_limit_s": 0.5, "time_limit_s": 4.0}
 
 ROWS: tuple[Row, ...] = (
     row(
-        "expired on receipt", ("expiry", "late ack"), "order", race=COLD,
+        "expired on receipt", ("expiry", "late ack"), "order",
         tasks=[task("first", 1.0, **LATE), task("job", 0.05, expires_s=0.5, **LATE)],
         loads=[burst(1, "first"), burst(2, at_s=0.2)],
     ),
     row(
-        "expired before a process is free", ("expiry", "prefetch"), "order", race=COLD,
+        "expired before a process is free", ("expiry", "prefetch"), "order",
         tasks=[task("first", 1.0), task("job", 0.05, expires_s=0.5)],
         loads=[burst(1, "first"), burst(3, at_s=0.2)],
         workers=[{"concurrency": 1, "prefetch_multiplier": 4}],
     ),
     row(
-        "threads do not look again", ("expiry", "threads"), "order", race=COLD,
+        "threads do not look again", ("expiry", "threads"), "order",
         tasks=[task("first", 1.0), task("job", 0.05, expires_s=0.5)],
         loads=[burst(1, "first"), burst(3, at_s=0.2)],
         workers=[{"concurrency": 1, "prefetch_multiplier": 4, "pool": "threads"}],
     ),
     row(
         "a soft limit fails", ("soft limit",),
-        race=COLD, tasks=[task(service_s=5.0, **_LONG, **LATE)], loads=[burst(1)],
+        tasks=[task(service_s=5.0, **_LONG, **LATE)], loads=[burst(1)],
     ),
     row(
         "a soft limit is retried", ("soft limit", "self retry"), "attempts_apart_s",
@@ -64,7 +64,7 @@ ROWS: tuple[Row, ...] = (
         workers=[ONE | {"n_workers": 2}],
     ),
     row(
-        "a bucket for each type", ("rate limit",), "at_once", "last_start_s", race=COLD,
+        "a bucket for each type", ("rate limit",), "at_once", "last_start_s",
         tasks=[task(n, 0.01, rate_limit="2/s") for n in ("a", "b")],
         loads=[burst(3, "a"), burst(3, "b")], workers=[{"concurrency": 2}],
     ),
@@ -77,7 +77,7 @@ ROWS: tuple[Row, ...] = (
     ),
     row(
         "a late ack waits for a token too", ("rate-held credit", "late ack"), "order", "held",
-        race=COLD,
+
         tasks=[task("slow", 0.05, rate_limit="2/s", **LATE), task("free", 0.05, **LATE)],
         loads=[burst(4, "slow"), burst(2, "free")],
         workers=[{"concurrency": 2, "prefetch_multiplier": 1}],
@@ -90,7 +90,7 @@ ROWS: tuple[Row, ...] = (
         workers=[{"concurrency": 2}],
     ),
     row(
-        "a limit lifted while it runs", ("rate set", "rate-held credit"), "starts_s", race=COLD,
+        "a limit lifted while it runs", ("rate set", "rate-held credit"), "starts_s",
         tasks=[task(service_s=0.02, rate_limit="1/s")],
         loads=[burst(2), burst(4, at_s=1.8)], workers=[{"concurrency": 2}],
         faults=[fault("rate_limit", on("started", after_s=0.5), task="job", rate=None)],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from proof.build import LATE, ONE, burst, poisson, task
-from proof.row import COLD, NOTICE, Row, row
+from proof.row import NOTICE, Row, row
 
 FOUR = {"concurrency": 4, "prefetch_multiplier": 1}
 
@@ -37,19 +37,19 @@ ROWS: tuple[Row, ...] = (
     ),
     row(
         "one client that waits", ("closed load", "open load"), "most_in_system", "order",
-        loads=[_closed(1)], tasks=[task(service_s=0.3)], horizon_s=3.2, race=COLD,
+        loads=[_closed(1)], tasks=[task(service_s=0.3)], horizon_s=3.2,
     ),
     row(
         "three clients that wait", ("closed load",), "most_in_system",
-        loads=[_closed(3)], tasks=[task(service_s=0.3)], horizon_s=3.2, race=COLD, workers=[FOUR],
+        loads=[_closed(3)], tasks=[task(service_s=0.3)], horizon_s=3.2, workers=[FOUR],
     ),
     row(
         "a periodic task", ("beat",), "sent_s",
-        race=COLD, loads=[], beat=[{"name": "tick", "task": "job", "every_s": 0.5}], horizon_s=2.2,
+        loads=[], beat=[{"name": "tick", "task": "job", "every_s": 0.5}], horizon_s=2.2,
     ),
     row(
         "two periodic tasks", ("beat", "first come"), "sent_s",
-        race=COLD, tasks=[task("a", 0.05), task("b", 0.05)], loads=[], horizon_s=2.3,
+        tasks=[task("a"), task("b")], loads=[], horizon_s=2.3,
         beat=[
             {"name": "often", "task": "a", "every_s": 0.7},
             {"name": "seldom", "task": "b", "every_s": 1.1},

@@ -4,11 +4,26 @@ from __future__ import annotations
 
 from typing import Any
 
-from proof.build import ACK_MODES, HOUR_S, Fields, burst, fault, on, task, terminated_and_back, warm
+from proof.build import (
+    ACK_MODES,
+    HOUR_S,
+    QUICK_SWEEPS,
+    Fields,
+    burst,
+    fault,
+    on,
+    task,
+    terminated_and_back,
+    warm,
+)
 from proof.pairs import all_pairs
 from proof.row import Row, row
+from proof.rows.broker import stopped
+from proof.rows.stopping import paused_for_an_hour, quit_and_back
 
 PREFETCH = {"1": 1, "2": 2, "4": 4, "without a limit": 0}
+_REVIVED = fault("start_worker", on("worker_exited"))
+_AGAIN = "when workers try to connect again"
 # By fault: the faults, seconds of work of a task, why times say nothing.
 FAULTS: dict[str, tuple[list[dict[str, Any]], float, str | None]] = {
     "no fault": ([], 0.2, None),
@@ -29,21 +44,38 @@ FAULTS: dict[str, tuple[list[dict[str, Any]], float, str | None]] = {
     "hour skipped": (
         [fault("skip", on("started", 2), seconds=HOUR_S)], 0.7, "when the skip's sweep comes"
     ),
+    "paused for an hour": (paused_for_an_hour(2), 0.6, "when the pause is over"),
+    "quit": (quit_and_back(2), 0.4, "how long a start takes"),
+    "connections lost": (
+        [fault("drop_connections", on("started", 2, 0.3))], 0.5, "how long a connection takes"
+    ),
+    # A worker that waits for more with something in hand does not survive a stop.
+    "broker lost": ([stopped(2), _REVIVED], 2.5, _AGAIN),
+    "broker kept": ([stopped(2), _REVIVED], 2.5, _AGAIN),
 }  # fmt: skip
 COLUMNS = {"ack": tuple(ACK_MODES), "prefetch": tuple(PREFETCH), "fault": tuple(FAULTS)}
 _SHOWS = {
     "no fault": "prefetch", "child killed": "child killed", "worker killed": "worker killed",
     "warm shutdown": "warm shutdown", "hour skipped": "redelivery",
+    "paused for an hour": "pause", "quit": "cold shutdown", "connections lost": "lost connection",
+    "broker lost": "lost broker", "broker kept": "kept broker",
     "early": "early ack", "late": "late ack", "reject": "reject on worker lost",
 }  # fmt: skip
 
 
-def _load(fault: str) -> Fields:
-    if fault == "no fault":
-        return warm(4, 12)
-    if fault == "hour skipped":
-        return {"loads": [burst(4), burst(1, "end", 3.2)], "horizon_s": 4.0}
-    return {"loads": [burst(8 if fault == "worker killed" else 12)]}
+_KEPT = QUICK_SWEEPS | {"visibility_timeout_s": 5.0, "persistence": "aof"}
+# The last one keeps the run from ending before what is delivered twice has run twice.
+_LOADS: dict[str, Fields] = {
+    "no fault": warm(4, 12),
+    "worker killed": {"loads": [burst(8)]},
+    "hour skipped": {"loads": [burst(4), burst(1, "end", 3.2)], "horizon_s": 4.0},
+    "paused for an hour": {"loads": [burst(4), burst(1, "end", 3.6)], "horizon_s": 4.0},
+    "quit": {"loads": [burst(8)]},
+    "connections lost": {"loads": [burst(8)]},
+    "broker lost": {"loads": [burst(12), burst(1, "end", 4.2)], "horizon_s": 4.5},
+    "broker kept": {"loads": [burst(2), burst(10, "end", 0.05)], "broker": _KEPT},
+}
+_SLOW = {"child killed", "worker killed", "broker kept"}
 
 
 def paired(ack: str, prefetch: str, fault: str) -> Row:
@@ -56,10 +88,9 @@ def paired(ack: str, prefetch: str, fault: str) -> Row:
         (_SHOWS[ack], _SHOWS[fault]),
         *fixed,
         race=race,
-        slow=fault in {"child killed", "worker killed"},
-        tasks=[task(service_s=service_s, **ACK_MODES[ack]), task("end", 0.05)],
-        # The last one keeps the run from ending before what is delivered twice has run twice.
-        **_load(fault),
+        slow=fault in _SLOW,
+        tasks=[task(name, s, **ACK_MODES[ack]) for name, s in (("job", service_s), ("end", 0.05))],
+        **_LOADS.get(fault, {"loads": [burst(12)]}),
         workers=[{"concurrency": 2, "prefetch_multiplier": PREFETCH[prefetch]}],
         faults=faults,
     )

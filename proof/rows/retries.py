@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from proof.build import LATE, burst, fault, on, task
-from proof.row import COLD, Row, row
+from proof.row import Row, row
 
 FOUR = {"concurrency": 4, "prefetch_multiplier": 4}
 
@@ -32,7 +32,7 @@ def _pair(name: str, shows: tuple[str, ...], *policies: dict[str, Any], **fields
         "workers": [{"concurrency": 1, "prefetch_multiplier": 4}],
         "loads": [burst(2)],
     } | fields
-    return row(name, shows, "attempts_apart_s", race=COLD, **fields)
+    return row(name, shows, "attempts_apart_s", **fields)
 
 
 _BETWEEN: dict[str, Any] = {
@@ -45,7 +45,7 @@ _BETWEEN: dict[str, Any] = {
 
 ROWS: tuple[Row, ...] = (
     row(
-        "no retry", ("self retry", "draws"), race=COLD, workers=[FOUR], loads=[burst(12)],
+        "no retry", ("self retry", "draws"), workers=[FOUR], loads=[burst(12)],
         tasks=[task(service_s=0.05, p_failure=0.4)],
     ),
     _pair("self.retry with a factor", ("self retry",), self_retry(2, 0.4, factor=2.0)),
@@ -58,13 +58,13 @@ ROWS: tuple[Row, ...] = (
     _pair("self.retry inside autoretry", ("self retry", "autoretry"),
           self_retry(1, 0.2), auto_retry(3, backoff_s=None, countdown_s=0.4)),
     row(
-        "some fail, some retries succeed", ("self retry", "draws"), race=COLD, workers=[FOUR],
+        "some fail, some retries succeed", ("self retry", "draws"), workers=[FOUR],
         tasks=[task(service_s=0.05, p_failure=0.5, retries=[self_retry(2, 0.3)])],
         loads=[burst(16)], seed=3,
     ),
     row(
         "a retry without a countdown", ("retry to the back", "self retry"), "order",
-        race=COLD,
+
         tasks=[
             task("bad", 0.1, p_failure=1.0, retries=[self_retry(1, 0.0)], **LATE),
             task("job", 0.1, **LATE),
@@ -73,7 +73,7 @@ ROWS: tuple[Row, ...] = (
     ),
     row(
         "two retries without a countdown", ("retry to the back",), "order",
-        race=COLD,
+
         tasks=[
             task("bad", 0.1, p_failure=1.0, retries=[self_retry(2, 0.0)], **LATE),
             task("job", 0.1, **LATE),
@@ -81,10 +81,10 @@ ROWS: tuple[Row, ...] = (
         loads=[burst(2, "bad"), burst(3)],
     ),
     row("a countdown lends credit", ("ETA", "late ack"), "order", "held", "last_start_s",
-        race=COLD, **_BETWEEN),
+        **_BETWEEN),
     row(
         "four countdowns at once", ("ETA", "prefetch"), "order", "held", "attempts_apart_s",
-        race=COLD,
+
         tasks=[
             task("bad", 0.05, p_failure=1.0, retries=[self_retry(1, 1.5)], **LATE),
             task("job", 0.1, **LATE),

@@ -108,6 +108,7 @@ def _is_plain(task: TaskType) -> bool:
         and task.work == "wait"
         and not task.p_failure
         and task.calls is None
+        and task.waits_for is None
         and not task.countdown_s
         and all(limit is None for limit in limits)
     )

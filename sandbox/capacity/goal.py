@@ -9,21 +9,23 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sandbox.errors import ScenarioError, one_of, shown
-from sandbox.metrics import METRICS
+from sandbox.errors import ScenarioError, shown
+from sandbox.metrics import known
 
 Verdict = Literal["yes", "no", "unknown"]
 
 _SIGNS: dict[str, Callable[[float, float], bool]] = {
     "<=": operator.le, ">=": operator.ge, "<": operator.lt, ">": operator.gt,
 }  # fmt: skip
-_GOAL = re.compile(r"\s*(\w+)\s*(<=|>=|<|>)\s*([-+.\deE]+)\s*")
+_GOAL = re.compile(r"\s*([\w.@-]+)\s*(<=|>=|<|>)\s*([-+.\deE]+)\s*")
 
 
 def require_metric(name: str) -> None:
     """Raise ScenarioError, with the nearest one, for a name that is no metric."""
-    if name not in METRICS:
-        raise ScenarioError(f"metric is {shown(name)}; allowed: {one_of(name, METRICS)}")
+    try:
+        known(name)
+    except ValueError as exc:
+        raise ScenarioError(str(exc)) from None
 
 
 @dataclass(frozen=True)

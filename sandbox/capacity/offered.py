@@ -3,7 +3,8 @@
 A fluid view, without a simulation: executions a second of each task type are spread over the
 pools that consume its queue, within slots, cores, rate limits and each main process's pace
 (a linear programme). What goes on until the horizon counts: a burst or a trace ends, and its
-backlog with it. Faults are not in it.
+backlog with it. Tasks that wait for others publish them, and keep their slots at least as long
+as those work; that all slots can wait for one another is not in it. Nor are faults.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -103,22 +104,59 @@ def lasting_rates_per_s(scenario: Scenario) -> dict[str, float]:
             rates[load.task] += begun[-1] if begun else 0.0
     for entry in scenario.beat:
         rates[entry.task] += 1 / entry.every_s if entry.every_s < scenario.horizon_s else 0.0
+    for task in scenario.tasks:
+        if task.waits_for is not None and rates[task.name]:
+            n_each = attempts(task, _serving(scenario, task), subtask(scenario, task))
+            rates[task.waits_for] += rates[task.name] * n_each
     return rates
 
 
-def _limited(task: TaskType, pool: WorkerPool) -> tuple[float, float]:
-    """Return an attempt's mean time at work (s) and its chance to fail and be retried."""
+class Subtask(NamedTuple):
+    """How long a task waits at least for the one it publishes (s), and how often that fails."""
+
+    wait_s: float = 0.0
+    p_failure: float = 0.0
+
+
+_NONE = Subtask()
+
+
+def subtask(scenario: Scenario, task: TaskType) -> Subtask:
+    """Return what the subtask of a task adds to each of its attempts, on average.
+
+    The work of all the subtask's attempts; its waits for a slot and countdowns are not in it.
+    """
+    if task.waits_for is None:
+        return _NONE
+    child = scenario.task(task.waits_for)
+    pool = _serving(scenario, child)
+    work_s, fails = _limited(child, pool)
+    n_tries = attempts(child, pool)
+    # It succeeds in one of its attempts or in none, and each does with 1 - fails.
+    return Subtask(work_s * n_tries, 1 - n_tries * (1 - fails))
+
+
+def _serving(scenario: Scenario, task: TaskType) -> WorkerPool:
+    """Return the first pool that consumes a task's queue; the first of all if none does."""
+    pools = [pool for pool in scenario.workers if task.queue in pool.queues]
+    return (pools or list(scenario.workers))[0]
+
+
+def _limited(task: TaskType, pool: WorkerPool, sub: Subtask = _NONE) -> tuple[float, float]:
+    """Return an attempt's mean time in its slot (s) and its chance to fail and be retried."""
     soft, hard = task.soft_time_limit_s, task.time_limit_s
     limits = [limit for limit in (soft, hard) if limit is not None and pool.pool == "prefork"]
+    blocked_s = call_s(task) + sub.wait_s
+    p_failure = 1 - (1 - task.p_failure) * (1 - sub.p_failure)
     if not limits:
-        return task.service.mean_s + call_s(task), task.p_failure
-    times = np.array([task.service.quantile(u) for u in _MIDPOINTS]) + call_s(task)
+        return task.service.mean_s + blocked_s, p_failure
+    times = np.array([task.service.quantile(u) for u in _MIDPOINTS]) + blocked_s
     over = float((times > min(limits)).mean())
     if not over:
-        return task.service.mean_s + call_s(task), task.p_failure
+        return task.service.mean_s + blocked_s, p_failure
     # A soft limit raises in the body and is retried like a failure; a hard one is the end.
     is_soft = soft is not None and soft == min(limits)
-    fails = task.p_failure * (1 - over) + (over if is_soft else 0.0)
+    fails = p_failure * (1 - over) + (over if is_soft else 0.0)
     return float(np.minimum(times, min(limits)).mean()), fails
 
 
@@ -130,9 +168,9 @@ def call_s(task: TaskType) -> float:
     return task.calls.service.mean_s if task.calls is not None else 0.0
 
 
-def slot_s(task: TaskType, pool: WorkerPool, overheads: Overheads) -> float:
+def slot_s(task: TaskType, pool: WorkerPool, overheads: Overheads, sub: Subtask = _NONE) -> float:
     """Return how long an execution keeps a slot of a pool that never idles (s), on average."""
-    work_s, _ = _limited(task, pool)
+    work_s, _ = _limited(task, pool, sub)
     pause_s = overheads.finish_s
     if pool.disable_prefetch or (task.acks_late and pool.prefetch_multiplier == 1):
         # No message waits in the worker: the next is fetched after the acknowledgement.
@@ -153,10 +191,10 @@ def _new_child_s(overheads: Overheads) -> float:
     return notice_s + overheads.child_start_s
 
 
-def attempts(task: TaskType, pool: WorkerPool) -> float:
+def attempts(task: TaskType, pool: WorkerPool, sub: Subtask = _NONE) -> float:
     """Return how many attempts a task takes on average, all its retries included."""
     most = max((retry.max_retries for retry in task.retries), default=0)
-    return retry_attempts(_limited(task, pool)[1], most)
+    return retry_attempts(_limited(task, pool, sub)[1], most)
 
 
 @dataclass
@@ -167,8 +205,10 @@ class _Flow:
     overheads: Overheads
     rates: Mapping[str, float]
     edges: list[tuple[TaskType, WorkerPool]] = field(default_factory=list)
+    subs: dict[str, Subtask] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self.subs = {task.name: subtask(self.scenario, task) for task in self.scenario.tasks}
         self.edges = [
             (task, pool)
             for task in self.scenario.tasks
@@ -192,10 +232,11 @@ class _Flow:
         """Each resource by name: what a task on each edge takes of it, and how much there is."""
         found: dict[str, tuple[Any, float]] = {}
         tasks = [task for task, _ in self.edges]
-        n_tries = np.array([attempts(task, pool) for task, pool in self.edges])
+        subs, costs = self.subs, self.overheads
+        n_tries = np.array([attempts(task, pool, subs[task.name]) for task, pool in self.edges])
         for pool in self.scenario.workers:
             own = np.array([edge is pool for _, edge in self.edges], dtype=float) * n_tries
-            times = np.array([slot_s(task, p, self.overheads) for task, p in self.edges])
+            times = np.array([slot_s(t, p, costs, subs[t.name]) for t, p in self.edges])
             n = pool.n_workers
             found[f"slots of {pool.name}"] = (own * times, float(n * pool.concurrency))
             found[f"main processes of {pool.name}"] = (own * self.overheads.deliver_s, float(n))

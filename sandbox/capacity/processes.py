@@ -17,8 +17,9 @@ from contextlib import contextmanager
 from multiprocessing.connection import Connection, wait
 from types import ModuleType
 
+from sandbox.definitions import Metrics
 from sandbox.errors import EngineError
-from sandbox.metrics import Metrics, measure
+from sandbox.metrics import measure
 from sandbox.overheads import Overheads
 from sandbox.scenario import Scenario
 

@@ -12,7 +12,7 @@ from sandbox.capacity.goal import Answer
 from sandbox.capacity.offered import Offered
 from sandbox.capacity.paths import told
 from sandbox.errors import ScenarioError, one_of
-from sandbox.metrics import METRICS
+from sandbox.metrics import known
 from sandbox.prediction import Prediction
 from sandbox.scenario import Scenario
 
@@ -67,7 +67,7 @@ class Outcome:
         mean, run = self.prediction.mean(name), self.prediction.half_width(name, rows)
         # A further run spreads √(n + 1) times as far as the mean of n; a count that never varied
         # has a bound, which holds for the mean too.
-        constant = METRICS[name].kind == "count" and len(set(found)) == 1
+        constant = known(name).kind == "count" and len(set(found)) == 1
         half = run if constant else run / math.sqrt(len(found) + 1)
         lows = [max(0.0, mean - width) if width == width else math.nan for width in (half, run)]  # noqa: PLR0124 - nan
         return Cell(mean, lows[0], mean + half, lows[1], mean + run, len(found))
@@ -126,7 +126,7 @@ class WhatIf:
         theory = point.closed_form.exact.get(name, math.nan)
         numbers = [cell.mean, cell.low, cell.high, cell.low_run, cell.high_run]
         return [
-            *point.settings, name, *numbers, METRICS[name].unit, cell.n, point.offered.stable,
+            *point.settings, name, *numbers, known(name).unit, cell.n, point.offered.stable,
             theory, point.note,
         ]  # fmt: skip
 
@@ -190,7 +190,7 @@ def _short(paths: Sequence[str]) -> list[str]:
 
 
 def _titled(name: str) -> str:
-    unit = METRICS[name].unit
+    unit = known(name).unit
     return name if not unit or name.endswith(("_s", "_per_s")) else f"{name} [{unit}]"
 
 

@@ -17,7 +17,8 @@ from sandbox.capacity.offered import Offered, offered
 from sandbox.capacity.paths import Point
 from sandbox.capacity.processes import Job, Map
 from sandbox.capacity.result import Outcome
-from sandbox.metrics import METRICS, Metrics
+from sandbox.definitions import Metrics
+from sandbox.metrics import known
 from sandbox.overheads import Overheads
 from sandbox.prediction import Prediction
 
@@ -75,7 +76,7 @@ class Rule:
     def _share(self, outcome: Outcome, name: str) -> float:
         """Return the half-width of a mean's interval over the mean; 0 for what is not judged."""
         cell = outcome.cell(name)
-        if METRICS[name].kind == "count" or cell.n < 2 or not cell.mean:
+        if known(name).kind == "count" or cell.n < 2 or not cell.mean:
             return 0.0
         return (cell.high - cell.mean) / abs(cell.mean)
 

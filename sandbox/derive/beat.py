@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 
 from sandbox.derive.names import plain
-from sandbox.loads import BeatEntry
+from sandbox.loads import BeatEntry, Load
 from sandbox.notes import Notes
+from sandbox.parts import LEAST, MOST
 from sandbox.scenario import TaskType
 
+_FIELDS = {"countdown": "countdown_s", "expires": "expires_s", "priority": "priority"}
+_LEAST = {"countdown": 0.0, "expires": LEAST, "priority": 0}
+_MOST = {"countdown_s": MOST, "expires_s": MOST, "priority": 255}
+_MIXED = "entries of this task that differ"
 _MINUTE_S, _WEEK_MINUTES = 60.0, 7 * 24 * 60
 
 
@@ -35,6 +40,54 @@ def beat_entries(
     return found
 
 
+def with_options(
+    app: Any,
+    kinds: Mapping[str, TaskType],
+    beat: Iterable[BeatEntry],
+    loads: Iterable[Load],
+    notes: Notes,
+) -> dict[str, TaskType]:
+    """Return the tasks with the options that beat publishes them with.
+
+    A scenario has them by type, so only where nothing else publishes the type, and all its
+    entries alike; else they are noted.
+    """
+    published = {entry.task for entry in beat}
+    others = {name for load in loads for name in (load.task, getattr(load, "body", None))}
+    found, seen = dict(kinds), dict[str, dict[str, Any]]()
+    schedule = dict(app.conf.beat_schedule or {})
+    for entry in schedule.values():
+        options = dict(_field(entry, "options") or {})
+        alike = seen.setdefault(str(_field(entry, "task")), options) == options
+        if not alike:
+            seen[str(_field(entry, "task"))] = {_MIXED: True}
+    for key, entry in schedule.items():
+        task = _field(entry, "task")
+        options = dict(_field(entry, "options") or {})
+        if not options or task not in kinds or kinds[task].name not in published:
+            continue
+        own = kinds[task].name in others or _MIXED in seen[task]
+        fields = {} if own else _fields(options)
+        found[task] = found[task].but(**fields)
+        left = {name: value for name, value in options.items() if _FIELDS.get(name) not in fields}
+        if left:
+            told = ", ".join(f"{name}={value!r}" for name, value in sorted(left.items()))
+            notes.add(f"beat.{key}", f"it publishes with {told}", "as any call of its task")
+    return found
+
+
+def _fields(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of a task type that options of a publish are."""
+    fields: dict[str, Any] = {}
+    for name, field in _FIELDS.items():
+        value = options.get(name)
+        if isinstance(value, timedelta):
+            value = value.total_seconds()
+        if isinstance(value, int | float) and not isinstance(value, bool) and value >= _LEAST[name]:
+            fields[field] = int(value) if field == "priority" else float(value)
+    return {field: value for field, value in fields.items() if value <= _MOST[field]}
+
+
 def _field(entry: Any, name: str) -> Any:
     return entry.get(name) if isinstance(entry, Mapping) else getattr(entry, name, None)
 
@@ -45,10 +98,6 @@ def _every_s(key: str, entry: Any, kinds: Mapping[str, TaskType], notes: Notes) 
     if task not in kinds:
         notes.add(where, f"its task {task!r} is not one of the app's", "it is left out")
         return None
-    options = dict(_field(entry, "options") or {})
-    if options:
-        told = ", ".join(f"{name}={value!r}" for name, value in sorted(options.items()))
-        notes.add(where, f"it publishes with {told}", "as any call of its task")
     schedule = _field(entry, "schedule")
     if _field(entry, "relative") or getattr(schedule, "relative", False):
         notes.add(where, "relative=True rounds its times to the clock", "first after one period")

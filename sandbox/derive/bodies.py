@@ -40,6 +40,7 @@ class Body(NamedTuple):
 
     read: bool
     publishes: tuple[str, ...] = ()
+    waits: bool = False
     retries: tuple[RetryCall, ...] = ()
 
 
@@ -58,7 +59,12 @@ def body_of(task: Any) -> Body:
         for call in calls
         if isinstance(call.func, ast.Attribute) and call.func.attr == "retry"
     ]
-    return Body(True, tuple(names), tuple(retries))
+    waits = any(_called(call) == "allow_join_result" or _lifts_guard(call) for call in calls)
+    return Body(True, tuple(names), waits, tuple(retries))
+
+
+def _lifts_guard(call: ast.Call) -> bool:
+    return any(word.arg == "disable_sync_subtasks" for word in call.keywords)
 
 
 def _called(call: ast.Call) -> str:

@@ -28,11 +28,12 @@ def read_commands(app: Any, commands: Sequence[str], notes: Notes) -> Commands:
     n_beats = 0
     for i, text in enumerate(commands):
         where = f"commands[{i}]"
-        name, rest = _subcommand(_celery_part(text, where), where)
+        words, environment = _celery_part(text, where)
+        name, rest = _subcommand(words, where)
         if name == "worker":
-            workers.append(_worker(app, rest, where))
+            workers.append(_worker(app, rest, where, environment))
         elif name == "multi":
-            workers += [_worker(app, one, where) for one in _multi(rest, where)]
+            workers += [_worker(app, one, where, environment) for one in _multi(rest, where)]
         elif name == "beat":
             n_beats += 1
             _note_beat(rest, where, notes)
@@ -47,20 +48,29 @@ def _note_beat(rest: Sequence[str], where: str, notes: Notes) -> None:
         notes.add(where, "a scheduler of its own decides what is due", "the app's beat_schedule")
 
 
-def _celery_part(text: str, where: str) -> list[str]:
-    """Return the words after ``celery``; what stands before it (env, poetry run) starts it."""
+def _celery_part(text: str, where: str) -> tuple[list[str], dict[str, str]]:
+    """Return the words after ``celery``, and the variables that are set before it.
+
+    What else stands before it (env, poetry run) starts it.
+    """
     try:
         words = shlex.split(text)
     except ValueError as exc:
         raise ScenarioError(f"{where} cannot be read as a command line: {exc}") from None
     for i, word in enumerate(words):
         if PurePath(word).name == "celery" and not _ASSIGNMENT.fullmatch(word):
-            return words[i + 1 :]
+            return words[i + 1 :], _variables(words[:i])
         if " celery " in f" {word}":  # sh -c "celery …"
-            return _celery_part(word, where)
+            inner, own = _celery_part(word, where)
+            return inner, _variables(words[:i]) | own
     raise ScenarioError(
         f"{where} is {text!r}; allowed: a command such as 'celery -A proj worker -c 4'"
     )
+
+
+def _variables(words: Sequence[str]) -> dict[str, str]:
+    found = [word.partition("=") for word in words if _ASSIGNMENT.fullmatch(word)]
+    return {name: value for name, _, value in found}
 
 
 def _subcommand(words: list[str], where: str) -> tuple[str, list[str]]:
@@ -85,7 +95,9 @@ def _told(exc: Any) -> str:
     return " ".join(str(exc.format_message()).split())
 
 
-def _worker(app: Any, words: list[str], where: str) -> WorkerCommand:
+def _worker(
+    app: Any, words: list[str], where: str, environment: Mapping[str, str]
+) -> WorkerCommand:
     """Read one worker's words as ``celery worker`` does, without starting it."""
     import click
     from celery.bin.worker import worker
@@ -93,8 +105,8 @@ def _worker(app: Any, words: list[str], where: str) -> WorkerCommand:
 
     # A copy with the app's own options, as celery/bin/celery.py adds them. A pool's name stays
     # a name: Celery would import the pool, which need not be installed here.
-    pool = click.Option(["-P", "--pool"], type=str)
-    params = [pool if param.name == "pool" else param for param in worker.params]
+    named_pool = click.Option(["-P", "--pool"], type=str)
+    params = [named_pool if param.name == "pool" else param for param in worker.params]
     command = click.Command("worker", params=[*params, *app.user_options.get("worker", ())])
     command.allow_extra_args = True
     try:
@@ -110,7 +122,8 @@ def _worker(app: Any, words: list[str], where: str) -> WorkerCommand:
     options = dict(context.params)
     named = context.get_parameter_source("hostname") is not ParameterSource.DEFAULT
     node = str(options.get("hostname")) if named else None
-    return WorkerCommand(where, node, _pool(options.pop("pool"), where), options, settings)
+    pool = _pool(options.pop("pool"), where)
+    return WorkerCommand(where, node, pool, options, settings, environment)
 
 
 def _pool(name: str | None, where: str) -> str | None:

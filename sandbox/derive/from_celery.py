@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sandbox.derive.beat import beat_entries
+from sandbox.derive.beat import beat_entries, with_options
 from sandbox.derive.load import is_app
 from sandbox.derive.names import plain
 from sandbox.derive.settings import broker_of, note_settings
@@ -45,6 +45,7 @@ def from_celery(  # noqa: PLR0913 - all but the app have defaults
     kinds = with_limits(app, workers, kinds, notes)
     beat = beat_entries(app, kinds, n_beats, notes)
     given = None if loads is None else tuple(loads)
+    kinds = with_options(app, kinds, beat, given or (), notes)
     described = Scenario(
         name=name or plain(str(app.main or "app"), kind="app", notes=notes),
         tasks=tuple(kinds.values()),

@@ -13,9 +13,10 @@ from sandbox.loads import Chord, Closed, Group, Load
 from sandbox.notes import Notes
 from sandbox.overheads import Overheads
 from sandbox.scenario import Scenario, TaskType
+from sandbox.tasks import SUBTASKS
 
 if TYPE_CHECKING:
-    from sandbox.fold import Attempt
+    from sandbox.journeys import Attempt
     from sandbox.run import Run
 
 _OWN_END = ("succeeded", "failed", "retried")
@@ -41,9 +42,10 @@ def fit(run: Run, overheads: Overheads | None = None) -> Fitted:
     ``overheads`` say how much of an execution was Celery's own; without them those that the
     run's model had are used, else the defaults. Raises ScenarioError for a run without tasks.
     """
-    if not run.fold.journeys:
+    if not run.fold.journeys and not run.of_kind("requested"):
         raise ScenarioError("the run has published no task, so there is nothing to fit")
     notes, fits = Notes(), list[Fit]()
+    _note_surroundings(run, notes)
     body_s = _body_s(run, overheads, notes)
     kinds, loads = [], list[Load]()
     attempts: dict[str, list[Attempt]] = {}
@@ -62,6 +64,19 @@ def fit(run: Run, overheads: Overheads | None = None) -> Fitted:
         not_derived=notes.found,
     )
     return Fitted(fitted, tuple(fits))
+
+
+def _note_surroundings(run: Run, notes: Notes) -> None:
+    """Note what stands around the tasks, and is kept as it was."""
+    door = run.scenario.front_door
+    if door is not None:
+        what = "when visitors come, and how patient they are, is not fitted"
+        notes.add("front_door", what, "the front door of the run's scenario")
+    if run.scenario.dependencies:
+        what = "what they can serve at once, and their outages, are not fitted"
+        notes.add("dependencies", what, "those of the run's scenario")
+    if run.scenario.beat:
+        notes.add("beat", "its periods are not fitted", "the beat of the run's scenario")
 
 
 def _body_s(run: Run, overheads: Overheads | None, notes: Notes) -> float:
@@ -86,6 +101,10 @@ def _fit_task(
     begun = [a for a in attempts if a.started_s is not None and a.ended_s is not None]
     if kind.calls is not None:
         what = "an execution's time holds its call, and the wait for the dependency"
+        notes.add(f"tasks.{kind.name}.service", what, "as in the run's scenario")
+        return kind
+    if kind.waits_for is not None:
+        what = f"an execution's time holds its wait for {kind.waits_for}"
         notes.add(f"tasks.{kind.name}.service", what, "as in the run's scenario")
         return kind
     limit_s = min((s for s in (kind.soft_time_limit_s, kind.time_limit_s) if s), default=math.inf)
@@ -137,9 +156,7 @@ def _fit_loads(run: Run, name: str, fits: list[Fit], notes: Notes) -> list[Load]
         return list(own)
     door = run.scenario.front_door
     if door is not None and door.task == name:
-        what = "the front door publishes it for its visitors"
-        notes.add(f"loads.{name}", what, "the front door of the run's scenario")
-        return []
+        return []  # the door publishes it, if anyone does
     if _is_in_a_canvas(run, name):
         what = "tasks of a group or a chord are not published by themselves"
         notes.add(f"loads.{name}", what, "the loads of the run's scenario")
@@ -176,8 +193,14 @@ def _sent(run: Run, name: str) -> list[float]:
     return sorted(
         max(0.0, journey.first_sent_s)
         for task, journey in run.fold.journeys.items()
-        if journey.first_sent_s is not None and task.rpartition("/")[0] == name
+        if journey.first_sent_s is not None and _is_of(task, name)
     )
+
+
+def _is_of(task: str, name: str) -> bool:
+    """Return whether a task is of a type, and nobody's subtask: its parent publishes that."""
+    kind, _, number = task.rpartition("/")
+    return kind == name and not (number.isdecimal() and int(number) >= SUBTASKS)
 
 
 def _without_beat(run: Run, name: str, times: list[float]) -> list[float]:

@@ -6,6 +6,7 @@ Source: celery/app/autoretry.py (``add_autoretry_behaviour``) and celery/app/tas
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from sandbox.derive.bodies import Body, RetryCall, body_of
@@ -21,6 +22,28 @@ def retries_of(task: Any, notes: Notes) -> tuple[Retry, ...]:
     body = body_of(task)
     own, auto = _from_body(task, body, notes), _auto(task, notes)
     return tuple(policy for policy in (own, auto) if policy is not None)
+
+
+def lost_retries_of(task: Any, retries: Sequence[Retry], notes: Notes) -> dict[str, Any]:
+    """Return the fields that say what becomes of a task whose process died; none by default.
+
+    celery/worker/request.py ``_retry_worker_lost`` goes by the task's own delay and number.
+    """
+    if not getattr(task, "retry_on_worker_lost", False):
+        return {}
+    where = f"tasks.{task.name}.max_retries"
+    most = _most(task.max_retries, where, notes)
+    fields = {
+        "retry_on_worker_lost": True,
+        "default_retry_delay_s": _countdown(None, task, f"tasks.{task.name}", notes),
+    }
+    own = next((policy for policy in retries if isinstance(policy, SelfRetry)), None)
+    if own is None:
+        return fields | {"max_retries": most}
+    if own.max_retries != most:
+        what = f"it is {most}, and its body retries up to {own.max_retries} times"
+        notes.add(where, what, f"{own.max_retries} for a lost process, too")
+    return fields
 
 
 def _auto(task: Any, notes: Notes) -> AutoRetry | None:
@@ -74,6 +97,9 @@ def _from_body(task: Any, body: Body, notes: Notes) -> SelfRetry | None:
     if body.publishes:
         what = f"its body calls {', '.join(body.publishes)}: tasks that publish tasks"
         notes.add(where, what, "it publishes nothing")
+    if body.waits:
+        what = "its body waits for another task's result (allow_join_result)"
+        notes.add(f"{where}.waits_for", what, "it waits for none")
     if not body.retries:
         return None
     if len(body.retries) > 1:

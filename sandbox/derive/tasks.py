@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sandbox.derive.names import plain
-from sandbox.derive.retries import retries_of
+from sandbox.derive.retries import lost_retries_of, retries_of
 from sandbox.derive.routes import sent_with
 from sandbox.draws import Distribution, Exponential
 from sandbox.errors import ScenarioError, one_of
@@ -68,17 +68,21 @@ def _task_type(
     app: Any, task: Any, name: str, service: Mapping[str, Distribution], notes: Notes
 ) -> TaskType:
     sent = sent_with(app, task, notes)
+    retries = retries_of(task, notes)
     _note_unrepresented(task, notes)
     return TaskType(
         name=name,
         queue=plain(sent["queue"], kind="queue", notes=notes),
         service=service.get(task.name, ASSUMED_SERVICE),
         acks_late=bool(task.acks_late),
+        acks_on_failure=getattr(task, "acks_on_failure", None) is not False,
+        acks_on_timeout=getattr(task, "acks_on_timeout", None) is not False,
         reject_on_worker_lost=bool(task.reject_on_worker_lost),
+        **lost_retries_of(task, retries, notes),
         rate_limit=_rate(app, task, notes),
         soft_time_limit_s=_seconds(task.soft_time_limit),
         time_limit_s=_seconds(task.time_limit),
-        retries=retries_of(task, notes),
+        retries=retries,
         priority=_priority(task, sent.get("priority"), notes),
         expires_s=_expires(task, sent.get("expires"), notes),
         ignore_result=bool(task.ignore_result) or not stores_results(app),
@@ -136,13 +140,6 @@ def _expires(task: Any, expires: Any, notes: Notes) -> float | None:
 def _note_unrepresented(task: Any, notes: Notes) -> None:
     """Note what a task's class says that a scenario has no field for."""
     where = f"tasks.{task.name}"
-    late = bool(task.acks_late)
-    if late and not getattr(task, "acks_on_failure", True):
-        notes.add(where, "acks_on_failure is False", "a failed task is acknowledged")
-    if late and not getattr(task, "acks_on_timeout", True):
-        notes.add(where, "acks_on_timeout is False", "a task at its hard limit is acknowledged")
-    if getattr(task, "retry_on_worker_lost", False):
-        notes.add(where, "retry_on_worker_lost is True", "reject_on_worker_lost alone decides")
     if getattr(task, "track_started", False):
         notes.add(where, "track_started writes one more state an execution", "it costs nothing")
     request = task.Request

@@ -12,7 +12,8 @@ class WorkerCommand:
     """One worker that a command starts: its node's name, its options, its settings.
 
     ``options`` are Celery's parameters after its own conversions; ``pool`` is the name that was
-    given, None without one; ``settings`` are those given after ``--``.
+    given, None without one; ``settings`` are those given after ``--``, ``environment`` the
+    variables that are set before ``celery``.
     """
 
     where: str
@@ -20,6 +21,7 @@ class WorkerCommand:
     pool: str | None
     options: Mapping[str, Any]
     settings: Mapping[str, Any] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def beats(self) -> bool:

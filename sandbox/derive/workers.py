@@ -6,6 +6,7 @@ Source: celery/worker/worker.py (``setup_defaults``), celery/worker/components.p
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections import Counter
@@ -19,6 +20,7 @@ from sandbox.notes import Notes
 from sandbox.scenario import TaskType, WorkerPool
 
 _MOST_SLOTS = 256
+_USUAL = WorkerPool()
 _POOLS: dict[str, Literal["prefork", "threads", "solo"]] = {
     "prefork": "prefork",
     "processes": "prefork",
@@ -26,12 +28,12 @@ _POOLS: dict[str, Literal["prefork", "threads", "solo"]] = {
     "solo": "solo",
 }
 _NO_SCENARIO = {
-    "autoscale": "it is scaled between two sizes",
-    "max_memory_per_child": "its children end at a size of their memory",
-    "disable_prefetch": "it takes no message before a process is free",
-    "purge": "it empties its queues when it starts",
+    "max_memory_per_child": ("its children end at a size of their memory", "they do not"),
+    "purge": ("it empties its queues when it starts", "it does not"),
+    "task_events": ("it sends an event at each step of a task, which takes time", "no events"),
 }
-_FIXED = {"autoscale": "always the larger size"}
+_OTHER_NAMES = {"task_events": "worker_send_task_events"}
+_KEEPALIVE = "AUTOSCALE_KEEPALIVE"
 
 
 def worker_pools(
@@ -65,9 +67,9 @@ def _candidates(stem: str) -> list[str]:
 
 def _one(app: Any, worker: WorkerCommand, notes: Notes) -> WorkerPool:
     """Return one worker as a pool of one, unnamed yet."""
-    for option, told in _NO_SCENARIO.items():
-        if worker.options.get(option) or _conf(app, worker, f"worker_{option}"):
-            assumed = _FIXED.get(option, "it is not so")
+    for option, (told, assumed) in _NO_SCENARIO.items():
+        setting = _OTHER_NAMES.get(option, f"worker_{option}")
+        if worker.options.get(option) or _conf(app, worker, setting):
             notes.add(f"{worker.where}.{option}", told, assumed)
     start = worker.options.get("pool_start_method") or _conf(
         app, worker, "worker_pool_start_method"
@@ -80,13 +82,56 @@ def _one(app: Any, worker: WorkerCommand, notes: Notes) -> WorkerPool:
         # One task at a time, but its credit is still concurrency × multiplier (components.py).
         slots, credit = 1, credit * slots
     per_child = worker.options.get("max_tasks_per_child")
+    sizes = _autoscale(worker, kind, notes)
     return WorkerPool(
         concurrency=slots,
         queues=tuple(plain(name, kind="queue", notes=notes) for name in _queues(app, worker)),
         pool=kind,
         prefetch_multiplier=credit,
+        disable_prefetch=_flag(app, worker, "disable_prefetch"),
+        eta_task_limit=int(_conf(app, worker, "worker_eta_task_limit") or 0) or None,
+        autoscale=sizes,
+        autoscale_keepalive_s=_keepalive_s(worker) if sizes else _USUAL.autoscale_keepalive_s,
+        soft_shutdown_timeout_s=float(_conf(app, worker, "worker_soft_shutdown_timeout") or 0.0),
+        soft_shutdown_on_idle=_flag(app, worker, "enable_soft_shutdown_on_idle"),
         max_tasks_per_child=per_child or _conf(app, worker, "worker_max_tasks_per_child") or None,
     )
+
+
+def _flag(app: Any, worker: WorkerCommand, name: str) -> bool:
+    """Return whether an option of a command, or the setting of the same meaning, is on."""
+    return bool(worker.options.get(name) or _conf(app, worker, f"worker_{name}"))
+
+
+def _autoscale(worker: WorkerCommand, kind: str, notes: Notes) -> tuple[int, int] | None:
+    """Return most and fewest processes; a pool that cannot grow stays at the larger size."""
+    given = worker.options.get("autoscale")
+    if not given:
+        return None
+    where = f"{worker.where}.autoscale"
+    if kind != "prefork":
+        notes.add(where, f"a {kind} pool cannot grow", "always the larger size")
+        return None
+    most, fewest = (min(_MOST_SLOTS, size) for size in (max(given), min(given)))
+    if fewest < 1:
+        notes.add(where, f"its fewest processes are {fewest}", "1")
+    return most, max(1, fewest)
+
+
+def _keepalive_s(worker: WorkerCommand) -> float:
+    """Return how long an autoscaler waits before it takes a process away (s).
+
+    celery/worker/autoscale.py reads it from the environment.
+    """
+    given = worker.environment.get(_KEEPALIVE)
+    try:
+        value = float(given) if given is not None else _USUAL.autoscale_keepalive_s
+    except ValueError:
+        value = 0.0
+    if not 0 < value < math.inf:  # Celery does not start with it
+        told = f"{_KEEPALIVE}={given}; allowed: seconds above 0"
+        raise ScenarioError(f"{worker.where} has {told}")
+    return value
 
 
 def _conf(app: Any, worker: WorkerCommand, name: str) -> Any:

@@ -12,6 +12,7 @@ from sandbox.dependencies import unknown_dependency
 from sandbox.errors import ScenarioError, one_of
 from sandbox.faults import At, OnEvent
 from sandbox.faults._base import only_plain, only_prefork
+from sandbox.faults.drop_connections import cannot_drop
 from sandbox.faults.kill_child import no_children
 from sandbox.faults.maxmemory import cannot_fill
 from sandbox.faults.pause_broker import cannot_pause
@@ -81,6 +82,8 @@ def _problem(scenario: Scenario, verb: str, arguments: dict[str, object]) -> str
         return no_children(scenario, str(arguments["worker"]))
     if verb == "quit_worker":
         return cannot_quit(scenario, str(arguments["worker"]))
+    if verb == "drop_connections":
+        return cannot_drop(scenario)
     if "dependency" in arguments:
         names = [dependency.name for dependency in scenario.dependencies]
         return unknown_dependency(names, str(arguments["dependency"]))

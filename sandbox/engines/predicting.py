@@ -6,8 +6,9 @@ import time
 from collections.abc import Callable, Mapping
 
 from sandbox.collector import collector_paused
+from sandbox.definitions import Metrics
 from sandbox.engines.model import start
-from sandbox.metrics import READ, Metrics, measure
+from sandbox.metrics import READ, measure
 from sandbox.overheads import Overheads
 from sandbox.prediction import Prediction
 from sandbox.scenario import Scenario

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 from pydantic import Field
 
 from sandbox.parts import Count, Name, NonNegative, Part
+from sandbox.tasks import waiting
 
 if TYPE_CHECKING:
     from sandbox.scenario import Scenario
@@ -60,15 +61,16 @@ def later(when: At | OnEvent, seconds: float) -> At | OnEvent:
 def only_plain(verb: str, scenario: Scenario) -> str | None:
     """Return why a verb that takes the broker away has no meaning yet: one sentence, or None.
 
-    What a front door answers, and how far a group or a chord has come, without a broker is not
-    in the model.
+    What a front door answers, how far a group or a chord has come, and what becomes of a task
+    that waits for another, without a broker, is not in the model.
     """
     if scenario.front_door is not None:
         return f"{verb} has no meaning yet with a front_door; allowed: one of the two"
     for i, load in enumerate(scenario.loads):
         if load.kind in {"group", "chord"}:
             return f"{verb} has no meaning yet with loads[{i}], a {load.kind}"
-    return None
+    problem = waiting(scenario.tasks)
+    return None if problem is None else f"{verb} {problem}"
 
 
 def only_prefork(verb: str, scenario: Scenario) -> str | None:

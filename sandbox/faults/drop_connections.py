@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from sandbox.faults._base import Command, Fault
+from sandbox.tasks import waiting
+
+if TYPE_CHECKING:
+    from sandbox.scenario import Scenario
+
+
+def cannot_drop(scenario: Scenario) -> str | None:
+    """Return why connections cannot be cut: one sentence, or None."""
+    problem = waiting(scenario.tasks)
+    return None if problem is None else f"drop_connections {problem}"
 
 
 class DropConnections(Fault):
@@ -20,6 +30,10 @@ class DropConnections(Fault):
     """
 
     kind: Literal["drop_connections"] = "drop_connections"
+
+    def problem(self, scenario: Scenario) -> str | None:
+        """Return why this fault makes no sense in ``scenario``: one sentence, or None."""
+        return cannot_drop(scenario)
 
     def commands(self) -> tuple[Command, ...]:
         """Return the verbs that this fault amounts to."""

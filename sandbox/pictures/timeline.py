@@ -6,10 +6,11 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sandbox.fold import Attempt
+from sandbox.journeys import Attempt
 from sandbox.pictures.marks import absences, end_s, marks
 from sandbox.run import Run
 from sandbox.schedule import BY_HAND
+from sandbox.tasks import SUBTASKS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -140,10 +141,17 @@ def _draw_bar(axes: Axes, attempt: Attempt, row: int, style: Style, end: float) 
 
 
 def _label(attempt: Attempt) -> str:
-    """Return the short name of a task, with the number of its execution when not the first."""
+    """Return the short name of a task, with the number of its execution when not the first.
+
+    A subtask is that ``of`` its parent's number, whose type the picture does not tell.
+    """
     kind, _, number = attempt.task.rpartition("/")
     n = int(number) if number.isdigit() else 0
-    short = f"hand {n - BY_HAND}" if n >= BY_HAND else number
+    short = number
+    if n >= SUBTASKS:
+        short = f"of {n % SUBTASKS}"
+    elif n >= BY_HAND:
+        short = f"hand {n - BY_HAND}"
     many = f" ×{attempt.execution}" if (attempt.execution or 1) > 1 else ""
     return f"{kind.rpartition('.')[2][:12]} {short}{many}"
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sandbox.capacity import Outcome, WhatIf
 from sandbox.errors import ScenarioError, one_of
-from sandbox.metrics import METRICS
+from sandbox.metrics import known
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -109,7 +109,7 @@ def _draw(axes: Axes, look: Look, points: list[tuple[float, Outcome]], metric: s
 
 def _scale(axes: Axes, found: WhatIf, metric: str, ticks: list[Any]) -> None:
     """Name both axes; draw the goal's limit where this is its metric."""
-    unit = METRICS[metric].unit
+    unit = known(metric).unit
     axes.set_ylabel(f"{metric} [{unit}]" if unit else metric, fontsize=9)
     axes.set_xlabel(found.paths[0], fontsize=9)
     axes.grid(axis="y", color="#e4e4e4", linewidth=0.6)

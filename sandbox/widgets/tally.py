@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sandbox.fold import Fold, Journey
+from sandbox.fold import Fold
+from sandbox.journeys import Journey
 from sandbox.run import Event
 from sandbox.scenario import Scenario
 

@@ -79,7 +79,8 @@ class Stage:
                 elif parent == parts.get("zygote"):
                     parts["supervisor"] = process.pid
                 elif parent == parts.get("supervisor") and (ports := list(listening(process))):
-                    parts["broker"] = process.pid
+                    # The proxy listens, too; it is started after the broker.
+                    parts["broker"] = min(process.pid, parts.get("broker", process.pid))
                     self.ports.update(ports)
             except psutil.Error:
                 continue

@@ -48,8 +48,8 @@ from sandbox.audit import Audit
 from sandbox.capacity import Counterfactual, WhatIf
 from sandbox.claims import ClaimVerdict
 from sandbox.comparison import Comparison
+from sandbox.definitions import Metrics
 from sandbox.engines import Session
-from sandbox.metrics import Metrics
 from sandbox.prediction import Prediction
 
 # --- a scenario, from every part ------------------------------------------------------------------

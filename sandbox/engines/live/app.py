@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from celery import Celery, Task
 
 from sandbox.draws import draw_s, jitter_seed, uniform
-from sandbox.engines.live import calls
+from sandbox.engines.live import calls, ledger, subtask
 from sandbox.errors import ScenarioError
 from sandbox.scenario import AutoRetry, Scenario, SelfRetry, TaskType
 
@@ -24,11 +24,13 @@ logging.getLogger("kombu").setLevel(logging.WARNING)
 class Link(NamedTuple):
     """Where the broker is and which keys belong to this run ("" when the broker is ours).
 
+    ``ledger``: the URL of the database that effects are written to; "" for the run's folder.
     ``straight`` is the way past the proxy, for who only looks.
     """
 
     url: str
     prefix: str = ""
+    ledger: str = ""
     straight: str = ""
 
 
@@ -45,9 +47,12 @@ class _Work:
 def work(task: Task) -> dict[str, Any]:
     """Do the work drawn for this task and attempt: wait or burn for its time, perhaps fail.
 
+    Its effect, a row in the run's ledger, is the last thing that it does.
+
     A system's own tasks call it where the document leaves the real work out. Raises
-    WorkFailed as often as the type's ``p_failure`` says, and CallFailed or CallTimedOut when the
-    dependency that the type calls does not serve it.
+    WorkFailed as often as the type's ``p_failure`` says, CallFailed or CallTimedOut when the
+    dependency that the type calls does not serve it, and SubtaskFailed when the task fails that
+    it waits for.
     """
     scenario = _Work.scenario
     if scenario is None:
@@ -70,8 +75,11 @@ def work(task: Task) -> dict[str, Any]:
         os.kill(os.getpid(), signal.SIGKILL)
     if kind.crash == "memory":
         raise MemoryError(f"{task.request.id} takes more than there is")
+    if kind.waits_for is not None:
+        subtask.wait_for(scenario.task(kind.waits_for), scenario, task, number)
     if fails:
         raise WorkFailed(f"attempt {retry + 1} of {task.request.id} was drawn to fail")
+    ledger.apply(task.request)
     return {"service_s": service_s}
 
 

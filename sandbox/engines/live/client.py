@@ -17,8 +17,10 @@ from celery import Celery, Signature, chord, group
 from kombu.exceptions import KombuError
 
 from sandbox.engines.live import app as apps
-from sandbox.engines.live.recorder import Writer, record_publishing
-from sandbox.scenario import Scenario, TaskType
+from sandbox.engines.live.publish import publishing
+from sandbox.engines.live.recorder import record_publishing
+from sandbox.engines.live.writer import Writer
+from sandbox.scenario import Scenario
 from sandbox.schedule import Canvas, ClosedTurns, canvases, closed_turns, schedule
 
 _STDIN = 0
@@ -190,16 +192,6 @@ class Client:
     def _signature(self, kind_name: str, key: str) -> Signature:
         options = publishing(self.scenario.task(kind_name))
         return self.app.tasks[kind_name].s().set(task_id=key, **options)
-
-
-def publishing(kind: TaskType) -> dict[str, Any]:
-    """Return the options with which a task of a type is published."""
-    options: dict[str, Any] = {"priority": kind.priority} if kind.priority else {}
-    if kind.expires_s is not None:
-        options["expires"] = kind.expires_s
-    if kind.countdown_s:
-        options["countdown"] = kind.countdown_s
-    return options
 
 
 def _socket(pubsub: redis.client.PubSub) -> Any:

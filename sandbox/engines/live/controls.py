@@ -16,7 +16,7 @@ from sandbox.engines.live.calls import DOWNSTREAM
 from sandbox.engines.live.outage import Outage
 from sandbox.engines.live.processes import Processes
 from sandbox.engines.live.record import Record
-from sandbox.engines.live.recorder import Writer
+from sandbox.engines.live.writer import Writer
 from sandbox.errors import EngineError, SandboxError
 from sandbox.faults import At, Command, OnEvent
 from sandbox.run import Event

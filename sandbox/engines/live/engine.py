@@ -19,7 +19,8 @@ from typing import Any, Self
 
 from sandbox.engines.commands import Trigger
 from sandbox.engines.live import broker as brokers
-from sandbox.engines.live import links
+from sandbox.engines.live import ledger as ledgers
+from sandbox.engines.live import links, postgres
 from sandbox.engines.live import worker as workers
 from sandbox.engines.live.calls import DOWNSTREAM
 from sandbox.engines.live.deploy import DeployControls
@@ -28,7 +29,7 @@ from sandbox.engines.live.links import PROXY
 from sandbox.engines.live.outage import Outage
 from sandbox.engines.live.processes import Processes, warm_up
 from sandbox.engines.live.record import Record
-from sandbox.engines.live.recorder import Writer
+from sandbox.engines.live.writer import Writer
 from sandbox.errors import EngineError
 from sandbox.faults import OnEvent
 from sandbox.run import Event, Run
@@ -40,16 +41,21 @@ _LOG_LINES = 8
 _open: weakref.WeakSet[LiveSession] = weakref.WeakSet()
 
 
-def start(scenario: Scenario, *, broker: str = "auto", runs: str | Path = "runs") -> LiveSession:
+def start(
+    scenario: Scenario, *, broker: str = "auto", runs: str | Path = "runs", ledger: str = ""
+) -> LiveSession:
     """Start broker, workers and client; return once all workers are ready, which is t = 0.
 
     ``broker``: auto, redis, bundled, fake or a redis:// URL. ``runs``: the folder that keeps
-    the record. Raises EngineError (one sentence; nothing keeps running) when something does
-    not come up.
+    the record. ``ledger``: a postgresql:// URL to which the tasks' effects go; without one they
+    stay in the run's folder. Raises EngineError (one sentence; nothing keeps running) when
+    something does not come up.
     """
     choice = brokers.choose(broker)
+    if ledger:
+        postgres.prepare(ledger)
     warm_up()
-    return LiveSession(scenario, choice, Path(runs))
+    return LiveSession(scenario, choice, Path(runs), ledger)
 
 
 def _run_folder(runs: Path, name: str) -> Path:
@@ -63,8 +69,10 @@ def _run_folder(runs: Path, name: str) -> Path:
 class LiveSession:
     """A running system of real processes; see ``sandbox.engines.Session``."""
 
-    def __init__(self, scenario: Scenario, choice: brokers.BrokerChoice, runs: Path) -> None:
-        self.scenario = scenario
+    def __init__(
+        self, scenario: Scenario, choice: brokers.BrokerChoice, runs: Path, ledger: str = ""
+    ) -> None:
+        self.scenario, self._ledger = scenario, ledger
         self.folder = _run_folder(runs, scenario.name)
         self._claim = Claim()
         self._run: Run | None = None
@@ -110,7 +118,7 @@ class LiveSession:
             self._processes.order("downstream", name=DOWNSTREAM)
             self._await_notes(DOWNSTREAM)
         for name in self.scenario.worker_names:
-            self._processes.order("worker", name=name, **self.links.of(name))
+            self._processes.order("worker", name=name, ledger=self._ledger, **self.links.of(name))
         for name in ("client", "operator", *web):
             way = self.links.of(name) | {"straight": self.broker.url}
             self._processes.order("client", name=name, role=name, **way)
@@ -155,7 +163,7 @@ class LiveSession:
     def _start_worker(self, name: str) -> None:
         since = self._ready(name)
         self._processes.exited.pop(name, None)
-        self._processes.order("worker", name=name, **self.links.of(name))
+        self._processes.order("worker", name=name, ledger=self._ledger, **self.links.of(name))
         self._await_worker(name, since=since)
 
     def _ready(self, name: str) -> tuple[int, int]:
@@ -297,13 +305,16 @@ class LiveSession:
         return self._run
 
     def _finish(self) -> Run:
-        if self._processes.alive and self._ended != "stopped":
+        if self._processes.alive:
             self.controls.dump()
         self._writer.write("ended", detail={"why": self._ended})
         self._take_down()
         self._record.pump(settle_s=-1.0)
         self.info["ended"] = self._ended
-        run = Run(self.scenario, self._record.until_end(), self.info)
+        events = self._record.until_end()
+        end_s, t0 = events[-1].t_s if events else 0.0, self._record.t0 or 0.0
+        written = ledgers.read(self.folder, self.scenario, t0, end_s, self._ledger)
+        run = Run(self.scenario, events, self.info, written)
         run.save(self.folder)
         return run
 

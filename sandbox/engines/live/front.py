@@ -16,8 +16,9 @@ from celery import Celery
 from sandbox.draws import draw_s, uniform
 from sandbox.engines.live import app as apps
 from sandbox.engines.live.calls import note_port
-from sandbox.engines.live.client import publishing
-from sandbox.engines.live.recorder import Writer, record_publishing
+from sandbox.engines.live.publish import publishing
+from sandbox.engines.live.recorder import record_publishing
+from sandbox.engines.live.writer import Writer
 from sandbox.front import FrontDoor
 from sandbox.scenario import Scenario
 

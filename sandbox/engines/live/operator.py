@@ -14,7 +14,8 @@ import redis
 
 from sandbox.engines.live import app as apps
 from sandbox.engines.live.client import Orders
-from sandbox.engines.live.recorder import Writer, record_sweeps
+from sandbox.engines.live.recorder import record_sweeps
+from sandbox.engines.live.writer import Writer
 from sandbox.scenario import Scenario
 
 _SAMPLE_EVERY_S = 0.2
@@ -140,13 +141,30 @@ class Operator:
         return sum("ok" in answer for reply in replies or [] for answer in reply.values())
 
     def do_dump(self) -> None:
-        """Record which tasks the broker holds, list by list."""
-        queues = {
-            queue: [_task_id(raw) for key in self._lists(queue) for raw in self._range(key)]
-            for queue in self.scenario.queues
-        }
-        held = [_task_id(json.loads(raw)[0]) for raw in self.redis.hvals(self._key("unacked"))]
-        self.writer.write("dump", detail={"queues": queues, "unacked": held})
+        """Record which tasks the broker holds, list by list, and since when `unacked` has them."""
+        queues: dict[str, list[str]] = {queue: [] for queue in self.scenario.queues}
+        steps: dict[str, list[int]] = {queue: [] for queue in self.scenario.queues}
+        for queue in self.scenario.queues:
+            keys = zip(self.scenario.broker.priority_steps, self._lists(queue), strict=True)
+            for step, key in keys:
+                found = [_task_id(raw) for raw in self._range(key)]
+                queues[queue] += found
+                steps[queue] += [step] * len(found)
+        held: dict[Any, Any] = self.redis.hgetall(self._key("unacked"))
+        scores: Any = self.redis.zrange(self._key("unacked_index"), 0, -1, withscores=True)
+        index = dict(scores)
+        # The scores are times of the workers' clocks; events have the one that all share.
+        ahead_s = time.time() - time.monotonic()
+        self.writer.write(
+            "dump",
+            detail={
+                "queues": queues,
+                "steps": steps,
+                "unacked": [_task_id(json.loads(raw)[0]) for raw in held.values()],
+                "tags": [tag.decode() for tag in held],
+                "since": [index[tag] - ahead_s if tag in index else None for tag in held],
+            },
+        )
 
     def sample(self) -> None:
         """Record the lengths of the broker's lists; a broker that is down gives no sample."""

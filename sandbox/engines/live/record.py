@@ -16,6 +16,9 @@ from sandbox.run import Event
 _SETTLE_S = 0.06
 """How long an event waits for an earlier one of another process before it is taken as ordered."""
 
+_REPORT_S = 0.5
+"""How long a worker may take to tell the end of a task whose child is gone."""
+
 
 class Tail:
     """Reads what has been appended to the files of a folder since the last look."""
@@ -53,6 +56,7 @@ class Record:
         self.notes: list[dict[str, Any]] = []
         self.ready: list[dict[str, Any]] = []
         self.running: dict[tuple[str, int], tuple[float, str, int]] = {}
+        self._unreported: dict[str, float] = {}
         self.listeners: list[Callable[[Event], None]] = []
 
     def now(self) -> float:
@@ -94,7 +98,11 @@ class Record:
             self.running[slot] = (line["t"], line["task"], pid)
         elif line["kind"] in {"succeeded", "failed", "retried"}:
             self.running.pop(slot, None)
+            self._unreported.pop(line["task"], None)
+        elif line["kind"] == "requeued":
+            self._unreported.pop(line["task"], None)
         elif line["kind"] == "child_lost":
+            self._unreported[line["task"]] = line["t"]
             for key, (_, task, _pid) in list(self.running.items()):
                 if key[0] == line["worker"] and task == line["task"]:
                     del self.running[key]
@@ -104,9 +112,13 @@ class Record:
 
     def _event(self, line: dict[str, Any]) -> Event:
         fields = {key: value for key, value in line.items() if key != "t"}
-        eta = (line.get("detail") or {}).get("eta")
-        if eta is not None:
-            fields["detail"] = {"eta_s": round(eta - (self.t0 or 0.0), 6)}
+        detail, t0 = line.get("detail") or {}, self.t0 or 0.0
+        if "eta" in detail:
+            fields["detail"] = {"eta_s": round(detail["eta"] - t0, 6)}
+        if "since" in detail:
+            since = [None if at is None else round(at - t0, 6) for at in detail["since"]]
+            rest = {name: value for name, value in detail.items() if name != "since"}
+            fields["detail"] = rest | {"since_s": since}
         return Event(t_s=round(line["t"] - (self.t0 or 0.0), 6), **fields)
 
     def wait_until(self, condition: Callable[[], Any], timeout_s: float) -> Any:
@@ -128,8 +140,13 @@ class Record:
 
     @property
     def settled(self) -> bool:
-        """Whether every line read so far has become an event."""
-        return not self._pending
+        """Whether every line read so far is an event, and what became of each lost child's task.
+
+        Main first notes that a child is gone and then, some milliseconds later, how its task
+        ends; it may have said so before.
+        """
+        since = time.monotonic() - _REPORT_S
+        return not self._pending and all(t < since for t in self._unreported.values())
 
     def until_end(self) -> tuple[Event, ...]:
         """Return the events in the order of their times, up to ``ended``.

@@ -23,7 +23,8 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.engines.live import leftovers
-from sandbox.engines.live.recorder import Writer, missing_hooks
+from sandbox.engines.live.hooks import missing_hooks
+from sandbox.engines.live.writer import Writer
 
 _PR_SET_PDEATHSIG = 1
 _POLL_S = 0.5
@@ -100,11 +101,12 @@ class Supervisor:
 
     # --- orders ----------------------------------------------------------------------
 
-    def do_worker(self, name: str, url: str, prefix: str) -> int:
+    def do_worker(self, name: str, url: str, prefix: str, ledger: str = "") -> int:
         """Fork a Celery worker."""
         from sandbox.engines.live import app, worker
 
-        return self._fork(name, lambda: worker.main(self.folder, name, app.Link(url, prefix)))
+        link = app.Link(url, prefix, ledger)
+        return self._fork(name, lambda: worker.main(self.folder, name, link))
 
     def do_client(self, name: str, role: str, url: str, prefix: str, straight: str) -> int:
         """Fork a client process: the one that publishes, operates, or plays the web."""
@@ -114,7 +116,7 @@ class Supervisor:
             "client": client.main, "operator": operator.main,
             "front": front.main, "visitors": visitors.main,
         }  # fmt: skip
-        link = app.Link(url, prefix, straight)
+        link = app.Link(url, prefix, straight=straight)
         return self._fork(name, lambda: mains[role](self.folder, link))
 
     def do_downstream(self, name: str) -> int:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sandbox.engines.live import app as apps
 from sandbox.engines.live.front import FILE, PENDING
-from sandbox.engines.live.recorder import Writer
+from sandbox.engines.live.writer import Writer
 from sandbox.front import FrontDoor
 
 _OUTCOMES = {200: "done", 500: "failed", 503: "refused"}

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sandbox.engines.live.recorder import Writer, record_worker
+from sandbox.engines.live.recorder import record_worker
+from sandbox.engines.live.writer import Writer
 from sandbox.scenario import Scenario, WorkerPool
 
 if TYPE_CHECKING:
+    from celery import Celery
+
     from sandbox.engines.live.app import Link
 
 CHILD_READY = "_child_ready"
@@ -21,7 +25,8 @@ CHILD_READY = "_child_ready"
 def command(pool: WorkerPool, name: str, app: str = "proj") -> str:
     """Return the shell command that starts the same worker outside the sandbox.
 
-    ``eta_task_limit`` is not in it: Celery has the setting, and no option for it.
+    ``eta_task_limit`` is not in it: Celery has the setting, and no option for it. Nor is a
+    ``prefetch_multiplier`` of 0: Celery takes the option's 0 for none given (celery/bin/worker.py).
 
     >>> command(WorkerPool(concurrency=4), "worker1")
     'celery -A proj worker -n worker1@%h -P prefork -c 4 --prefetch-multiplier=4 -Q celery'
@@ -30,7 +35,8 @@ def command(pool: WorkerPool, name: str, app: str = "proj") -> str:
     if pool.autoscale is not None:
         size = f"--autoscale={pool.autoscale[0]},{pool.autoscale[1]}"
     parts = [f"celery -A {app} worker -n {name}@%h -P {pool.pool} {size}"]
-    parts.append(f"--prefetch-multiplier={pool.prefetch_multiplier}")
+    if pool.prefetch_multiplier:
+        parts.append(f"--prefetch-multiplier={pool.prefetch_multiplier}")
     if pool.max_tasks_per_child is not None:
         parts.append(f"--max-tasks-per-child={pool.max_tasks_per_child}")
     if pool.disable_prefetch:
@@ -46,7 +52,7 @@ def main(folder: Path, name: str, link: Link) -> None:
     from celery import signals
 
     from sandbox.engines.live import app as apps
-    from sandbox.engines.live import calls, skew
+    from sandbox.engines.live import calls, ledger, skew
 
     scenario = apps.scenario_of(folder)
     pool = scenario.pool_of(name)
@@ -56,8 +62,15 @@ def main(folder: Path, name: str, link: Link) -> None:
     app = apps.build(scenario, link)
     calls.look_in(folder)
     skew.install(folder, name)
+    ledger.keep(folder, name, link.ledger)
     app.set_current()
     app.set_default()
+
+    def open_backend(**_: Any) -> None:
+        _open_backend(app)
+
+    # Before the recorder's own, which notes that the child is up.
+    signals.worker_process_init.connect(open_backend, weak=False)
     writer = Writer(folder / "raw" / f"{name}.jsonl", worker=name)
     record_worker(writer)
 
@@ -66,9 +79,25 @@ def main(folder: Path, name: str, link: Link) -> None:
 
     signals.worker_process_init.connect(child_ready, weak=False)
     app.conf.update(_settings(pool))
+    if pool.pool == "solo":
+        _open_backend(app)
     worker = app.Worker(**_options(pool, name))
     worker.start()
     raise SystemExit(worker.exitcode or 0)
+
+
+def _open_backend(app: Celery) -> None:
+    """Find and connect the result backend, as applications do that care for their first request.
+
+    Else each process's first task pays for it: 10 ms of a scan of all installed packages
+    (celery/app/backends.py by_name) and a connection, several times that where many begin at once.
+    """
+    from redis import RedisError
+
+    client = getattr(app.backend, "client", None)
+    if client is not None:
+        with contextlib.suppress(RedisError, OSError):
+            client.ping()
 
 
 def _settings(pool: WorkerPool) -> dict[str, Any]:

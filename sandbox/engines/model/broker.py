@@ -20,8 +20,8 @@ from sandbox.engines.model.record import Record
 from sandbox.scenario import Scenario, TaskType
 
 if TYPE_CHECKING:
+    from sandbox.engines.model.consumer import Consumer
     from sandbox.engines.model.standstill import Standstill
-    from sandbox.engines.model.worker import Worker
 
 _MAX_PRIORITY = 9
 BRPOP_TIMEOUT_S = 1.0
@@ -31,8 +31,8 @@ class Kind:
     """A task type, made ready: its draws, its queue and the Redis list its messages go to."""
 
     __slots__ = (
-        "body_s", "calls", "chance", "countdown_s", "expires_s", "is_cpu", "is_limited", "is_plain",
-        "is_timed", "is_watched", "late", "name", "queue", "ready", "service_s", "task",
+        "blocks", "body_s", "chance", "countdown_s", "expires_s", "is_cpu", "is_limited",
+        "is_plain", "is_timed", "is_watched", "late", "name", "queue", "ready", "service_s", "task",
     )  # fmt: skip
 
     def __init__(
@@ -45,8 +45,10 @@ class Kind:
         self.is_timed = bool(task.expires_s is not None or task.countdown_s)
         self.late, self.is_cpu = task.acks_late, task.work == "cpu"
         self.is_limited = task.time_limit_s is not None or task.soft_time_limit_s is not None
-        self.calls, self.is_watched = task.calls is not None, is_watched
-        is_odd = self.is_cpu or self.is_limited or task.p_failure or self.calls or is_watched
+        # After its own work the body blocks: on a call, or on another task's result.
+        self.blocks = task.calls is not None or task.waits_for is not None
+        self.is_watched = is_watched
+        is_odd = self.is_cpu or self.is_limited or task.p_failure or self.blocks or is_watched
         self.is_plain = not (is_odd or task.crash)
 
 
@@ -87,7 +89,7 @@ class Broker:
         self.env, self.settings, self.record = env, scenario.broker, record
         self.lists: dict[tuple[int, str], deque[Message]] = {}
         self.unacked: dict[Message, float] = {}
-        self.blocked: dict[Worker | Ghost, float] = {}
+        self.blocked: dict[Consumer | Ghost, float] = {}
         self.is_down, self.keeps = False, scenario.broker.persistence == "aof"
         self.standstill: Standstill | None = None
         self.is_full = self.is_skewed = self.is_odd = False
@@ -186,14 +188,14 @@ class Broker:
         worker.take(message)
         return True
 
-    def _first_in_line(self, waiting: list[Worker | Ghost]) -> Worker | Ghost:
+    def _first_in_line(self, waiting: list[Consumer | Ghost]) -> Consumer | Ghost:
         # An idle client asks again every second, and is then last in Redis' line.
         now, since = self.env.now, self.blocked
         return max(waiting, key=lambda worker: (now - since[worker]) % BRPOP_TIMEOUT_S)
 
     # --- out of a queue --------------------------------------------------------------
 
-    def brpop(self, worker: Worker) -> Message | None:
+    def brpop(self, worker: Consumer) -> Message | None:
         """Pop from the first of the worker's lists that holds a message, or have it wait."""
         if worker.is_slow and self._is_silent(worker):
             return None
@@ -203,7 +205,7 @@ class Broker:
         self.block(worker)
         return None
 
-    def _is_silent(self, worker: Worker) -> bool:
+    def _is_silent(self, worker: Consumer) -> bool:
         """Whether a BRPOP has no answer now, and have the worker wait for one."""
         if worker.half_open is not None and worker.half_open.is_deaf:
             worker.half_open.ask()
@@ -226,7 +228,7 @@ class Broker:
                 del self.blocked[worker]
                 worker.take(message)
 
-    def block(self, worker: Worker) -> None:
+    def block(self, worker: Consumer) -> None:
         """Let the worker wait on all its lists."""
         self.blocked[worker] = self.env.now
 

@@ -12,6 +12,7 @@ from simpy.core import StopSimulation
 from simpy.events import URGENT
 
 from sandbox.collector import collector_paused
+from sandbox.engines.model import ledger
 from sandbox.engines.model.client import Client
 from sandbox.engines.model.clock import Clock
 from sandbox.engines.model.deploy import DeployControls
@@ -22,7 +23,7 @@ from sandbox.engines.model.world import World
 from sandbox.errors import EngineError
 from sandbox.faults import OnEvent
 from sandbox.overheads import Overheads
-from sandbox.run import Event, Run
+from sandbox.run import KINDS, Event, Run
 from sandbox.scenario import Scenario
 
 R = TypeVar("R", bound=Record)
@@ -182,17 +183,27 @@ class ModelSession(Generic[R]):
             if not world.broker.is_down:
                 self.record.note("dump", detail=self._dump())
             self.record.note("ended", detail={"why": why})
-            self._run = Run(self.scenario, self.record.end(), dict(self.info))
+            # What keeps only some kinds is there to be measured, and keeps no ledger.
+            written = ledger.maker(world.cut_off) if self.record.kinds >= KINDS.keys() else None
+            self._run = Run(self.scenario, self.record.end(), dict(self.info), written)
         return self._run
 
     def _dump(self) -> dict[str, Any]:
         """Return what the broker holds, each list from its back to its front, as LRANGE does."""
         broker = self._world.broker
         queues: dict[str, list[str]] = {queue: [] for queue in self.scenario.queues}
-        for step_and_queue in sorted(broker.lists):
-            ready = broker.lists[step_and_queue]
-            queues[step_and_queue[1]] += [message.key for message in reversed(ready)]
-        return {"queues": queues, "unacked": [message.key for message in broker.unacked]}
+        steps: dict[str, list[int]] = {queue: [] for queue in self.scenario.queues}
+        for step, queue in sorted(broker.lists):
+            ready = broker.lists[step, queue]
+            queues[queue] += [message.key for message in reversed(ready)]
+            steps[queue] += [step] * len(ready)
+        return {
+            "queues": queues,
+            "steps": steps,
+            "unacked": [message.key for message in broker.unacked],
+            "tags": [message.tag for message in broker.unacked],
+            "since_s": list(broker.unacked.values()),
+        }
 
     def __enter__(self) -> Self:
         return self

@@ -15,10 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 from sandbox.engines.model.crash import KILLED
 from sandbox.engines.model.pause import Later
+from sandbox.engines.model.trips import APPLIED
+from sandbox.ledger import Effect
 
 if TYPE_CHECKING:
     from simpy.events import Event
 
+    from sandbox.engines.model.broker import Message
     from sandbox.engines.model.slot import Slot
     from sandbox.engines.model.worker import Worker
 
@@ -48,9 +51,16 @@ class Offline(Later):
             message = None  # it stores none
         if self.worker.is_offline and message is not None and slot.started_s is not None:
             is_plain = message.kind.task.ignore_result and slot.alarm.value == "done"
+            if slot.alarm.value in APPLIED and not is_plain:
+                self.worker.world.cut_off.append(self._effect(message))
             slot.alarm.value = slot.alarm.value if is_plain else CUT_OFF
         for step in steps:
             step(alarm)
+
+    def _effect(self, message: Message) -> Effect:
+        """Return what a body has done whose result finds no broker: it has done it all the same."""
+        worker = self.worker
+        return Effect(message.key, worker.env.now, worker.name, 0, message.tag, message.retry)
 
     def next_try_s(self) -> float:
         """Return in how many seconds it tries to connect again."""

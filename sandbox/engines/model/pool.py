@@ -16,19 +16,22 @@ from sandbox.engines.model import request, trips
 from sandbox.engines.model.alarm import Alarm, Steps
 from sandbox.engines.model.broker import Message
 from sandbox.engines.model.crash import KILLED, OUT_OF_MEMORY, break_down, die, keep
-from sandbox.engines.model.downstream import FAILED, TIMED_OUT, Attempt
+from sandbox.engines.model.downstream import FAILED, TIMED_OUT, Caller
 from sandbox.engines.model.host import Job
+from sandbox.engines.model.limits import HARD, SOFT, first_limit, limit_job
 from sandbox.engines.model.outage import CUT_OFF
 from sandbox.engines.model.request import Settle
 from sandbox.engines.model.slot import Slot
+from sandbox.engines.model.subtask import SUBTASK_FAILED, Waiter
 
 if TYPE_CHECKING:
     from sandbox.engines.model.worker import Worker
 
 _PART = "part"  # done, and perhaps the last of its chord's header
-_DONE, _FAILS, _SOFT, _HARD = "done", "WorkFailed", "SoftTimeLimitExceeded", "TimeLimitExceeded"
+_DONE, _FAILS = "done", "WorkFailed"
 _ERRORS: dict[str, dict[str, Any]] = {
-    error: {"error": error} for error in (_FAILS, _SOFT, _HARD, CUT_OFF, FAILED, TIMED_OUT)
+    error: {"error": error}
+    for error in (_FAILS, SOFT, HARD, CUT_OFF, FAILED, TIMED_OUT, SUBTASK_FAILED)
 }
 _ERRORS |= {OUT_OF_MEMORY: {"error": "MemoryError"}, trips.NO_ROOM: {"error": trips.NO_ROOM}}
 
@@ -108,7 +111,7 @@ class Pool:
                 self._rest(slot)
             yield
             outcome, is_slow = alarm.value, worker.is_slow
-            if is_slow and outcome not in {_HARD, KILLED}:
+            if is_slow and outcome not in {HARD, KILLED}:
                 outcome = yield from trips.store(worker, slot, outcome)
             if outcome == _DONE:
                 message = slot.message
@@ -124,7 +127,7 @@ class Pool:
             elif pause_s:
                 alarm.ring(pause_s)
                 yield
-            if outcome == _HARD or slot.n_done == max_tasks:
+            if outcome == HARD or slot.n_done == max_tasks:
                 # billiard/pool.py maintain_pool replaces a child that has ended when main notices.
                 notice_s = worker.notice_s() if slot.n_done == max_tasks else 0.0
                 slot.n_done = 0
@@ -174,40 +177,23 @@ class Pool:
         outcome = kind.task.crash or (_PART if kind.is_watched else _DONE)
         if outcome in {_PART, _DONE} and kind.chance.fails(message.n, message.retry):
             outcome = _FAILS
-        limit_s, error = self._limit(message) if kind.is_limited else (None, _DONE)
-        if kind.calls:
-            slot.attempt = Attempt(self, slot, message, outcome)
+        limit_s, error = None, _DONE
+        if kind.is_limited and self.is_prefork:
+            limit_s, error = first_limit(kind.task)
+        if kind.blocks:
+            attempt = Waiter if kind.task.waits_for is not None else Caller
+            slot.attempt = attempt(self, slot, message, outcome)
             slot.attempt.begin(work_s, limit_s, error)
         elif kind.is_cpu:
             process = slot if self.is_prefork else self.worker
             slot.job = Job(end, work_s, outcome, process)
             self.worker.host.run(slot.job)
             if limit_s is not None:
-                self._limit_job(slot.job, limit_s, error)
+                limit_job(self.worker, slot.job, limit_s, error)
         elif limit_s is not None and limit_s < service_s:
-            end.ring(limit_s if error == _HARD else limit_s + kind.body_s, error)
+            end.ring(limit_s if error == HARD else limit_s + kind.body_s, error)
         else:
             end.ring(work_s, outcome)
-
-    def _limit(self, message: Message) -> tuple[float | None, str]:
-        """Return the time limit that comes first, and its error; only prefork has any."""
-        soft_s, hard_s = message.kind.task.soft_time_limit_s, message.kind.task.time_limit_s
-        if not self.is_prefork:
-            return None, _DONE
-        if soft_s is not None and (hard_s is None or soft_s <= hard_s):
-            return soft_s, _SOFT
-        return hard_s, _HARD
-
-    def _limit_job(self, job: Job, limit_s: float, error: str) -> None:
-        """End a computation after ``limit_s`` on the clock, however little of it is done."""
-
-        def expire(event: simpy.Event) -> None:
-            if self.worker.pause is not None:
-                self.worker.pause.later(expire, event)
-            elif self.worker.host.stop(job):
-                job.done.ring(0.0, error)
-
-        Timeout(self.env, limit_s).callbacks.append(expire)
 
     def _succeed_watched(self, slot: Slot) -> Steps:
         """Store the result; with the last of a chord's header, publish the body before all else."""
@@ -217,6 +203,7 @@ class Pool:
         if body is not None:
             yield from self._publish(slot.alarm, body)
         self.record.succeeded(message, self.name, slot.number)
+        self.world.subtasks.ended(message, succeeded=True)
         self._end(slot, message)
 
     def _fail(self, slot: Slot, error: str) -> Steps:
@@ -227,7 +214,7 @@ class Pool:
         assert message is not None
         settle: Settle | None = None
         countdown_s = None
-        if error not in {_HARD, CUT_OFF, trips.NO_ROOM}:
+        if error not in {HARD, CUT_OFF, trips.NO_ROOM}:
             countdown_s = message.kind.chance.countdown_s(message.key, message.retry)
         if countdown_s is None and message.kind.is_watched:
             self.world.ends_badly(message, self.name)
@@ -239,7 +226,7 @@ class Pool:
             assert told is not None
             told.later(self.record.execution, "failed", message, self.name, slot.number, detail)
             settle = request.after_failure(self.worker, message)
-        elif error == _HARD:  # The main process has killed the child, and reports for it.
+        elif error == HARD:  # The main process has killed the child, and reports for it.
             self.record.message("child_lost", message, self.name)
             self.record.message("failed", message, self.name, detail)
             settle = request.after_timeout(self.worker, message)

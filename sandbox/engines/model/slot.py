@@ -9,15 +9,15 @@ from sandbox.engines.model.broker import Message
 from sandbox.engines.model.host import Job
 
 if TYPE_CHECKING:
-    from sandbox.engines.model.downstream import Attempt
+    from sandbox.engines.model.attempt import Attempt
 
 
 class Slot:
     """One child process of a worker; a replaced child has the slot of the one before it.
 
     ``alarm`` is the child's, and rings at the end of a body; ``started_s`` is None unless one
-    runs, ``attempt`` unless its task calls a dependency; ``is_up`` is False from its death
-    until its replacement is ready.
+    runs, ``attempt`` unless its task blocks on something else; ``is_up`` is False from its
+    death until its replacement is ready.
     """
 
     __slots__ = ("alarm", "attempt", "is_up", "job", "message", "n_done", "number", "started_s")

@@ -16,6 +16,7 @@ from sandbox.engines.model.ghost import Ghost
 from sandbox.engines.model.pause import Later
 
 if TYPE_CHECKING:
+    from sandbox.engines.model.consumer import Consumer
     from sandbox.engines.model.worker import Worker
 
 
@@ -33,7 +34,7 @@ class Standstill(Later):
 class Waiting(Later):
     """Of a worker's main process, which has asked for an answer."""
 
-    def __init__(self, worker: Worker, standstill: Standstill) -> None:
+    def __init__(self, worker: Consumer, standstill: Standstill) -> None:
         super().__init__()
         self.worker = worker
         standstill.later(self.end)
@@ -47,8 +48,9 @@ class Waiting(Later):
 
 
 class HalfOpen(Standstill):
-    """Of one worker's connections; it has no end. ``silenced``: children that have one.
+    """Of one worker's connections; it has no end.
 
+    ``silenced`` are the children of now, by their alarms: one that replaces them connects anew.
     ``is_deaf``: BRPOP is among them, until the worker finds that it has no answer
     (kombu/transport/redis.py ``maybe_check_brpop_health``). Once a minute, and first a second
     after its start, main looks after bindings (``maybe_refresh_binding_expiry``).
@@ -57,7 +59,7 @@ class HalfOpen(Standstill):
     def __init__(self, worker: Worker) -> None:
         super().__init__()
         self.worker, self.is_deaf = worker, True
-        self.silenced = {slot.number for slot in worker.pool.slots if slot.n_done}
+        self.silenced = {slot.alarm for slot in worker.pool.slots}
         self._is_watched = False
         broker, env = worker.broker, worker.env
         passed_s = env.now - worker.ready_s - _FIRST_LOOK_S
@@ -93,7 +95,7 @@ class HalfOpen(Standstill):
             self.worker.credit()
 
 
-def answered(worker: Worker, then: Callable[..., None] | None = None, *arguments: Any) -> bool:
+def answered(worker: Consumer, then: Callable[..., None] | None = None, *arguments: Any) -> bool:
     """Return whether the broker answers main; if it does not, main waits, and then calls."""
     standstill = worker.half_open or worker.broker.standstill
     if standstill is None:

@@ -1,29 +1,25 @@
-"""The worker: a main process that fetches, holds and dispatches, one thing at a time.
+"""The worker: the life of a main process and its pool, from its readiness to its end.
 
-Compare kombu/transport/redis.py ``MultiChannelPoller`` and celery/worker/loops.py.
+Compare celery/worker/worker.py, celery/apps/worker.py and celery/worker/consumer/consumer.py
+(``on_connection_error_after_connected``). What it takes and gives back is in consumer.py.
 """
 
 from __future__ import annotations
 
-import math
-from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, cast
-
-import simpy
+from typing import TYPE_CHECKING
 
 from sandbox.draws import uniform
-from sandbox.engines.model.alarm import Alarm, Steps
+from sandbox.engines.model.alarm import Alarm
 from sandbox.engines.model.autoscale import Autoscaler
 from sandbox.engines.model.broker import Message
+from sandbox.engines.model.consumer import Consumer
 from sandbox.engines.model.holds import Holds
 from sandbox.engines.model.outage import Doomed, Offline
-from sandbox.engines.model.pause import Later, Pause
+from sandbox.engines.model.pause import Pause
 from sandbox.engines.model.pool import Pool
-from sandbox.engines.model.request import Settle
 from sandbox.engines.model.reserved import CountingPool
 from sandbox.engines.model.slot import Slot
-from sandbox.engines.model.standstill import HalfOpen, answered
 from sandbox.scenario import WorkerPool
 
 if TYPE_CHECKING:
@@ -37,53 +33,42 @@ celery/concurrency/asynpool.py ``_flush_outqueue`` and prefork.py ``on_stop`` sl
 time: measured 1.0 and 1.5 s with 1, 2 and 4 processes.
 """
 _UNRECOVERABLE_S = 1.0
-_EXPIRED = {"reason": "expired"}
 
 
-class Worker:
+class Worker(Consumer):
     """One life of a worker, from its readiness to its end; started again, it is a new one.
 
-    ``closing``: it has been told to stop, and finishes what runs. ``delivered`` holds what
-    it was given and has not acknowledged; ``prefetch_count`` allows that many, and one more
-    for each task held for its ETA.
+    ``closing``: it has been told to stop, and finishes what runs.
     """
 
     def __init__(self, world: World, settings: WorkerPool, name: str) -> None:
-        self.world, self.settings, self.name = world, settings, name
-        self.env, self.broker, self.record = world.env, world.broker, world.record
+        super().__init__(world, settings, name)
         self.host = world.hosts[settings.host]
-        self.is_alive, self.closing = True, False
+        self.closing, self._exit_code = False, 0
         self.ready_s, self.n_kills = self.env.now, 0
-        self._may_hold = settings.concurrency * settings.prefetch_multiplier or math.inf
-        self.prefetch_count = self._may_hold
-        self._is_choosy = settings.pool == "solo" or settings.disable_prefetch
-        self.delivered: dict[Message, None] = {}
-        self.queues, self.cycle = frozenset(settings.queues), list(dict.fromkeys(settings.queues))
-        self._orders: dict[tuple[str, ...], list[deque[Message]]] = {}
-        self.lists = self._brpop_keys(tuple(self.cycle))
-        self._rotates = len(self.cycle) > 1 and (
-            world.scenario.broker.queue_order_strategy == "round_robin"
-        )
-        self._asleep = False
-        self._popped: Message | None = None
-        self.is_cut, self.trip_s, self.free_s = False, 0.0, 0.0
-        self.is_slow, self._exit_code = False, 0
-        self.half_open: HalfOpen | None = None
-        self.skew_s = 0.0
-        self.pause: Later | None = None
         self.autoscaler: Autoscaler | None = None
         self.holds = Holds(self)
         self.record.note("worker_ready", worker=name)
         self.apply = self._staff(settings)
-        self._consume()
+        self.consume()
 
-    def _consume(self) -> None:
+    def consume(self) -> None:
         """Begin the event loop, with all that it calls regularly."""
-        self._main, self._sweeper = Alarm(self.env), Alarm(self.env)
-        self._main.begin(self.main())
-        self._sweeper.begin(self.sweeper())
+        super().consume()
         if self.autoscaler is not None:
             self.autoscaler.begin()
+
+    @property
+    def has_work(self) -> bool:
+        """Whether it runs a task, or will: of a copy, the message may be gone by now.
+
+        Who is closing begins nothing more, and the end of its life is awaited anyway.
+        """
+        if not self.is_alive:
+            return False
+        is_due = self.pause is not None and self.pause.has_due
+        has = self.pool.backlog or self.delivered or self.holds.n_held
+        return is_due or self.pool.runs or bool(has)
 
     def _staff(self, settings: WorkerPool) -> Callable[[Message], None]:
         """Start the pool; return what gives it a task that nothing holds back."""
@@ -101,264 +86,19 @@ class Worker:
 
         return apply
 
-    # --- fetching --------------------------------------------------------------------
-
-    def main(self) -> Steps:
-        """Fetch one message a round trip while there is credit for it."""
-        alarm, deliver_s, brpop = self._main, self.world.overheads.deliver_s, self.broker.brpop
-        while True:
-            while self.can_consume() and (message := brpop(self)):
-                if self.is_slow:
-                    yield from self._fetch(message)
-                    continue
-                self._deliver(message)
-                if deliver_s:
-                    alarm.ring(deliver_s)
-                    yield
-                self._receive(message)
-            self._asleep = True
-            yield
-            if alarm.value is not None:
-                self._receive(alarm.value)
-            elif self._popped is not None:
-                self.world.n_pending -= 1
-                yield from self._fetch(self._popped)
-
-    def can_consume(self) -> bool:
-        """Whether the prefetch count allows one more, and where that is asked, the pool."""
-        if self._is_choosy and self._is_full():
-            return False
-        return len(self.delivered) < self.prefetch_count
-
-    def _is_full(self) -> bool:
-        """Whether a solo worker's loop is blocked, or prefetch is off and no process is free."""
-        pool = self.pool
-        if isinstance(pool, CountingPool) and self.settings.disable_prefetch:
-            return pool.blocks_main or pool.n_reserved >= self.settings.concurrency
-        return pool.blocks_main
-
-    def take(self, message: Message) -> None:
-        """Get the message that a BRPOP has waited for.
-
-        When the credit has gone since it was asked for (an ETA came due; a solo worker runs
-        what its timer released), the message stays in the socket: out of Redis, in nobody's
-        `unacked`, lost if the worker is killed.
-        """
-        can_consume = self.can_consume()
-        if self.is_slow or not can_consume:
-            self._popped = message
-            self.world.n_pending += 1
-            if can_consume:
-                self._wake(None)
-            return
-        self._deliver(message)
-        if self.world.overheads.deliver_s:
-            self._wake(message, self.world.overheads.deliver_s)
-            return
-        # A round trip that takes no time needs no event; main sleeps on, before empty lists.
-        self._asleep = False
-        self._receive(message)
-        self._asleep = True
-        if self.can_consume():
-            self.broker.block(self)
-
-    def credit(self) -> None:
-        """Use credit that may have come back: main sleeps only for want of it."""
-        if not self._asleep or self in self.broker.blocked or not self.can_consume():
-            return
-        message, self._popped = self._popped, None
-        if message is None:
-            self._asleep = False
-            self._main.ring()
-        else:
-            self.world.n_pending -= 1
-            self._deliver(message)
-            self._wake(message, self.world.overheads.deliver_s)
-
-    def _fetch(self, message: Message) -> Steps:
-        """Wait for the answer that brings a message, note it in `unacked`, wait for that one.
-
-        Main does other things before the first of them, and nothing else before the second.
-        """
-        self._popped = message
-        self.world.n_pending += 1
-        self._main.ring(self.trip_s)
-        yield
-        if self.broker.is_full or self.half_open is not None:  # It cannot be noted, and is gone.
-            self._popped = None
-            self.world.n_pending -= 1
-            if not self.refused():
-                answered(self)
-            yield
-        while self.free_s > self.env.now:
-            self._main.ring(self.free_s - self.env.now)
-            yield
-        self._popped = None
-        self.world.n_pending -= 1
-        self._deliver(message)
-        self.broker.unacked[message] += self.skew_s
-        self.wait_for_answer()
-        self._main.ring(self.trip_s + self.world.overheads.deliver_s)
-        yield
-        self._receive(message)
-
-    def wait_for_answer(self) -> None:
-        """Have main wait for the answer of a command; it does nothing else before."""
-        self.free_s = max(self.free_s, self.env.now) + self.trip_s
-
-    def _wake(self, message: Message | None, delay_s: float = 0.0) -> None:
-        if self._asleep:
-            self._asleep = False
-            self._main.ring(delay_s, message)
-
-    def _deliver(self, message: Message) -> None:
-        """`QoS.append`: note the message in `unacked`, with the time it was received."""
-        self.broker.unacked[message] = self.env.now
-        self.delivered[message] = None
-        if self._rotates:
-            self.cycle.remove(message.kind.queue)
-            self.cycle.append(message.kind.queue)
-            self.lists = self._brpop_keys(tuple(self.cycle))
-        self.record.delivered(message, self.name)
-
-    def _brpop_keys(self, cycle: tuple[str, ...]) -> list[deque[Message]]:
-        """Return the lists in the order BRPOP looks at them: by priority step, then queue."""
-        if cycle not in self._orders:
-            broker = self.broker
-            is_sorted = broker.settings.queue_order_strategy == "sorted"
-            self._orders[cycle] = [
-                broker.lists[step, queue]
-                for step in broker.settings.priority_steps
-                for queue in (sorted(cycle) if is_sorted else cycle)
-                if (step, queue) in broker.lists
-            ]
-        return self._orders[cycle]
-
-    # --- receiving -------------------------------------------------------------------
-
-    def _receive(self, message: Message) -> None:
-        """Drop what has expired, run the rest, some of it later."""
-        if message.expires_s is not None and self.env.now > message.expires_s:
-            self.revoke(message)
-        else:
-            self.record.received(message, self.name)
-            if message.eta_s is None and not self.holds.buckets:
-                self.apply(message)
-            else:
-                self.holds.admit(message)
-
-    def revoke(self, message: Message) -> None:
-        """Drop an expired message, on receipt or when a process would begin it."""
-        self.record.message("revoked", message, self.name, _EXPIRED)
-        if message.kind.is_watched:
-            self.world.ends_badly(message, self.name)
-        self.ack(message)
-        self.world.finished(message.key)
-        self.world.look()
-
-    @property
-    def has_work(self) -> bool:
-        """Whether it runs a task, or will: of a copy, the message may be gone by now.
-
-        Who is closing begins nothing more, and the end of its life is awaited anyway.
-        """
-        if not self.is_alive:
-            return False
-        is_due = self.pause is not None and self.pause.has_due
-        has = self.pool.backlog or self.delivered or self.holds.n_held
-        return is_due or self.pool.runs or bool(has)
-
-    # --- acknowledging ---------------------------------------------------------------
-
-    def ack(self, message: Message) -> None:
-        """Acknowledge a message, which gives its prefetch credit back.
-
-        `QoS.ack` drops the entry of this tag, even if it is a later owner's by now.
-        """
-        if self.is_slow and not self._may_ack(message):
-            return
-        if self.broker.unacked.pop(message, None) is None:
-            self.broker.unacked.pop(self.broker.newest(message), None)
-        self.delivered.pop(message, None)
-        self.record.acked(message, self.name)
-        if self._asleep:
-            self.credit()
-
-    def _may_ack(self, message: Message) -> bool:
-        """Whether the broker takes an acknowledgement now; else it comes later, or never."""
-        if self.refused() or not answered(self, self.ack, message):
-            return False
-        wait_s = self.free_s - self.env.now
-        if wait_s > 0:
-            due = simpy.Timeout(self.env, wait_s, message)
-            due.callbacks.append(self.ack_due)
-            return False
-        if self.trip_s:
-            self.wait_for_answer()
-            self.world.call_in(self.trip_s, self.credit)
-        return True
-
-    def ack_due(self, event: simpy.Event) -> None:
-        """Acknowledge the message of an event, unless the worker has died meanwhile."""
-        if self.pause is not None:
-            self.pause.later(self.ack_due, event)
-        elif self.is_alive:
-            self.ack(cast("Message", event.value))
-            self.world.look()
-
-    def reject(self, message: Message) -> None:
-        """Put a message at the back of its queue."""
-        if self.refused() or not answered(self, self.reject, message):
-            return
-        self.delivered.pop(message, None)
-        self.broker.requeue(message, self.name)
-        self.credit()
-
-    def drop(self, message: Message) -> None:
-        """Reject a message without requeue: it is gone."""
-        if self.refused() or not answered(self, self.drop, message):
-            return
-        self.broker.unacked.pop(self.broker.newest(message), None)
-        self.delivered.pop(message, None)
-        self.record.message("rejected", message, self.name)
-        self.credit()
-
-    def settle(self, how: Settle, message: Message) -> None:
-        """Reject a message, unless the worker has died meanwhile."""
-        if self.pause is not None:
-            self.pause.later(self.settle, how, message)
-        elif self.is_alive:
-            how(message)
-            self.world.look()
-
-    # --- the visibility timeout ------------------------------------------------------
-
-    def sweeper(self) -> Steps:
-        """Look for messages older than the visibility timeout, at once and then regularly."""
-        alarm, settings = self._sweeper, self.broker.settings
-        period_s = settings.unacked_restore_interval_s * settings.unacked_restore_throttle
-        while True:
-            if not answered(self, alarm.ring):
-                yield
-            self.broker.sweep(self.name, skew_s=self.skew_s)
-            alarm.ring(period_s)
-            yield
-            if self.pool.blocks_main:
-                self.holds.call_when_free(alarm.ring)
-                yield
-
     # --- stopped for a while -----------------------------------------------------------
 
     def stop(self) -> None:
         """SIGSTOP: main process and children stand still."""
         alarms = [*self._timers, *(slot.alarm for slot in self.pool.slots)]
+        alarms += [slot.attempt.worked for slot in self.pool.slots if slot.attempt is not None]
         self.pause = Pause(self, alarms, self.pool.slots)
 
     @property
     def _timers(self) -> list[Alarm]:
         """Return the alarms of the main process."""
         scaling = [] if self.autoscaler is None else [self.autoscaler.alarm]
-        return [self._main, self._sweeper, *scaling]
+        return [self.main_alarm, self.sweep_alarm, *scaling]
 
     # --- a lost connection -------------------------------------------------------------
 
@@ -376,10 +116,10 @@ class Worker:
             self.holds.call_when_free(self.reconnect)
         elif self.is_alive:
             self._silence()
-            self.prefetch_count = self._may_hold
+            self.prefetch_count = self.may_hold
             self.holds.forget()
             self.pool.forget()
-            self._read_socket()
+            self.read_socket()
             for message in () if self.is_offline else list(self.delivered):
                 self.broker.hand_back(message, self.name)
             holds_any = bool(self.delivered)
@@ -391,7 +131,7 @@ class Worker:
             elif self.is_offline:
                 self.pause = Offline(self)
             else:
-                self._consume()
+                self.consume()
             self.world.look()
 
     def _give_up(self) -> None:
@@ -405,19 +145,10 @@ class Worker:
         self.world.n_pending += 1
         self.leave()
 
-    @property
-    def is_offline(self) -> bool:
-        """Whether it cannot reach the broker."""
-        return self.is_cut or self.broker.is_down
-
-    def refused(self) -> bool:
-        """Whether the broker has no memory for what main wants of it, which ends the worker."""
-        if self.broker.is_full and not self.closing:
-            self.break_down()
-        return self.broker.is_full
-
     def break_down(self) -> None:
         """Begin nothing more, and exit with code 1 once what runs has ended."""
+        if self.closing:
+            return
         self._silence()
         self.closing, self._exit_code = True, 1
         self.holds.forget()
@@ -445,22 +176,14 @@ class Worker:
             self.broker.standstill.later(self._connected, offline)
             return
         offline.end()
-        self._consume()
-
-    def _read_socket(self) -> None:
-        """Closing the channel reads the reply of its last BRPOP, if the broker takes note of it."""
-        if self._popped is not None:
-            self.world.n_pending -= 1
-            if not self.is_offline:
-                self._deliver(self._popped)
-            self._popped = None
+        self.consume()
 
     # --- the end of a life -----------------------------------------------------------
 
     def kill(self) -> None:
         """SIGKILL: main process and children are gone; what it held stays in `unacked`."""
         # Its exit may have been awaited, and a message in its socket is gone with it.
-        self.world.n_pending -= self.closing + (self._popped is not None)
+        self.world.n_pending -= self.closing + (self.popped is not None)
         self._stop_consuming()
         self.is_alive, self.closing, self.pause = False, True, None
         self.record.note("worker_exited", worker=self.name, detail={"signal": 9})
@@ -495,7 +218,7 @@ class Worker:
         celery/apps/worker.py ``on_cold_shutdown``; the soft part is a sleep in a signal's
         handler (worker/worker.py ``wait_for_soft_shutdown``), so main does nothing else.
         """
-        self.closing, self._asleep = True, False
+        self.closing, self.asleep = True, False
         self.world.n_pending += 1
         soft_s = self.settings.soft_shutdown_timeout_s
         if soft_s and (self.pool.runs or self.settings.soft_shutdown_on_idle):
@@ -525,7 +248,7 @@ class Worker:
 
     def _silence(self) -> None:
         self.broker.blocked.pop(self, None)
-        self._asleep = False
+        self.asleep = False
         for alarm in self._timers:
             alarm.silence()
 
@@ -536,8 +259,11 @@ class Worker:
         if isinstance(self.pause, Doomed):
             self.world.call_in(_UNRECOVERABLE_S, self._die)
         elif self.pause is None:
-            wait_s = _UNRECOVERABLE_S if self._exit_code else self.world.overheads.ack_s
-            self.world.call_in(wait_s, self._exit)
+            overheads, has_children = self.world.overheads, self.settings.pool == "prefork"
+            # Its threads look for the end each second, each half second: billiard/pool.py
+            # ResultHandler.finish_at_shutdown, celery/concurrency/prefork.py on_stop.
+            exit_s = overheads.worker_exit_s if has_children else overheads.ack_s
+            self.world.call_in(_UNRECOVERABLE_S if self._exit_code else exit_s, self._exit)
 
     def _exit(self) -> None:
         if not self.is_alive:
@@ -546,7 +272,7 @@ class Worker:
             self.world.call_in(self.free_s - self.env.now, self._exit)
             return
         self.is_alive = False
-        self._read_socket()
+        self.read_socket()
         for message in () if self.broker.is_full else list(self.delivered):
             self.broker.restore(message, self.name)
         self.record.note("worker_exited", worker=self.name, detail={"exit": self._exit_code})

@@ -16,7 +16,9 @@ from sandbox.engines.model.chords import Chords
 from sandbox.engines.model.downstream import Service
 from sandbox.engines.model.host import Host
 from sandbox.engines.model.record import Record
+from sandbox.engines.model.subtask import Subtasks, waited_for
 from sandbox.engines.model.worker import Worker
+from sandbox.ledger import Effect
 from sandbox.loads import Chord
 from sandbox.overheads import Overheads
 from sandbox.scenario import Scenario
@@ -38,8 +40,9 @@ class World:
         self.services = {d.name: Service(self, d) for d in scenario.dependencies}
         self.schedule: list[Publication] = schedule(scenario)
         self.kinds = self._kinds()
-        self.chords = Chords(self)
+        self.chords, self.subtasks = Chords(self), Subtasks(self)
         self.failed: set[str] = set()
+        self.cut_off: list[Effect] = []
         self.results: dict[str, Alarm] = {}
         self.workers: dict[str, Worker] = {}
         self.n_sources = self.n_pending = 0
@@ -49,6 +52,7 @@ class World:
     def _kinds(self) -> dict[str, Kind]:
         n_open = Counter(map(itemgetter(1), self.schedule))  # by type
         watched = {load.task for load in self.scenario.loads if isinstance(load, Chord)}
+        watched |= waited_for(self.scenario)
         if self.scenario.front_door is not None:
             watched.add(self.scenario.front_door.task)
         return {
@@ -93,9 +97,10 @@ class World:
             waiting.ring(self.client_trip_s)
 
     def ends_badly(self, message: Message, worker: str) -> None:
-        """Note a failure for good of a task that a chord or a visitor waits for."""
+        """Note a failure for good of a task that a chord, a visitor or a task waits for."""
         self.failed.add(message.key)
         self.chords.part(message, worker, succeeded=False)
+        self.subtasks.ended(message, succeeded=False)
 
     @property
     def quiet(self) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sandbox.engines.live.calibrate.plan import N_BURST, N_WARM_UP
-from sandbox.fold import Attempt
+from sandbox.journeys import Attempt
 from sandbox.overheads import Overheads
 from sandbox.run import Run
 
@@ -21,6 +21,7 @@ _LEAST_S = 1e-5
 _LEAST_ERROR = 0.1
 """No figure is surer than this: the next minute's machine is not quite this minute's."""
 
+_EXIT_ERROR = 0.3
 _UNSURE = 0.5
 """The error of a figure that was seen once."""
 
@@ -73,6 +74,11 @@ def chance(hits: int, misses: int) -> Figure:
     return Figure(value, (high - low) / 2 / value)
 
 
+def exits(values: Sequence[float]) -> Figure | None:
+    """Return how long a worker takes to exit; it looks whether it may each half second."""
+    return Figure(statistics.median(values), _EXIT_ERROR) if values else None
+
+
 def measure(run: Run, rounds: Rounds) -> Overheads:
     """Return the overheads that a calibration's run and its rounds show.
 
@@ -86,6 +92,7 @@ def measure(run: Run, rounds: Rounds) -> Overheads:
         "round_trip_s": median(rounds.round_trips),
         "child_start_s": median(rounds.child_starts),
         "worker_start_s": median(rounds.worker_starts),
+        "worker_exit_s": exits(rounds.worker_exits),
         "detection_s": median(rounds.notices),
         "sweep_s": median(rounds.sweeps),
         "p_instant_detection": chance(len(rounds.notices), rounds.late),

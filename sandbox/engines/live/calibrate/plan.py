@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from sandbox.draws import Deterministic
 from sandbox.loads import Burst, Trace
 from sandbox.scenario import Scenario, TaskType, WorkerPool
 
+BUSY = WorkerPool(n_workers=2, concurrency=2, prefetch_multiplier=1)
 VICTIMS = WorkerPool(
     name="victim", n_workers=2, concurrency=1, prefetch_multiplier=1, queues=("held",)
 )
@@ -15,6 +17,7 @@ _N_PACED, _N_IGNORED = 30, 12
 _GAP_S = 0.04
 _WARM_UP_S = 0.3
 _N_HELD = 24
+_LAST_S = 0.25
 
 
 def no_ops() -> Scenario:
@@ -23,7 +26,6 @@ def no_ops() -> Scenario:
     after = tuple(pace[-1] + 2 * _GAP_S + _GAP_S * i for i in range(_N_IGNORED))
     names = {"idle": "celery", "busy": "celery", "threads": "threads"}
     held = TaskType(name="held", queue="held", acks_late=True, rate_limit="1/h")
-    workers = WorkerPool(n_workers=2, concurrency=2, prefetch_multiplier=1)
     threads = WorkerPool(name="threads", pool="threads", concurrency=2, queues=("threads",))
     return Scenario(
         name="calibration",
@@ -32,8 +34,10 @@ def no_ops() -> Scenario:
             *(TaskType(name=name, queue=queue, acks_late=True) for name, queue in names.items()),
             TaskType(name="ignored", acks_late=True, ignore_result=True),
             held,
+            # Not a no-op: a worker is told to shut down while these run.
+            TaskType(name="last", service=Deterministic(value_s=_LAST_S), acks_late=True),
         ),
-        workers=(workers, threads, VICTIMS),
+        workers=(BUSY, threads, VICTIMS),
         # The first tasks pay for each child's lazy imports and connections; they are not used.
         loads=(
             Burst(task="busy", n=12),

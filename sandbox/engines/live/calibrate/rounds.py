@@ -9,9 +9,10 @@ from typing import Any
 
 import redis
 
-from sandbox.engines.live.calibrate.plan import VICTIMS
+from sandbox.engines.live.calibrate.plan import BUSY, VICTIMS
 from sandbox.engines.live.engine import LiveSession
 from sandbox.engines.live.record import Tail
+from sandbox.engines.live.worker import CHILD_READY
 from sandbox.faults import At, OnEvent
 
 _AT_ONCE_S = 0.4
@@ -19,7 +20,8 @@ _AT_ONCE_S = 0.4
 
 _UP_S = 1.5
 _SWEPT_S = 1.0
-_MOST_S = 5.5
+_EXIT_S = 4.0
+_MOST_S, _ROUNDS_S = 5.5, 3.0
 _N_ROUNDS, _N_KILLS = 3, 3
 _N_PINGS = 200
 _SKIP_S = 7_200.0
@@ -39,22 +41,25 @@ class Rounds:
         self.notices: list[float] = []
         self.child_starts: list[float] = []
         self.worker_starts: list[float] = []
+        self.worker_exits: list[float] = []
         self.sweeps: list[float] = []
         self.late = 0
 
     def run(self) -> None:
         """Let the no-op tasks run, then measure round by round until the time is up."""
         session = self._session
-        end_s = session.now_s + _MOST_S
         self._await(lambda line: line["kind"] == "_client_done", _MOST_S)
         session.wait_for(OnEvent(event="succeeded", task="busy", nth=_total(session, "busy")))
         self._ping()
+        ordered_at = self._shut_down()
+        end_s = session.now_s + _ROUNDS_S
         for worker in itertools.islice(itertools.cycle(VICTIMS.worker_names), _N_ROUNDS):
             self._restart(worker)
             self._sweep()
             for _ in range(_N_KILLS):
                 if session.now_s > end_s or not self._kill_child(worker):
                     break
+        self._await_exits(ordered_at)
 
     # --- one round each --------------------------------------------------------------
 
@@ -71,9 +76,11 @@ class Rounds:
         self._session.controls.kill_worker(worker)
         began = time.monotonic()
         self._session.controls.start_worker(worker)
-        ready = self._await(_is("worker_ready", worker, began), _MOST_S)
-        if ready is not None:
-            self.worker_starts.append(ready["t"] - began)
+        # A worker says that it is ready before its processes are.
+        moments = [
+            self._await(_is(kind, worker, began), _MOST_S) for kind in ("worker_ready", CHILD_READY)
+        ]
+        self.worker_starts += [max(line["t"] for line in moments if line) - began] * all(moments)
 
     def _sweep(self) -> None:
         """Skip past the timeout of what is in `unacked`; do not wait for the order's end."""
@@ -97,6 +104,22 @@ class Rounds:
         if up is not None:
             self.child_starts.append(up["t"] - noticed["t"])
         return up is not None
+
+    def _shut_down(self) -> float:
+        """Tell the workers that are not broken to shut down while they work; return since when."""
+        began = time.monotonic()
+        self._session.controls.submit("last", len(BUSY.worker_names) * BUSY.concurrency)
+        for name in BUSY.worker_names:
+            self._await(_is("started", name, began), _UP_S)
+            self._session.controls.terminate_worker(name)
+        return began
+
+    def _await_exits(self, since: float) -> None:
+        for name in BUSY.worker_names:
+            gone = self._await(_is("worker_exited", name, since), _EXIT_S)
+            ends = [line["t"] for line in self._lines if _is("succeeded", name, since)(line)]
+            if gone is not None and ends:
+                self.worker_exits.append(gone["t"] - max(ends))
 
     def _await(
         self, wanted: Callable[[dict[str, Any]], bool], timeout_s: float
