@@ -226,7 +226,7 @@ class Consumer:
             self.broker.unacked.pop(self.broker.newest(message), None)
         self.delivered.pop(message, None)
         self.record.acked(message, self.name)
-        if self.asleep:
+        if self.asleep and not self.trip_s:
             self.credit()
 
     def ack_due(self, event: simpy.Event) -> None:
