@@ -120,8 +120,10 @@ def _(patch: Patch) -> None:
 def _(patch: Patch) -> None:
     original = broker.Broker.sweep
 
-    def everything(self: broker.Broker, by: str | None, timeout_s: float | None = None) -> None:
-        original(self, by, timeout_s and 0.01)
+    def everything(
+        self: broker.Broker, by: str | None, timeout_s: float | None = None, skew_s: float = 0.0
+    ) -> None:
+        original(self, by, timeout_s and 0.01, skew_s)
 
     patch.setattr(broker.Broker, "sweep", everything)
 

@@ -11,7 +11,7 @@ from tests.mutants.registry import Patch, after, before, mutant, remember_worker
 @mutant("an old owner's ack is ignored", "an old owner's ack takes the new owner's entry")
 def _(patch: Patch) -> None:
     owners: dict[Any, worker.Worker] = {}
-    before(patch, worker.Worker, "_deliver", lambda self, m: owners.__setitem__(m, self))
+    before(patch, worker.Worker, "deliver", lambda self, m: owners.__setitem__(m, self))
     original = worker.Worker.ack
 
     def ack(self: worker.Worker, message: broker.Message) -> None:
@@ -27,7 +27,7 @@ def _(patch: Patch) -> None:
         timeout_s = self.broker.settings.visibility_timeout_s
         self.world.call_in(timeout_s + 1e-6, self.broker.sweep, None)
 
-    after(patch, worker.Worker, "_deliver", at_the_timeout)
+    after(patch, worker.Worker, "deliver", at_the_timeout)
 
 
 @mutant("the sweep comes once only", "the timeout of a dead worker's message")
@@ -47,7 +47,7 @@ def _(patch: Patch) -> None:
     def back_to_sent(self: worker.Worker, message: broker.Message) -> None:
         self.broker.unacked[message] = sent[message]
 
-    after(patch, worker.Worker, "_deliver", back_to_sent)
+    after(patch, worker.Worker, "deliver", back_to_sent)
 
 
 @mutant("a dead worker's messages come back at once", "without the hour")

@@ -271,7 +271,7 @@ class Consumer:
         while True:
             if not answered(self, alarm.ring):
                 yield
-            self.broker.sweep(self.name, skew_s=self.skew_s)
+            self.broker.sweep(self.name, None, self.skew_s)
             alarm.ring(period_s)
             yield
             if self.pool.blocks_main:
