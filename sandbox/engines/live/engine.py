@@ -113,7 +113,7 @@ class LiveSession:
         self._pump_thread.start()
         web = ("front", "visitors") if self.scenario.front_door is not None else ()
         began = time.monotonic()
-        self._start_proxy("client", "operator", *web)
+        self._start_proxy(*self.scenario.worker_names, "client", "operator", *web)
         if self.scenario.dependencies:
             self._processes.order("downstream", name=DOWNSTREAM)
             self._await_notes(DOWNSTREAM)
@@ -133,19 +133,16 @@ class LiveSession:
         self.startup_s = min(line["t"] for line in self._record.ready) - began
         self._go()
 
-    def _start_proxy(self, *clients: str) -> None:
+    def _start_proxy(self, *names: str) -> None:
         """Put the proxy between the broker and all who use it, where bytes can pass."""
         ports: dict[str, int] = {}
         self.controls.outage.gate = self.controls.gate
         place = links.behind(self.broker)
         if place is not None:
-            names = [*self.scenario.worker_names, *clients]
-            self._processes.order("proxy", name=PROXY, links=names, **place)
+            self._processes.order("proxy", name=PROXY, links=list(names), **place)
             self._await_notes(PROXY)
-            note = self._record.note(f"_{PROXY}_ready") or {}
-            ports = note["detail"]["ports"]
-        self.links = links.Links(self.broker, ports)
-        self.controls.links = self.links
+            ports = (self._record.note(f"_{PROXY}_ready") or {})["detail"]["ports"]
+        self.links = self.controls.links = links.Links(self.broker, ports)
 
     def _go(self) -> None:
         """Fix t = 0, arm the faults, let the client publish."""
