@@ -14,6 +14,7 @@ CROWDED = "the end of a task on free cores, a known difference"
 
 NOTICE = "when an ended child is noticed"
 EXIT = "how long an exit takes, in steps of half a second"
+CROWD = "other load on the cores"
 DEADLINE = "its end is the deadline"
 
 

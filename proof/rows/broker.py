@@ -43,6 +43,7 @@ def _late_publish(*, ignores: bool) -> dict[str, Any]:
         "loads": [burst(1), burst(2, at_s=0.6)],
         "workers": [_AHEAD],
         "faults": [fault("stop_broker", on("succeeded")), fault("start_broker", at(1.95))],
+        "race": "when a publish is given up",
     }
 
 

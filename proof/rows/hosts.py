@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from proof.build import LATE, burst, task
-from proof.row import CROWDED, Row, row
+from proof.row import CROWD, CROWDED, Row, row
 
 
 def _shared(concurrency: int, n_workers: int = 1, cores: int = 1, **pool: Any) -> dict[str, Any]:
@@ -16,7 +16,7 @@ def _shared(concurrency: int, n_workers: int = 1, cores: int = 1, **pool: Any) -
         "loads": [burst(1, name) for name in ("long", "short", "nap")],
         "workers": [worker | {"host": "small"} | pool],
         "hosts": [{"name": "small", "cores": cores}],
-        "race": "other load on the cores",
+        "race": CROWD,
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from proof.build import ACK_MODES, HOUR_S, LATE, ONE, QUICK_SWEEPS, Fields, burst, fault, on, task
-from proof.row import DEADLINE, EXIT, Row, row
+from proof.row import CROWD, DEADLINE, EXIT, Row, row
 from proof.rows.retries import fails, self_retry
 
 _AHEAD = {"concurrency": 1, "prefetch_multiplier": 3}
@@ -108,7 +108,7 @@ ROWS: tuple[Row, ...] = (
     ),
     row(
         "a sleep ends in a pause, a computation does not", ("pause", "processor work"),
-        "finished", race="other load on the cores", workers=[{"concurrency": 2}],
+        "finished", race=CROWD, workers=[{"concurrency": 2}],
         tasks=[task("nap", 0.6), task("burn", 0.6, work="cpu")],
         loads=[burst(1, "burn"), burst(1, "nap")],
         faults=[
