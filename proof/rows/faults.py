@@ -81,7 +81,7 @@ ROWS: tuple[Row, ...] = (
     ),
     row(
         "without the hour", ("worker killed", "visibility timeout", "worker restarted"), "order",
-        tasks=[task(service_s=0.3, **LATE)], loads=[burst(4)], workers=[_AHEAD],
+        tasks=[task(service_s=0.8, **LATE)], loads=[burst(4)], workers=[_AHEAD],
         horizon_s=1.0, deadline_s=4.0, faults=killed_and_back(1, skip_after=at(9.0))[:2],
     ),
     row(
@@ -91,7 +91,7 @@ ROWS: tuple[Row, ...] = (
     ),
     row(
         "half an hour is too short", ("visibility timeout", "worker killed"),
-        tasks=[task(service_s=0.3, **LATE)], loads=[burst(3)], horizon_s=1.0, deadline_s=4.0,
+        tasks=[task(service_s=0.8, **LATE)], loads=[burst(3)], horizon_s=1.0, deadline_s=4.0,
         faults=[
             *killed_and_back(1, skip_after=at(9.0))[:2],
             fault("skip", on("succeeded", 2, 0.3), seconds=HOUR_S / 2),
