@@ -5,8 +5,6 @@ Both workers are those of a live session, recorder included; one keeps no ledger
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks import recorder
@@ -17,7 +15,6 @@ from sandbox.engines.live import worker as workers
 from sandbox.engines.live.recorder import record_worker
 from sandbox.engines.live.writer import Writer
 
-_BLOCKS, _PAIRS = 4, 20
 _KINDS = ("kept", "unkept")
 """A kind is also a queue and the task that is sent to it: each worker serves its own."""
 
@@ -34,27 +31,9 @@ def serve(kind: str, url: str, folder: str) -> None:
     app.Worker(**workers._options(scenario.workers[0], kind)).start()  # noqa: SLF001 - the same worker
 
 
-def _block() -> Iterator[dict[str, tuple[float, float]]]:
-    """Yield pairs of bursts on a fresh Redis and fresh workers; the order takes turns."""
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        recorder.own_redis(folder) as url,
-        recorder.worker("kept", url, folder, module="benchmarks.ledger") as kept,
-        recorder.worker("unkept", url, folder, module="benchmarks.ledger") as unkept,
-    ):
-        bench = recorder.Bench(url, {"kept": kept, "unkept": unkept})
-        for kind in _KINDS:
-            bench.burst(kind)  # the first one waits for the worker, and warms it up
-        for i in range(_PAIRS):
-            yield {kind: bench.burst(kind) for kind in _KINDS[:: 1 if i % 2 else -1]}
-
-
 def measure() -> list[Row]:
-    """Return workers with a ledger against workers without, in pairs of short bursts."""
-    pairs = [pair for _ in range(_BLOCKS) for pair in _block()]
-    rates, costs = ([[pair[kind][i] for pair in pairs] for kind in _KINDS] for i in (0, 1))
+    """Return workers with a ledger against workers without."""
     what = "no-op tasks: worker with ledger / without"
-    return [
-        Row(what, rates[0], rates[1], "tasks/s", "≥ 0.97"),
-        Row(f"{what}, processor time", costs[0], costs[1], "ms a task", "≤ 1.03 (upper bound)"),
-    ]
+    return recorder.in_pairs(
+        what, _KINDS, "benchmarks.ledger", rate="≥ 0.97", cost="≤ 1.03 (upper bound)"
+    )

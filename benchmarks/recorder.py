@@ -6,6 +6,7 @@ throughput is taken from outside: from the first publish until every result is i
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import signal
@@ -15,7 +16,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -62,7 +62,7 @@ def serve(kind: str, url: str, folder: str) -> None:
     app.Worker(**workers._options(scenario.workers[0], kind)).start()  # noqa: SLF001 - the same worker
 
 
-@contextmanager
+@contextlib.contextmanager
 def own_redis(folder: str) -> Iterator[str]:
     """Run a Redis of our own; yield its URL."""
     with socket.socket() as probe:
@@ -87,10 +87,8 @@ def own_redis(folder: str) -> Iterator[str]:
         server.wait()
 
 
-@contextmanager
-def worker(
-    kind: str, url: str, folder: str, module: str = "benchmarks.recorder"
-) -> Iterator[psutil.Process]:
+@contextlib.contextmanager
+def worker(kind: str, url: str, folder: str, module: str) -> Iterator[psutil.Process]:
     """Run one worker in a process group of its own."""
     code = f"import sys; from {module} import serve; serve(*sys.argv[1:])"
     with (Path(folder) / f"{kind}.log").open("ab") as log:
@@ -142,27 +140,34 @@ class Bench:
         return _N_TASKS / took_s, used_s * 1000 / _N_TASKS
 
 
-def _block() -> Iterator[dict[str, tuple[float, float]]]:
+def _block(kinds: tuple[str, str], module: str) -> Iterator[dict[str, tuple[float, float]]]:
     """Yield pairs of bursts on a fresh Redis and fresh workers; the order takes turns."""
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        own_redis(folder) as url,
-        worker("recorded", url, folder) as recorded,
-        worker("bare", url, folder) as bare,
-    ):
-        bench = Bench(url, {"recorded": recorded, "bare": bare})
-        for kind in _KINDS:
+    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
+        url = stack.enter_context(own_redis(folder))
+        served = {
+            kind: stack.enter_context(worker(kind, url, folder, module=module)) for kind in kinds
+        }
+        bench = Bench(url, served)
+        for kind in kinds:
             bench.burst(kind)  # the first one waits for the worker, and warms it up
         for i in range(_PAIRS):
-            yield {kind: bench.burst(kind) for kind in _KINDS[:: 1 if i % 2 else -1]}
+            yield {kind: bench.burst(kind) for kind in kinds[:: 1 if i % 2 else -1]}
+
+
+def in_pairs(what: str, kinds: tuple[str, str], module: str, *, rate: str, cost: str) -> list[Row]:
+    """Return two kinds of worker, which ``module`` serves, in pairs of short bursts.
+
+    ``rate`` and ``cost`` are what is wanted of the tasks a second and of the processor time.
+    """
+    pairs = [pair for _ in range(_BLOCKS) for pair in _block(kinds, module)]
+    rates, costs = ([[pair[kind][i] for pair in pairs] for kind in kinds] for i in (0, 1))
+    return [
+        Row(what, rates[0], rates[1], "tasks/s", rate),
+        Row(f"{what}, processor time", costs[0], costs[1], "ms a task", cost),
+    ]
 
 
 def measure() -> list[Row]:
-    """Return recorded against bare workers, in pairs of short bursts."""
-    pairs = [pair for _ in range(_BLOCKS) for pair in _block()]
-    rates, costs = ([[pair[kind][i] for pair in pairs] for kind in _KINDS] for i in (0, 1))
+    """Return recorded against bare workers."""
     what = "no-op tasks: worker with recorder / without"
-    return [
-        Row(what, rates[0], rates[1], "tasks/s", "≥ 0.95 (lower bound)"),
-        Row(f"{what}, processor time", costs[0], costs[1], "ms a task", "≤ 1.1"),
-    ]
+    return in_pairs(what, _KINDS, "benchmarks.recorder", rate="≥ 0.95 (lower bound)", cost="≤ 1.1")

@@ -64,4 +64,17 @@ CROWDED = Known(
     ),
 )  # fmt: skip
 
-KNOWN: tuple[Known, ...] = (SWEEP_ONE_BY_ONE, CROWDED)
+CONVOY = Known(
+    "a thread that waits gets the interpreter back late while other threads compute",
+    "a sleep of 0.45 s beside two computations ended after 0.84 s to 0.97 s",
+    "CPython's global lock is taken over each 5 ms at most (sys.setswitchinterval), and each step "
+    "of the waiting thread takes it anew",
+    scenario(
+        name="convoy",
+        tasks=[task("long", 0.9, work="cpu"), task("short", 0.3, work="cpu"), task("nap", 0.45)],
+        loads=[burst(1, name) for name in ("long", "short", "nap")],
+        workers=[{"concurrency": 3, "pool": "threads"}],
+    ),
+)
+
+KNOWN: tuple[Known, ...] = (SWEEP_ONE_BY_ONE, CROWDED, CONVOY)

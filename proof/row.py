@@ -13,7 +13,8 @@ CROWDED = "the end of a task on free cores, a known difference"
 """Why the times of no-ops on one process say nothing."""
 
 NOTICE = "when an ended child is noticed"
-RESTART = "how long a start takes"
+EXIT = "how long an exit takes, in steps of half a second"
+CROWD = "other load on the cores"
 DEADLINE = "its end is the deadline"
 
 

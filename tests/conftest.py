@@ -29,6 +29,12 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
     monkeypatch.setenv("SANDBOX_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
 
 
+@pytest.fixture
+def only_app(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep other tests' tasks out: Celery gives a new app those of all others of its process."""
+    monkeypatch.setattr("celery._state._on_app_finalizers", set())
+
+
 def real_redis() -> str:
     """Return the name of a real Redis; without one, skip on a laptop and fail in CI."""
     if choose("auto").kind != "fake":

@@ -10,9 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
@@ -20,18 +18,11 @@ from typing import Any, Self
 from sandbox.engines.live.broker import choose
 from sandbox.engines.live.supervisor import die_with_parent
 from tests.conftest import real_redis
+from tests.waiting import comes_true
 
 PASSWORD = "open sesame"
 ROOT = Path(__file__).resolve().parents[1]
 TIMEOUT_S = 20.0
-
-
-def until(condition: Callable[[], Any], t_limit: float = 30) -> None:
-    """Wait until `condition()` is true; fail after `t_limit` seconds."""
-    pause, t_end = threading.Event(), time.monotonic() + t_limit
-    while not condition():
-        assert time.monotonic() < t_end, "the condition did not come true in time"
-        pause.wait(0.005)
 
 
 @contextlib.contextmanager
@@ -77,7 +68,7 @@ def real_server() -> Iterator[int]:
         server.stdin.write("\n".join(lines))
         server.stdin.close()
         try:
-            until(lambda: answers(port))
+            assert comes_true(lambda: answers(port))
             yield port
         finally:
             server.kill()

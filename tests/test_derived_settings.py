@@ -6,7 +6,6 @@ from datetime import timedelta
 from functools import reduce
 from typing import Any
 
-import celery._state
 import pytest
 from celery import Celery
 from celery.app.defaults import DEFAULTS
@@ -26,13 +25,9 @@ from sandbox.loads import Burst
 from sandbox.scenario import Scenario, WorkerPool
 from tests.test_from_celery import add, notes_of, shop
 
+pytestmark = pytest.mark.usefixtures("only_app")
+
 PLAIN = "celery -A shop worker"
-
-
-@pytest.fixture(autouse=True)
-def _alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Celery gives each new app the tasks of all others of its process: here, of other tests."""
-    monkeypatch.setattr(celery._state, "_on_app_finalizers", set())
 
 
 def derived(settings: dict[str, Any], line: str = PLAIN, **task: Any) -> Scenario:

@@ -19,7 +19,8 @@ from celery import Celery, chord
 from celery.result import allow_join_result
 
 from sandbox.engines.live.supervisor import die_with_parent
-from tests.redis_wire import PASSWORD, fake_server, until
+from tests.redis_wire import PASSWORD, fake_server
+from tests.waiting import comes_true
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -79,7 +80,7 @@ def block(broker: redis.Redis, connection: redis.Connection, *words: object) -> 
     """Send a command that blocks, and return when the broker has parked its client."""
     n_before = n_blocked(broker)
     connection.send_command(*words)
-    until(lambda: n_blocked(broker) == n_before + 1)
+    assert comes_true(lambda: n_blocked(broker) == n_before + 1)
 
 
 BLOCKED_CLIENT = """
@@ -106,7 +107,7 @@ def test_killed_client_takes_no_message(port: int, broker: redis.Redis) -> None:
             preexec_fn=partial(die_with_parent, os.getpid(), signal.SIGKILL),
         )
         try:
-            until(lambda: n_blocked(broker) == 1)
+            assert comes_true(lambda: n_blocked(broker) == 1)
         finally:
             end(client)
         broker.lpush(key, "m")
@@ -194,7 +195,7 @@ def test_replies_keep_the_order_of_requests(
     connection = connect()
     commands = [("BRPOP", "queue", 0), ("LLEN", "queue"), ("ECHO", "last")]
     connection.send_packed_command(connection.pack_commands(commands))
-    until(lambda: n_blocked(broker) == 1)
+    assert comes_true(lambda: n_blocked(broker) == 1)
     broker.lpush("queue", "a", "b")
     assert connection.read_response() == [b"queue", b"a"]
     assert connection.read_response() == 1
@@ -209,7 +210,7 @@ def test_pattern_message_is_delivered(broker: redis.Redis, port: int, protocol: 
         client.pubsub(ignore_subscribe_messages=True) as subscriber,
     ):
         subscriber.psubscribe("news.*")
-        until(lambda: broker.pubsub_numpat() == 1)
+        assert comes_true(lambda: broker.pubsub_numpat() == 1)
         assert broker.publish("other.x", "no") == 0
         assert broker.publish("news.x", "yes") == 1
         messages = iter(lambda: subscriber.get_message(timeout=0.1), ...)
@@ -220,7 +221,7 @@ def test_pattern_message_is_delivered(broker: redis.Redis, port: int, protocol: 
         "channel": b"news.x",
         "data": b"yes",
     }
-    until(lambda: broker.pubsub_numpat() == 0)
+    assert comes_true(lambda: broker.pubsub_numpat() == 0)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.redis_wire import Raw, fake_server, request, until
+from tests.redis_wire import Raw, fake_server, request
+from tests.waiting import comes_true
 
 N_MESSAGES = 100
 
@@ -55,7 +56,7 @@ def test_cut_clients_lose_no_message(port: int, pop: str) -> None:
                     read.append(raw.read()[1][1][1])
                 return
             if how < 0.6:
-                until(lambda: raw.waiting() or done.is_set())
+                assert comes_true(lambda: raw.waiting() or done.is_set())
             if how < 0.8:  # a reset instead of an end
                 linger = struct.pack("ii", 1, 0)
                 raw.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
@@ -66,7 +67,7 @@ def test_cut_clients_lose_no_message(port: int, pop: str) -> None:
         take_and_cut()
     pusher.join()
     with Raw(port) as raw:
-        until(lambda: clients_gone(raw))
+        assert comes_true(lambda: clients_gone(raw))
         left = [message for _, message in raw.call("LRANGE", key, "0", "-1")[1]]
     assert sorted(read + left) == sorted(sent)
 
@@ -79,8 +80,8 @@ def test_what_was_not_read_returns_to_its_place(port: int, pop: str, order: byte
         raw.call("RPUSH", "place", *[b"%c" % c for c in order])
         with Raw(port) as cut:
             cut.send(pop, "place", "0")
-            until(cut.waiting)
-        until(lambda: clients_gone(raw))
+            assert comes_true(cut.waiting)
+        assert comes_true(lambda: clients_gone(raw))
         assert raw.call("LRANGE", "place", "0", "-1")[1] == [("$", b"%c" % c) for c in order]
 
 
@@ -91,9 +92,9 @@ def test_what_was_not_read_goes_to_the_next_in_line(port: int) -> None:
             raw.call("DEL", "line")
             raw.call("RPUSH", "line", "m")
             cut.send("BRPOP", "line", "0")
-            until(cut.waiting)
+            assert comes_true(cut.waiting)
             waiting.send("BRPOP", "line", "0")
-            until(lambda: b"blocked_clients:1\r\n" in raw.call("INFO")[1])
+            assert comes_true(lambda: b"blocked_clients:1\r\n" in raw.call("INFO")[1])
         assert waiting.read() == ("*", [("$", b"line"), ("$", b"m")])
 
 
@@ -103,7 +104,7 @@ def test_what_was_read_stays_taken(port: int) -> None:
         raw.call("RPUSH", "read", "m")
         with Raw(port) as cut:
             assert cut.call("BRPOP", "read", "0")[0] == "*"
-        until(lambda: clients_gone(raw))
+        assert comes_true(lambda: clients_gone(raw))
         assert raw.call("EXISTS", "read") == (":", b"0")
 
 
@@ -115,6 +116,6 @@ def test_a_request_after_the_pop_says_that_it_was_read(port: int) -> None:
             cut.socket.sendall(request("BRPOP", "on", "0"))
             assert cut.read()[0] == "*"
             cut.send("PING")
-            until(cut.waiting)
-        until(lambda: clients_gone(raw))
+            assert comes_true(cut.waiting)
+        assert comes_true(lambda: clients_gone(raw))
         assert raw.call("EXISTS", "on") == (":", b"0")

@@ -21,7 +21,8 @@ from hypothesis.stateful import (
 
 from sandbox.engines.live.fake import commands
 from tests.redis_calls import BLOCKING, CALLS, KEYS, UNORDERED, Call, calls, key, some
-from tests.redis_wire import Raw, fake_server, real_server, until
+from tests.redis_wire import Raw, fake_server, real_server
+from tests.waiting import comes_true
 
 pytestmark = pytest.mark.redis
 
@@ -131,7 +132,9 @@ class Machine(RuleBasedStateMachine):
         """Wait until both servers have noticed that the clients are gone."""
         for port in self.ports:
             with Raw(port) as raw:
-                until(lambda raw=raw: b"blocked_clients:0" in raw.call("INFO", "clients")[1])
+                assert comes_true(
+                    lambda raw=raw: b"blocked_clients:0" in raw.call("INFO", "clients")[1]
+                )
 
     def free(self, i: int) -> bool:
         return i not in self.parked
@@ -204,7 +207,7 @@ class Machine(RuleBasedStateMachine):
         """Let a key come to its end."""
         self.judge.call(b"PEXPIRE", name, b"1")
         for end in self.judge.ends:
-            until(lambda end=end: end.call("EXISTS", name) == (":", b"0"))
+            assert comes_true(lambda end=end: end.call("EXISTS", name) == (":", b"0"))
         self.compare()
 
     @rule(i=st.integers(0, N_CLIENTS - 1))

@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sandbox.engines.live.fake.resp import ProtocolError, RequestReader
-from tests.redis_wire import PASSWORD, Raw, fake_server, request, until
+from tests.redis_wire import PASSWORD, Raw, fake_server, request
+from tests.waiting import comes_true
 
 LOGIN = request("AUTH", PASSWORD)
 HEADS = (b"*", b"$", b"*1\r\n", b"*-1\r\n", b"*0\r\n", b"$-1\r\n", b"$3\r\n", b"\r\n", b"\n", b"\r")
@@ -58,7 +59,7 @@ def test_noise_harms_nobody(
     with socket.create_connection(("127.0.0.1", port)) as sock, contextlib.suppress(OSError):
         sock.sendall(stream)
     assert other.call("PING") == ("+", b"PONG")
-    until(lambda: n_clients(other) == 1)
+    assert comes_true(lambda: n_clients(other) == 1)
 
 
 @given(words=requests, cut=st.lists(st.integers(1, 30), min_size=1, max_size=20))

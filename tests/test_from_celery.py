@@ -26,6 +26,8 @@ from sandbox.loads import Burst, Poisson
 from sandbox.scenario import AutoRetry, Scenario, SelfRetry, TaskType, WorkerPool
 from tests.test_scenario import sentence_of
 
+pytestmark = pytest.mark.usefixtures("only_app")
+
 ONE = ("celery -A shop worker -c 2",)
 
 

@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
@@ -25,6 +24,7 @@ from sandbox.errors import EngineError
 from sandbox.faults import OnEvent
 from sandbox.run import Run
 from tests.test_conformance import HOUR_S, burst, on_start, scenario, task
+from tests.waiting import comes_true
 
 _WAIT_S = 30.0
 _PLACES = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
@@ -85,17 +85,17 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def _await(address: str, process: subprocess.Popen[bytes]) -> None:
-    """Wait until the server answers."""
-    deadline = time.monotonic() + _WAIT_S
-    while True:
-        try:
-            postgres.prepare(address)
-        except EngineError:
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise
-            time.sleep(0.05)
-        else:
-            return
+    """Wait until the server answers; EngineError, which says why not, if it does not in time."""
+    if not comes_true(lambda: process.poll() is not None or _answers(address), _WAIT_S):
+        postgres.prepare(address)
+
+
+def _answers(address: str) -> bool:
+    try:
+        postgres.prepare(address)
+    except EngineError:
+        return False
+    return True
 
 
 @pytest.mark.live

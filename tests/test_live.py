@@ -9,8 +9,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -27,19 +25,9 @@ from sandbox.faults import OnEvent
 from sandbox.scenario import Scenario
 from tests.conftest import real_redis
 from tests.test_conformance import burst, scenario, task
+from tests.waiting import comes_true
 
 pytestmark = pytest.mark.live
-
-
-def until(condition: Callable[[], object], timeout_s: float = 5.0) -> bool:
-    """Wait for a condition; the tests' only way to wait."""
-    deadline = time.monotonic() + timeout_s
-    event = __import__("threading").Event()
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        event.wait(0.02)
-    return True
 
 
 def group_of(pid: int) -> list[psutil.Process]:
@@ -60,7 +48,7 @@ def test_closing_ends_every_process_and_removes_the_temporary_folder(tmp_path: P
     pid, temp = session._processes.pid, session._claim.folder
     assert len(group_of(pid)) >= 6
     session.close()
-    assert until(lambda: not group_of(pid), 2.0)
+    assert comes_true(lambda: not group_of(pid), 2.0)
     assert not temp.exists()
     assert (session.folder / "run.json").exists()
     assert sandbox.Run.load(session.folder).info["ended"] == "stopped"
@@ -88,8 +76,8 @@ def test_a_killed_parent_takes_everything_along(tmp_path: Path) -> None:
     parent.send_signal(signal.SIGKILL)
     parent.wait(timeout=5)
     parent.stdout.close()
-    assert until(lambda: not group_of(int(group)), 2.0)
-    assert until(lambda: not Path(temp).exists(), 2.0)
+    assert comes_true(lambda: not group_of(int(group)), 2.0)
+    assert comes_true(lambda: not Path(temp).exists(), 2.0)
 
 
 def test_a_killed_supervisor_takes_everything_along(tmp_path: Path) -> None:
@@ -97,7 +85,7 @@ def test_a_killed_supervisor_takes_everything_along(tmp_path: Path) -> None:
     session = start(scenario(), broker="fake", runs=tmp_path)
     pid = session._processes.pid
     os.kill(pid, signal.SIGKILL)
-    assert until(lambda: not group_of(pid), 2.0)
+    assert comes_true(lambda: not group_of(pid), 2.0)
     with pytest.raises(EngineError, match="supervisor"):
         session.wait()
     session.close()
@@ -172,7 +160,9 @@ def test_a_worker_that_does_not_come_up_is_told_with_its_log(tmp_path: Path) -> 
         start(described, broker="fake", runs=tmp_path)
     assert "\n" not in str(caught.value)
     # The zygote, which waits for the next session, is all that is left.
-    assert until(lambda: len(set(psutil.Process().children(recursive=True)) - before) <= 1)
+    assert comes_true(
+        lambda: len(set(psutil.Process().children(recursive=True)) - before) <= 1, 5.0
+    )
 
 
 def test_a_killed_zygote_takes_its_sessions_along_and_is_replaced(tmp_path: Path) -> None:
@@ -180,7 +170,7 @@ def test_a_killed_zygote_takes_its_sessions_along_and_is_replaced(tmp_path: Path
     session = start(scenario(loads=[]), broker="fake", runs=tmp_path)
     pid = session._processes.pid
     os.kill(psutil.Process(pid).ppid(), signal.SIGKILL)
-    assert until(lambda: not group_of(pid), 2.0)
+    assert comes_true(lambda: not group_of(pid), 2.0)
     session.close()
     with start(scenario(loads=[burst(2)]), broker="fake", runs=tmp_path) as again:
         assert again.wait() == "drained"
@@ -319,7 +309,7 @@ def test_a_port_is_never_left_open(tmp_path: Path) -> None:
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", port)) != 0
 
-    assert until(closed, 2.0)
+    assert comes_true(closed, 2.0)
 
 
 def test_twenty_sessions_leak_nothing(tmp_path: Path) -> None:
@@ -341,10 +331,12 @@ def test_twenty_sessions_leak_nothing(tmp_path: Path) -> None:
 
     sessions(5)
     zygote = psutil.Process(processes._Zygote.get()._popen.pid)
-    assert until(lambda: len(counts()) == 5)
+    assert comes_true(lambda: len(counts()) == 5, 5.0)
     some, mb = counts(), memory_mb()
     sessions(20)
-    assert until(lambda: len(now := counts()) == 5 and all(map(int.__le__, now, some))), counts()
+    assert comes_true(lambda: len(now := counts()) == 5 and all(map(int.__le__, now, some)), 5.0), (
+        counts()
+    )
     grown_mb = [b - a for a, b in zip(mb, memory_mb(), strict=True)]
     assert max(grown_mb) < 2.0, grown_mb
 

@@ -21,17 +21,9 @@ pytest.importorskip("ipywidgets")
 
 from sandbox.widgets import Panel
 from sandbox.widgets.tally import DEAD, Tally
+from tests.waiting import until
 
 VERBS = ["kill_child", "kill_worker", "terminate_worker", "start_worker"]
-_TICK = threading.Event()
-
-
-def until(what: str, condition: Callable[[], object], timeout_s: float = 10.0) -> None:
-    """Wait for a condition; AssertionError when it does not come true in time."""
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, f"{what}: not within {timeout_s} s"
-        _TICK.wait(0.01)
 
 
 def scenario(**changes: object) -> Scenario:
@@ -199,7 +191,7 @@ def test_each_button_calls_the_verb_of_its_name(session: Scripted) -> None:
     names = ["Trigger 1", "Trigger 10", "Set rate limit", "Terminate worker", "Start worker"]
     for name in [*names, "Skip"]:
         button(panel, name).click()
-    until("all are done", lambda: len(session.controls.calls) == 6)
+    until("all are done", lambda: len(session.controls.calls) == 6, 10.0)
     assert session.controls.calls == [
         ("submit", {"task": "app.slow", "n": 1}),
         ("submit", {"task": "app.slow", "n": 10}),
@@ -214,7 +206,7 @@ def test_an_empty_rate_lifts_the_limit(session: Scripted) -> None:
     """An empty field means None: no limit."""
     panel = Panel(session)
     button(panel, "Set rate limit").click()
-    until("it is called", lambda: session.controls.calls)
+    until("it is called", lambda: session.controls.calls, 10.0)
     assert session.controls.calls == [("rate_limit", {"task": "app.slow", "rate": None})]
 
 
@@ -226,10 +218,10 @@ def test_a_slow_verb_blocks_nobody(session: Scripted) -> None:
     button(panel, "Trigger 1").click()
     assert time.monotonic() - begun < 1
     session.events += delivered("app.slow/0")
-    until("the board shows it", lambda: panel.children[-1].state["reserved"] == 1)
+    until("the board shows it", lambda: panel.children[-1].state["reserved"] == 1, 10.0)
     assert session.controls.calls == []
     session.controls.go_on.set()
-    until("both are done, in order", lambda: len(session.controls.calls) == 2)
+    until("both are done, in order", lambda: len(session.controls.calls) == 2, 10.0)
     assert [verb for verb, _ in session.controls.calls] == ["start_worker", "submit"]
 
 
@@ -237,11 +229,15 @@ def test_trouble_is_one_sentence(session: Scripted) -> None:
     """A refused verb is told in a sentence, and so is a bug; the next verb works."""
     panel = Panel(session)
     button(panel, "Kill worker").click()
-    until("told", lambda: "kill_worker('worker1'): worker1 is down; start it first" in told(panel))
+    until(
+        "told",
+        lambda: "kill_worker('worker1'): worker1 is down; start it first" in told(panel),
+        10.0,
+    )
     button(panel, "Kill child").click()
-    until("told", lambda: "kill_child('worker1') failed: RuntimeError: a bug" in told(panel))
+    until("told", lambda: "kill_child('worker1') failed: RuntimeError: a bug" in told(panel), 10.0)
     button(panel, "Trigger 1").click()
-    until("told", lambda: "submit('app.slow', 1): done" in told(panel))
+    until("told", lambda: "submit('app.slow', 1): done" in told(panel), 10.0)
     assert "Traceback" not in told(panel)
 
 
@@ -251,10 +247,10 @@ def test_nothing_is_sent_while_nothing_changes(session: Scripted) -> None:
     sent: list[object] = []
     panel.children[-1].observe(sent.append, names="state")
     session.events += [Event(float(i), "sample", detail={"unacked": 0}) for i in range(50)]
-    until("they are read", lambda: panel._reader._n == 50)
+    until("they are read", lambda: panel._reader._n == 50, 10.0)
     session.events += delivered("app.slow/0", at=60.0)
-    until("it is shown", lambda: sent)
-    until("they are read", lambda: panel._reader._n == 52)
+    until("it is shown", lambda: sent, 10.0)
+    until("they are read", lambda: panel._reader._n == 52, 10.0)
     assert len(sent) <= 2
 
 
@@ -263,7 +259,7 @@ def test_a_newer_panel_ends_the_older_one(session: Scripted) -> None:
     older = Panel(session)
     newer = Panel(session)
     assert not older._reader.thread.is_alive()
-    until("its hand ends too", lambda: not older._hand.thread.is_alive())
+    until("its hand ends too", lambda: not older._hand.thread.is_alive(), 10.0)
     assert newer._reader.thread.is_alive()
     assert button(older, "Trigger 1").disabled
     assert not button(newer, "Trigger 1").disabled
@@ -274,8 +270,8 @@ def test_the_end_of_a_session_ends_its_panel(session: Scripted) -> None:
     """Law: with the session the threads end, and the last state stays on view."""
     panel = Panel(session)
     session.events += [*delivered("app.slow/0"), started("app.slow/0"), Event(1.0, "ended")]
-    until("both end", lambda: not panel._reader.thread.is_alive())
-    until("both end", lambda: not panel._hand.thread.is_alive())
+    until("both end", lambda: not panel._reader.thread.is_alive(), 10.0)
+    until("both end", lambda: not panel._hand.thread.is_alive(), 10.0)
     assert panel.children[-1].state["ended"]
     assert button(panel, "Skip").disabled
     assert panel.snapshot().loc["running", "n"] == 1
@@ -293,11 +289,11 @@ def test_on_real_workers(tmp_path: Path) -> None:
         worker = session.wait_for(OnEvent(event="started")).worker
         panel._inputs.worker.value = worker
         button(panel, "Kill worker").click()
-        until("it waits", lambda: panel.snapshot().loc[DEAD, "n"] == 1)
+        until("it waits", lambda: panel.snapshot().loc[DEAD, "n"] == 1, 10.0)
         button(panel, "Skip").click()
         until("it is done", lambda: panel.counts.done == 1, 20)
         assert (panel.counts.lost, panel.counts.redelivered) == (0, 1)
-    until("the thread ends", lambda: not panel._reader.thread.is_alive())
+    until("the thread ends", lambda: not panel._reader.thread.is_alive(), 10.0)
     assert panel.counts.ended
 
 

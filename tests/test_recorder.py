@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import time
 from pathlib import Path
@@ -17,6 +18,7 @@ from sandbox.engines.live.hooks import HOOKS, missing_hooks
 from sandbox.engines.live.record import Record, Tail
 from sandbox.engines.live.writer import Writer
 from sandbox.run import KINDS
+from tests.waiting import comes_true
 
 _FIELDS = st.sampled_from(["task", "tag", "slot", "queue", "retry", "detail"])
 _JSON = st.recursive(
@@ -82,12 +84,8 @@ def test_a_killed_writer_leaves_complete_lines(tmp_path: Path) -> None:
             while True:
                 writer.write("sent", task="job/0", tag="x" * 200)
         pids.append(pid)
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        if path.exists() and {b'"one"', b'"two"'} <= set(
-            path.read_bytes().replace(b",", b":").split(b":")
-        ):
-            break
+    both = {b'"one"', b'"two"'}
+    comes_true(lambda: path.exists() and both <= set(re.split(b"[,:]", path.read_bytes())), 20.0)
     for pid in pids:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)

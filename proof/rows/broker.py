@@ -9,8 +9,6 @@ from proof.row import Row, row
 
 _AHEAD = {"concurrency": 1, "prefetch_multiplier": 2}
 _TWO = {"concurrency": 2, "prefetch_multiplier": 1}
-_BACK = "when workers try to connect again"
-_SWEEP = "when a sweep comes"
 
 
 def stopped(nth: int = 1, after_s: float = 0.3, down_s: float = 0.5) -> Fields:
@@ -26,7 +24,6 @@ def _outage(service_s: float, n: int, **more: Any) -> dict[str, Any]:
         "workers": [_AHEAD],
         "faults": [stopped()],
         "horizon_s": 4.0,
-        "race": _BACK,
     }
 
 
@@ -46,7 +43,7 @@ def _late_publish(*, ignores: bool) -> dict[str, Any]:
         "loads": [burst(1), burst(2, at_s=0.6)],
         "workers": [_AHEAD],
         "faults": [fault("stop_broker", on("succeeded")), fault("start_broker", at(1.95))],
-        "race": _BACK,
+        "race": "when a publish is given up",
     }
 
 
@@ -57,7 +54,6 @@ def _swept(timeout_s: float, **more: Any) -> dict[str, Any]:
         "loads": [burst(2)],
         "workers": [_AHEAD],
         "faults": [fault("sweep", on("started", 1, 0.7), visibility_timeout_s=timeout_s)],
-        "race": _SWEEP,
     }
 
 
@@ -70,7 +66,6 @@ def _mutex(*, expires_s: float, back: bool = False) -> dict[str, Any]:
         "loads": [burst(1, "first")],
         "broker": QUICK_SWEEPS | sweeps,
         "faults": [fault("plant_mutex", on("started", 1, 0.02), expires_s=expires_s), kill],
-        "race": _SWEEP,
     }
 
 
@@ -88,28 +83,28 @@ ROWS: tuple[Row, ...] = (
     ),
     row(
         "a result without a broker", ("result in an outage", "lost broker"), "errors", "settled",
-        workers=[ONE], race=_BACK, tasks=[task(service_s=0.6, **LATE)], loads=[burst(1)],
+        workers=[ONE], tasks=[task(service_s=0.6, **LATE)], loads=[burst(1)],
         faults=[stopped(down_s=1.0)],
     ),
     row(
         "no result, so no broker needed", ("ignored result", "result in an outage"), "errors",
-        workers=[ONE], race=_BACK, tasks=[task(service_s=0.6, ignore_result=True, **LATE)],
+        workers=[ONE], tasks=[task(service_s=0.6, ignore_result=True, **LATE)],
         loads=[burst(1)], faults=[stopped(down_s=1.0)],
     ),
     row(
         "a failure without a broker", ("result in an outage", "lost broker"), "errors",
-        workers=[ONE], race=_BACK, tasks=[task(service_s=0.6, p_failure=1.0)], loads=[burst(1)],
+        workers=[ONE], tasks=[task(service_s=0.6, p_failure=1.0)], loads=[burst(1)],
         faults=[stopped(down_s=1.0)],
     ),
     row(
         "who waits for more does not survive a stop", ("lost broker", "worker restarted"),
-        "exits", workers=[_AHEAD], race=_BACK, loads=[burst(1), burst(2, "new", 3.8)],
+        "exits", workers=[_AHEAD], loads=[burst(1), burst(2, "new", 3.8)],
         tasks=[task(service_s=0.9, ignore_result=True, **LATE), task("new", 0.05)], horizon_s=4.2,
         faults=[stopped(down_s=0.4), fault("start_worker", on("worker_exited"))],
     ),
     row(
         "a full worker survives a stop", ("lost broker", "prefetch"), "exits", "order",
-        workers=[_AHEAD], race=_BACK, loads=[burst(2), burst(2, "new", 3.8)], horizon_s=4.2,
+        workers=[_AHEAD], loads=[burst(2), burst(2, "new", 3.8)], horizon_s=4.2,
         tasks=[task(service_s=0.9, ignore_result=True, **LATE), task("new", 0.05)],
         faults=[stopped(down_s=0.4)],
     ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from proof.build import LATE, ONE, QUICK_SWEEPS, burst, fault, on, task
-from proof.row import RESTART, Row, row
+from proof.row import EXIT, Row, row
 
 _AHEAD = {"concurrency": 1, "prefetch_multiplier": 4}
 _GROWS: dict[str, Any] = {"autoscale": (3, 1), "prefetch_multiplier": 1}
@@ -57,7 +57,7 @@ ROWS: tuple[Row, ...] = (
     ),
     row(
         "a worker that leaves gives countdowns back", ("countdown", "warm shutdown"), "put_back",
-        "n_holds", race=RESTART, tasks=[_later(2.0)], loads=[burst(3)],
+        "n_holds", race=EXIT, tasks=[_later(2.0)], loads=[burst(3)],
         faults=[
             fault("terminate_worker", on("received", 3, 0.2)),
             fault("start_worker", on("worker_exited")),
@@ -134,14 +134,14 @@ ROWS: tuple[Row, ...] = (
     # --- a new connection ------------------------------------------------------------
     row(
         "a new connection has all its credit", ("credit anew", "lost connection"),
-        "taken_anew", "put_back", race="how long a connection takes",
+        "taken_anew", "put_back",
         tasks=[task(service_s=1.0)], loads=[burst(8)],
         workers=[{"concurrency": 2, "prefetch_multiplier": 2}],
         faults=[fault("drop_connections", on("started", 2, 0.3))],
     ),
     row(
         "a new connection has all its credit, late ack", ("credit anew", "lost connection"),
-        "taken_anew", "put_back", race="how long a connection takes",
+        "taken_anew", "put_back",
         tasks=[task(service_s=0.8, **LATE)], loads=[burst(8)],
         workers=[{"concurrency": 3, "prefetch_multiplier": 1}],
         faults=[fault("drop_connections", on("started", 3, 0.3))],

@@ -59,7 +59,6 @@ ROWS: tuple[Row, ...] = (
     ),
     row(
         "a bucket for each worker", ("rate limit",), "at_once", "fates_by_type",
-        race="which worker takes how many",
         tasks=[task(service_s=0.01, rate_limit="2/s")], loads=[burst(6)],
         workers=[ONE | {"n_workers": 2}],
     ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from proof.build import LATE, ONE, burst, poisson, task
-from proof.row import NOTICE, Row, row
+from proof.row import CROWD, NOTICE, Row, row
 
 FOUR = {"concurrency": 4, "prefetch_multiplier": 1}
 
@@ -80,12 +80,12 @@ ROWS: tuple[Row, ...] = (
     ),
     row(
         "processor work on one process", ("processor work",), "order",
-        race="other load on the cores",
+        race=CROWD,
         tasks=[task(service_s=0.15, work="cpu")],
     ),
     row(
         "processor work on four processes", ("processor work",), loads=[burst(8)],
-        race="other load on the cores", workers=[FOUR], tasks=[task(service_s=0.15, work="cpu")],
+        race=CROWD, workers=[FOUR], tasks=[task(service_s=0.15, work="cpu")],
     ),
     row(
         "each task takes its own time", ("draws",), "bodies_s", "order",

@@ -17,13 +17,12 @@ from proof.build import (
     warm,
 )
 from proof.pairs import all_pairs
-from proof.row import Row, row
+from proof.row import EXIT, Row, row
 from proof.rows.broker import stopped
 from proof.rows.stopping import paused_for_an_hour, quit_and_back
 
 PREFETCH = {"1": 1, "2": 2, "4": 4, "without a limit": 0}
 _REVIVED = fault("start_worker", on("worker_exited"))
-_AGAIN = "when workers try to connect again"
 # By fault: the faults, seconds of work of a task, why times say nothing.
 FAULTS: dict[str, tuple[list[dict[str, Any]], float, str | None]] = {
     "no fault": ([], 0.2, None),
@@ -38,20 +37,20 @@ FAULTS: dict[str, tuple[list[dict[str, Any]], float, str | None]] = {
             # By then the new worker has done all that was left in the queue.
             fault("skip", on("worker_exited", 1, 3.2), seconds=HOUR_S),
         ],
-        0.6, "how long a start takes",
+        0.6, None,
     ),
-    "warm shutdown": (terminated_and_back(2), 0.3, "how long a start takes"),
+    "warm shutdown": (terminated_and_back(2), 0.3, EXIT),
     "hour skipped": (
-        [fault("skip", on("started", 2), seconds=HOUR_S)], 0.7, "when the skip's sweep comes"
+        [fault("skip", on("started", 2), seconds=HOUR_S)], 0.7, None
     ),
     "paused for an hour": (paused_for_an_hour(2), 0.6, "when the pause is over"),
-    "quit": (quit_and_back(2), 0.4, "how long a start takes"),
+    "quit": (quit_and_back(2), 0.4, EXIT),
     "connections lost": (
-        [fault("drop_connections", on("started", 2, 0.3))], 0.5, "how long a connection takes"
+        [fault("drop_connections", on("started", 2, 0.3))], 0.5, None
     ),
     # A worker that waits for more with something in hand does not survive a stop.
-    "broker lost": ([stopped(2), _REVIVED], 2.5, _AGAIN),
-    "broker kept": ([stopped(2), _REVIVED], 2.5, _AGAIN),
+    "broker lost": ([stopped(2), _REVIVED], 2.5, None),
+    "broker kept": ([stopped(2), _REVIVED], 2.5, None),
 }  # fmt: skip
 COLUMNS = {"ack": tuple(ACK_MODES), "prefetch": tuple(PREFETCH), "fault": tuple(FAULTS)}
 _SHOWS = {

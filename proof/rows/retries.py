@@ -46,7 +46,7 @@ _BETWEEN: dict[str, Any] = {
 ROWS: tuple[Row, ...] = (
     row(
         "no retry", ("self retry", "draws"), workers=[FOUR], loads=[burst(12)],
-        tasks=[task(service_s=0.05, p_failure=0.4)],
+        tasks=[task(service_s=0.3, p_failure=0.4)],
     ),
     _pair("self.retry with a factor", ("self retry",), self_retry(2, 0.4, factor=2.0)),
     _pair("self.retry late", ("self retry", "late ack"), self_retry(3, 0.5),
@@ -59,7 +59,7 @@ ROWS: tuple[Row, ...] = (
           self_retry(1, 0.2), auto_retry(3, backoff_s=None, countdown_s=0.4)),
     row(
         "some fail, some retries succeed", ("self retry", "draws"), workers=[FOUR],
-        tasks=[task(service_s=0.05, p_failure=0.5, retries=[self_retry(2, 0.3)])],
+        tasks=[task(service_s=0.2, p_failure=0.5, retries=[self_retry(2, 0.3)])],
         loads=[burst(16)], seed=3,
     ),
     row(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from proof.build import ACK_MODES, HOUR_S, LATE, Fields, burst, fault, kills, on, task
-from proof.row import NOTICE, RESTART, Row, row
+from proof.row import NOTICE, Row, row
 from proof.rows.retries import self_retry
 
 FOUR = {"concurrency": 4, "prefetch_multiplier": 1}
@@ -75,7 +75,7 @@ _DEPENDENCIES: tuple[Row, ...] = (
     ),
     row(
         "a worker killed in its call", ("hanging call", "worker killed"), "call_outcomes",
-        "put_back", race=RESTART, loads=[burst(2)], workers=[FOUR],
+        "put_back", loads=[burst(2)], workers=[FOUR],
         tasks=[_calls(0.3, **LATE)],
         dependencies=_db(4, [{"from_s": 0.0, "to_s": 1.2, "how": "hang"}]),
         faults=[
@@ -163,13 +163,13 @@ _CANVAS: tuple[Row, ...] = (
     ),
     row(
         "a lost header leaves the body out", ("chord", "worker killed", "early ack"),
-        "chord_fates", "bodies_sent", race=RESTART, tasks=_header(0.5), loads=[_chord(3)],
+        "chord_fates", "bodies_sent", tasks=_header(0.5), loads=[_chord(3)],
         faults=[fault("kill_worker", on("started", 1), back_after_s=0.2)],
         horizon_s=1.0, deadline_s=3.5,
     ),
     row(
         "a header task that runs twice counts once", ("chord", "redelivery"), "chord_fates",
-        "bodies_sent", race="when the skip's sweep comes", tasks=_header(0.9, **LATE),
+        "bodies_sent", tasks=_header(0.9, **LATE),
         loads=[_chord(2)], workers=[FOUR],
         faults=[fault("skip", on("started", 2), seconds=HOUR_S)],
     ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from proof.build import ACK_MODES, LATE, burst, fault, kills, on, task
-from proof.row import DEADLINE, NOTICE, RESTART, Row, row
+from proof.row import DEADLINE, NOTICE, Row, row
 from proof.rows.retries import self_retry
 
 REJECT = ACK_MODES["reject"]
@@ -84,7 +84,7 @@ ROWS: tuple[Row, ...] = (
     ),
     row(
         "nobody is left to retry", ("retry on worker lost", "worker killed"), "settled", "n_sent",
-        race=RESTART, tasks=[task(service_s=0.6, **RETRY)], loads=[burst(3)],
+        tasks=[task(service_s=0.6, **RETRY)], loads=[burst(3)],
         faults=[fault("kill_worker", on("started", 1), back_after_s=0.3)],
         horizon_s=1.0, deadline_s=3.0,
     ),

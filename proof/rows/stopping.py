@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from proof.build import ACK_MODES, HOUR_S, LATE, ONE, QUICK_SWEEPS, Fields, burst, fault, on, task
-from proof.row import DEADLINE, RESTART, Row, row
+from proof.row import CROWD, DEADLINE, EXIT, Row, row
 from proof.rows.retries import fails, self_retry
 
 _AHEAD = {"concurrency": 1, "prefetch_multiplier": 3}
 _TWO = {"concurrency": 2, "prefetch_multiplier": 1}
 _RESUME = "when the pause is over"
-_CONNECT = "how long a connection takes"
 
 
 def paused_for_an_hour(nth: int, after_s: float = 0.3) -> list[Fields]:
@@ -109,7 +108,7 @@ ROWS: tuple[Row, ...] = (
     ),
     row(
         "a sleep ends in a pause, a computation does not", ("pause", "processor work"),
-        "finished", race="other load on the cores", workers=[{"concurrency": 2}],
+        "finished", race=CROWD, workers=[{"concurrency": 2}],
         tasks=[task("nap", 0.6), task("burn", 0.6, work="cpu")],
         loads=[burst(1, "burn"), burst(1, "nap")],
         faults=[
@@ -128,18 +127,18 @@ ROWS: tuple[Row, ...] = (
     # --- SIGQUIT ---------------------------------------------------------------------
     row(
         "a cold shutdown, early ack", ("cold shutdown", "early ack", "restored to the front"),
-        "order", "put_back", "exit_after_s", race=RESTART,
+        "order", "put_back", "exit_after_s", race=EXIT,
         tasks=[task(service_s=0.5)], loads=[burst(4)], workers=[_AHEAD], faults=quit_and_back(1),
     ),
     row(
         "a cold shutdown, late ack", ("cold shutdown", "late ack", "restored to the front"),
-        "order", "put_back", "exits", race=RESTART,
+        "order", "put_back", "exits", race=EXIT,
         tasks=[task(service_s=0.6, **LATE)], loads=[burst(3)], workers=[_AHEAD],
         faults=quit_and_back(1),
     ),
     row(
         "a cold shutdown, reject on worker lost", ("cold shutdown", "reject on worker lost"),
-        "put_back", "lost_children", race=RESTART,
+        "put_back", "lost_children", race=EXIT,
         tasks=[task(service_s=0.6, **ACK_MODES["reject"])], loads=[burst(4)], workers=[_TWO],
         faults=quit_and_back(2),
     ),
@@ -162,23 +161,23 @@ ROWS: tuple[Row, ...] = (
     # --- connections -----------------------------------------------------------------
     row(
         "connections lost, early ack", ("lost connection", "early ack"), "order", "put_back",
-        race=_CONNECT, tasks=[task(service_s=0.7)], loads=[burst(4)], workers=[_AHEAD],
+        tasks=[task(service_s=0.7)], loads=[burst(4)], workers=[_AHEAD],
         faults=[fault("drop_connections", on("started", 1, 0.3))],
     ),
     row(
         "connections lost, late ack", ("lost connection", "late ack", "redelivery"), "put_back",
-        race=_CONNECT, tasks=[task(service_s=0.7, **LATE)], loads=[burst(3)], workers=[_AHEAD],
+        tasks=[task(service_s=0.7, **LATE)], loads=[burst(3)], workers=[_AHEAD],
         faults=[fault("drop_connections", on("started", 1, 0.3))],
     ),
     row(
-        "connections lost, threads", ("lost connection", "threads"), "put_back", race=_CONNECT,
+        "connections lost, threads", ("lost connection", "threads"), "put_back",
         tasks=[task(service_s=0.6)], loads=[burst(3)],
         workers=[{"pool": "threads", "concurrency": 1, "prefetch_multiplier": 2}],
         faults=[fault("drop_connections", on("started", 1, 0.3))],
     ),
     row(
         "connections lost, countdowns and tokens forgotten", ("lost connection", "countdown"),
-        "n_holds", "put_back", race=_CONNECT,
+        "n_holds", "put_back",
         tasks=[task("later", 0.05, countdown_s=1.5), task("slow", 0.05, rate_limit="1/s")],
         loads=[burst(1, "later"), burst(2, "slow")], workers=[_AHEAD],
         faults=[fault("drop_connections", on("received", 3, 0.3))],
@@ -186,13 +185,13 @@ ROWS: tuple[Row, ...] = (
     # --- back by itself --------------------------------------------------------------
     row(
         "a killed worker comes back by itself", ("worker restarted", "worker killed"), "order",
-        "exits", race=RESTART, tasks=[task(service_s=0.4)], loads=[burst(5)],
+        "exits", tasks=[task(service_s=0.4)], loads=[burst(5)],
         horizon_s=1.0, deadline_s=4.5,
         faults=[fault("kill_worker", on("started", 1), back_after_s=0.3)],
     ),
     row(
         "a worker comes back to new tasks", ("worker restarted", "first come"), "order", "exits",
-        race=RESTART, loads=[burst(2, at_s=1.2)],
+        loads=[burst(2, at_s=1.2)],
         faults=[fault("kill_worker", {"on": "time", "at_s": 0.3}, back_after_s=0.5)],
     ),
 )  # fmt: skip

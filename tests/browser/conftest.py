@@ -12,7 +12,8 @@ pytest.importorskip("playwright", reason="playwright is not installed")
 
 from playwright.sync_api import BrowserContext
 
-from tests.browser.lab_harness import CHROMIUM, LabPage, LabServer, chromium, until
+from tests.browser.lab_harness import CHROMIUM, LabPage, LabServer, chromium
+from tests.waiting import until
 
 Opened = Callable[[Path], LabPage]
 

@@ -8,12 +8,10 @@ import secrets
 import shutil
 import subprocess
 import sys
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import urlsplit
 
 import psutil
@@ -25,6 +23,8 @@ from playwright.sync_api import (
     Request,
     sync_playwright,
 )
+
+from tests.waiting import until
 
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = [
@@ -48,17 +48,6 @@ _KERNEL_ANSWERS = """async () => {
     await kernel.info;
     return kernel.status === 'idle';
 }"""
-T = TypeVar("T")
-
-
-def until(what: str, condition: Callable[[], T], timeout_s: float = 30.0) -> T:
-    """Wait until ``condition()`` is true and return its value; AssertionError after that time."""
-    deadline = time.monotonic() + timeout_s
-    pause = threading.Event()
-    while not (value := condition()):
-        assert time.monotonic() < deadline, f"{what}: not within {timeout_s} s"
-        pause.wait(0.05)
-    return value
 
 
 class LabServer:

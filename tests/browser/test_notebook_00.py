@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.browser.conftest import Opened
-from tests.browser.lab_harness import until
+from tests.waiting import until
 
 pytestmark = [pytest.mark.browser, pytest.mark.live, pytest.mark.timeout(400)]
 NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "00-start-here.ipynb"

@@ -9,7 +9,8 @@ import psutil
 import pytest
 
 from tests.browser.conftest import Opened
-from tests.browser.lab_harness import LabPage, until
+from tests.browser.lab_harness import LabPage
+from tests.waiting import until
 
 pytestmark = [pytest.mark.browser, pytest.mark.live, pytest.mark.timeout(180)]
 

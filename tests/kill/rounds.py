@@ -16,8 +16,9 @@ import psutil
 from jupyter_client.manager import KernelManager
 
 import sandbox
-from tests.kill.stage import Stage, until
+from tests.kill.stage import Stage
 from tests.kill.victim import RUN_S, SCENARIO
+from tests.waiting import comes_true
 
 GRACE_S = float(os.environ.get("SANDBOX_KILL_GRACE_S", "10"))
 _APPEAR_S = 30.0
@@ -40,7 +41,7 @@ class Round:
         return program
 
     def _await_moment(self, program: subprocess.Popen[bytes]) -> None:
-        until(lambda: program.poll() is not None, self.moment_s)
+        comes_true(lambda: program.poll() is not None, self.moment_s)
 
     def strike(self, program: subprocess.Popen[bytes], *parts: str) -> None:
         """Kill some parts as soon as all are there; nothing when the program has ended."""
@@ -50,7 +51,7 @@ class Round:
             seen.update(self.stage.cast(program.pid))
             return program.poll() is not None or seen.keys() >= set(parts)
 
-        until(ready, _APPEAR_S)
+        comes_true(ready, _APPEAR_S)
         if program.poll() is None:
             self.stage.kill([seen[part] for part in parts if part in seen])
             self.report["hit"] = sorted(seen)
@@ -66,7 +67,7 @@ class Round:
                 return False
             return all(what.startswith("folder") and not folders for what in left)
 
-        if until(nothing, GRACE_S):
+        if comes_true(nothing, GRACE_S):
             took = time.monotonic() - began
             self.report["took_s"] = round(max(took, self.report.get("took_s", 0.0)), 3)
         else:
@@ -153,7 +154,7 @@ class Round:
         program = self.victim("hold")
         self.strike(program, *parts)
         # A start that is under way goes on with a new zygote; then that session may live.
-        until((self.stage.folder / "started").exists, _APPEAR_S)
+        comes_true((self.stage.folder / "started").exists, _APPEAR_S)
         self.settle(program.pid)
         self.end(program)
         self.settle()
@@ -198,7 +199,7 @@ class Round:
     def cell(self) -> None:
         """A cell raises with the session in a variable; then the kernel is shut down."""
         with self._kernel(f"{self._start()}session.wait({self.moment_s})\n1 / 0") as manager:
-            until(lambda: not manager.is_alive(), self.moment_s)
+            comes_true(lambda: not manager.is_alive(), self.moment_s)
 
     def with_block(self) -> None:
         """A cell raises inside ``with``; the kernel lives on, the session does not."""
@@ -210,23 +211,23 @@ class Round:
             f"finally:\n    open({str(raised)!r}, 'w').close()"
         )
         with self._kernel(code) as manager:
-            until(raised.exists, _APPEAR_S)
+            comes_true(raised.exists, _APPEAR_S)
             self.settle(manager.provisioner.pid)
             assert manager.is_alive()
 
     def restart(self) -> None:
         """The kernel is restarted; the new one knows nothing of the session."""
         with self._kernel(f"{self._start()}session.wait(60)") as manager:
-            until(lambda: not manager.is_alive(), self.moment_s)
+            comes_true(lambda: not manager.is_alive(), self.moment_s)
             manager.restart_kernel()
             self.settle(manager.provisioner.pid)
 
     def notebook(self) -> None:
         """SIGKILL to a real kernel."""
         with self._kernel(f"{self._start()}session.wait(60)") as manager:
-            until(lambda: not manager.is_alive(), self.moment_s)
+            comes_true(lambda: not manager.is_alive(), self.moment_s)
             manager.signal_kernel(signal.SIGKILL)
-            until(lambda: not manager.is_alive(), _END_S)
+            comes_true(lambda: not manager.is_alive(), _END_S)
             self.settle()
 
     def check_records(self) -> None:

@@ -12,25 +12,13 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 import psutil
 
 _PR_SET_CHILD_SUBREAPER = 36
-_STEP_S = 0.01
 ZYGOTE = "sandbox.engines.live.zygote"
-
-
-def until(condition: Callable[[], object], timeout_s: float) -> bool:
-    """Wait for a condition; return whether it came true."""
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(_STEP_S)
-    return True
 
 
 class Stage:

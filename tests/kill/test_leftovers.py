@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -17,8 +18,8 @@ import redis
 from sandbox.engines.live import leftovers, start
 from sandbox.engines.live.leftovers import Claim, sweep
 from tests.conftest import real_redis
-from tests.kill.stage import until
 from tests.test_conformance import burst, scenario
+from tests.waiting import comes_true
 
 _KEYS = "sandbox-0123456789abcdef:"
 _HOLD = """
@@ -115,9 +116,10 @@ def test_a_folder_of_another_user_is_not_touched(
 
 def test_a_process_of_a_dead_owner_is_ended_and_no_other(temp: Path) -> None:
     """By the mark in its environment, or by its noted id together with its start."""
-    sleep = [sys.executable, "-c", "import time; time.sleep(600)"]
-    marked = subprocess.Popen(sleep, env=os.environ | {leftovers.MARK: "of the dead"})
-    noted, other = subprocess.Popen(sleep), subprocess.Popen(sleep)
+    # They read what nobody writes, and so end with this process too.
+    waits = partial(subprocess.Popen, [sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    marked = waits(env=os.environ | {leftovers.MARK: "of the dead"})
+    noted, other = waits(), waits()
     try:
         process, folder = owner("mark=of the dead")
         leftovers.note_process(folder, noted.pid)
@@ -189,7 +191,7 @@ def test_keys_on_a_broker_by_url_are_deleted(
     def keys() -> list[bytes]:
         return list(client.keys(f"{prefix}*"))
 
-    assert until(keys, 10.0)
+    assert comes_true(keys, 10.0)
     if also != "alone":
         doomed = [int(supervisor), psutil.Process(int(supervisor)).ppid()]
         for number in (signal.SIGSTOP, signal.SIGKILL):
@@ -198,8 +200,8 @@ def test_keys_on_a_broker_by_url_are_deleted(
     end(victim)
     if also != "alone":
         start(scenario(loads=[]), broker="fake", runs=tmp_path).close()
-    assert until(lambda: not keys(), 10.0)
-    assert until(lambda: set(temp.glob(f"{leftovers.PREFIX}*")) <= before, 10.0)
+    assert comes_true(lambda: not keys(), 10.0)
+    assert comes_true(lambda: set(temp.glob(f"{leftovers.PREFIX}*")) <= before, 10.0)
     client.close()
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from sandbox.engines.model.world import World
 
 _MAINTENANCE_S = 5.0
-_FLUSH_S, _COLD_EXIT_S = 1.0, 1.5
+_FLUSH_S, _COLD_EXIT_S = 0.5, 1.0
 """From the end of a cold shutdown's tasks to its notice of them, and to the worker's exit.
 
 celery/concurrency/asynpool.py ``_flush_outqueue`` and prefork.py ``on_stop`` sleep 0.5 s at a
