@@ -376,12 +376,18 @@ def test_a_wrong_clock_restores_what_others_hold(
     begin: Begin, mode: str, who: str, offset_s: float
 ) -> None:
     """A sweeper ahead, a holder behind: early ack, what is prefetched; late, what runs, too."""
-    described = scenario(
-        **two_queues(mode),
-        faults=[
-            {"kind": "skew", "worker": who, "offset_s": offset_s, "when": {"on": "time", "at_s": 0}}
-        ],
-    )
+    # Nobody sweeps before the first task has begun: an early ack would be a race with the sweep.
+    begun = {"on": "event", "event": "started", "after_s": 0.1}
+    clock = {"kind": "skew", "worker": who, "offset_s": offset_s}
+    faults = [clock | {"when": begun}]
+    if who == "h1":
+        start = {"on": "time", "at_s": 0.0}
+        faults = [
+            clock | {"when": start},
+            {"kind": "pause_worker", "worker": "o1", "when": start},
+            {"kind": "resume_worker", "worker": "o1", "when": begun},
+        ]
+    described = scenario(**two_queues(mode), faults=faults)
     described = described.but(loads=[burst(2, at_s=0.3)])
     with begin(described) as session:
         session.wait_for(OnEvent(event="received", nth=3))
