@@ -44,26 +44,34 @@ def real_redis() -> str:
     pytest.skip("no redis-server on this machine")
 
 
-@pytest.fixture(
-    params=[
-        "model",
-        pytest.param("fake", marks=pytest.mark.live),
-        pytest.param("redis", marks=[pytest.mark.live, pytest.mark.redis]),
-    ]
-)
-def begin(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Begin]:
-    """Return a function that starts a scenario on one engine; a test does not know which."""
+_FAKE = pytest.param("fake", marks=pytest.mark.live)
+_REDIS = pytest.param("redis", marks=[pytest.mark.live, pytest.mark.redis])
+
+
+def _starts(engine: str, runs: Path) -> Iterator[Begin]:
     sessions: list[Session] = []
-    broker = real_redis() if request.param == "redis" else "fake"
+    broker = real_redis() if engine == "redis" else "fake"
 
     def start(scenario: Scenario) -> Session:
-        if request.param == "model":
+        if engine == "model":
             session = workbench.start(scenario, engine="model", overheads=Overheads())
         else:
-            session = workbench.start(scenario, broker=broker, runs=tmp_path)
+            session = workbench.start(scenario, broker=broker, runs=runs)
         sessions.append(session)
         return session
 
     yield start
     for session in sessions:
         session.close()
+
+
+@pytest.fixture(params=["model", _FAKE, _REDIS])
+def begin(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Begin]:
+    """Return a function that starts a scenario on one engine; a test does not know which."""
+    yield from _starts(request.param, tmp_path)
+
+
+@pytest.fixture(params=["model", _REDIS])
+def begin_full(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Begin]:
+    """The same for what the fake broker lacks: persistence, and a limit to its memory."""
+    yield from _starts(request.param, tmp_path)

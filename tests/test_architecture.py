@@ -16,6 +16,7 @@ ROOT = Path(__file__).parent.parent / "sandbox"
 LAYERS = (
     {
         "errors",
+        "closing",
         "collector",
         "parts",
         "draws",

@@ -16,6 +16,7 @@ from tests.test_conformance import (
     assert_laws,
     executions,
     finish,
+    killed_then_an_hour,
     on_start,
     scenario,
     task,
@@ -158,16 +159,7 @@ def after_a_killed_worker(begin: Begin, mode: str) -> Run:
         loads=[chord(12)],
         faults=[{"kind": "kill_worker", "worker": "worker1", "when": on_start(2, 0.2)}],
     )
-    with begin(described) as session:
-        session.wait_for(OnEvent(event="worker_exited", worker="worker1"))
-        # Alone, worker2 finishes all that is not in the dead worker's hands.
-        session.wait_for(OnEvent(event="succeeded", nth=8 if mode == "early" else 10))
-        assert session.wait(0.5) == "timeout"
-        session.controls.skip(HOUR_S)
-        assert session.wait() == "drained"
-    run = session.close()
-    assert_laws(run)
-    return run
+    return killed_then_an_hour(begin, described, mode)
 
 
 def test_a_header_task_that_runs_twice_counts_once(begin: Begin) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +10,10 @@ import pytest
 from proof.rows import ROWS
 from proof.rows.stopping import past_the_timeout
 from sandbox import workbench
-from sandbox.engines import Session
 from sandbox.errors import EngineError, SandboxError
 from sandbox.faults import OnEvent
-from sandbox.overheads import Overheads
 from sandbox.run import Run
-from sandbox.scenario import Scenario
-from tests.conftest import Begin, real_redis
+from tests.conftest import Begin
 from tests.test_conformance import (
     ACK_MODES,
     assert_laws,
@@ -40,26 +36,6 @@ QUICK_SWEEPS = {
 
 def on(event: str, nth: int = 1, after_s: float = 0.0, **more: Any) -> dict[str, Any]:
     return {"on": "event", "event": event, "nth": nth, "after_s": after_s} | more
-
-
-@pytest.fixture(
-    params=["model", pytest.param("redis", marks=[pytest.mark.live, pytest.mark.redis])]
-)
-def begin_durable(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Begin]:
-    """Return a function that starts a scenario where a broker can keep its data."""
-    sessions: list[Session] = []
-
-    def start(scenario: Scenario) -> Session:
-        if request.param == "model":
-            session = workbench.start(scenario, engine="model", overheads=Overheads())
-        else:
-            session = workbench.start(scenario, broker=real_redis(), runs=tmp_path)
-        sessions.append(session)
-        return session
-
-    yield start
-    for session in sessions:
-        session.close()
 
 
 def at_of(run: Run, verb: str) -> float:
@@ -401,7 +377,7 @@ def test_what_a_stopped_broker_refuses(begin: Begin) -> None:
 
 
 @pytest.mark.parametrize("mode", ["early", "late"])
-def test_a_persistent_broker_strands_what_was_prefetched(begin_durable: Begin, mode: str) -> None:
+def test_a_persistent_broker_strands_what_was_prefetched(begin_full: Begin, mode: str) -> None:
     """AOF: queued tasks run when the worker is back, prefetched ones after the visibility timeout."""
     described = scenario(
         tasks=[task(service_s=2.4, **ACK_MODES[mode]), task("short", 0.05, **ACK_MODES[mode])],
@@ -410,7 +386,7 @@ def test_a_persistent_broker_strands_what_was_prefetched(begin_durable: Begin, m
         loads=[burst(1), burst(4, "short", 0.05)],
         faults=[{"kind": "stop_broker", "when": on_start(1, 0.4), "down_s": 0.5}],
     )
-    run = finish(begin_durable, described)
+    run = finish(begin_full, described)
     stopped_s = run.of_kind("broker_stopped")[0].t_s
     held = {e.task for e in run.of_kind("delivered") if e.t_s < stopped_s} - {"job/0"}
     assert len(held) == (2 if mode == "early" else 1)

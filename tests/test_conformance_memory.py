@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sandbox import workbench
-from sandbox.engines import Session
 from sandbox.errors import EngineError, ScenarioError
 from sandbox.faults import OnEvent
-from sandbox.overheads import Overheads
-from sandbox.scenario import Scenario
-from tests.conftest import Begin, real_redis
+from tests.conftest import Begin
 from tests.test_conformance import (
     ACK_MODES,
     assert_laws,
@@ -30,26 +26,6 @@ from tests.test_conformance import (
 from tests.test_conformance_lifecycle import at_of
 
 ALONE = [{"concurrency": 1, "prefetch_multiplier": 2}]
-
-
-@pytest.fixture(
-    params=["model", pytest.param("redis", marks=[pytest.mark.live, pytest.mark.redis])]
-)
-def begin_limited(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Begin]:
-    """Return a function that starts a scenario where a broker's memory can be limited."""
-    sessions: list[Session] = []
-
-    def start(scenario: Scenario) -> Session:
-        if request.param == "model":
-            session = workbench.start(scenario, engine="model", overheads=Overheads())
-        else:
-            session = workbench.start(scenario, broker=real_redis(), runs=tmp_path)
-        sessions.append(session)
-        return session
-
-    yield start
-    for session in sessions:
-        session.close()
 
 
 # --- everything deleted ----------------------------------------------------------------------
@@ -260,7 +236,7 @@ def full(for_s: float | None = None, nth: int = 1, after_s: float = 0.1) -> dict
 
 
 @pytest.mark.parametrize("mode", ACK_MODES)
-def test_a_worker_ends_at_its_first_acknowledgement(begin_limited: Begin, mode: str) -> None:
+def test_a_worker_ends_at_its_first_acknowledgement(begin_full: Begin, mode: str) -> None:
     """noeviction: it gives back what it held; early, the next task has begun and runs again."""
     described = scenario(
         tasks=[task(service_s=0.25, ignore_result=True, **ACK_MODES[mode])],
@@ -269,7 +245,7 @@ def test_a_worker_ends_at_its_first_acknowledgement(begin_limited: Begin, mode: 
         faults=[full(0.6)],
         deadline_s=8.0,
     )
-    with begin_limited(described) as session:
+    with begin_full(described) as session:
         session.wait_for(OnEvent(event="worker_exited"))
         session.controls.start_worker("worker1")
         assert session.wait() == "drained"
@@ -284,7 +260,7 @@ def test_a_worker_ends_at_its_first_acknowledgement(begin_limited: Begin, mode: 
 
 
 @pytest.mark.parametrize("mode", ["early", "late"])
-def test_a_result_that_has_no_room(begin_limited: Begin, mode: str) -> None:
+def test_a_result_that_has_no_room(begin_full: Begin, mode: str) -> None:
     """The task has failed; early, its worker goes on, late it ends and gives the task back."""
     described = scenario(
         tasks=[task(service_s=0.4, **ACK_MODES[mode])],
@@ -293,7 +269,7 @@ def test_a_result_that_has_no_room(begin_limited: Begin, mode: str) -> None:
         faults=[full(0.7)],
         deadline_s=4.0,
     )
-    with begin_limited(described) as session:
+    with begin_full(described) as session:
         session.wait_for(OnEvent(event="failed" if mode == "early" else "worker_exited"))
         session.wait(0.2)
     run = session.close()
@@ -304,7 +280,7 @@ def test_a_result_that_has_no_room(begin_limited: Begin, mode: str) -> None:
     assert len(run.of_kind("worker_exited")) == (0 if mode == "early" else 1)
 
 
-def test_a_full_broker_refuses_what_is_published(begin_limited: Begin) -> None:
+def test_a_full_broker_refuses_what_is_published(begin_full: Begin) -> None:
     """An idle worker goes on, and runs what is published when there is room again."""
     described = scenario(
         tasks=[task(service_s=0.05)],
@@ -318,7 +294,7 @@ def test_a_full_broker_refuses_what_is_published(begin_limited: Begin) -> None:
             }
         ],
     )
-    with begin_limited(described) as session:
+    with begin_full(described) as session:
         assert session.wait() == "drained"
     run = session.close()
     assert [e.task for e in run.of_kind("publish_unknown")] == ["job/1", "job/2"]
@@ -327,7 +303,7 @@ def test_a_full_broker_refuses_what_is_published(begin_limited: Begin) -> None:
 
 
 @pytest.mark.parametrize("mode", ["early", "late"])
-def test_what_cannot_be_given_back_stays_in_unacked(begin_limited: Begin, mode: str) -> None:
+def test_what_cannot_be_given_back_stays_in_unacked(begin_full: Begin, mode: str) -> None:
     """Full until after the worker's exit: nothing is restored, and a sweep has to find it."""
     described = scenario(
         tasks=[task(service_s=0.3, ignore_result=True, **ACK_MODES[mode])],
@@ -336,7 +312,7 @@ def test_what_cannot_be_given_back_stays_in_unacked(begin_limited: Begin, mode: 
         faults=[full()],
         deadline_s=4.0,
     )
-    with begin_limited(described) as session:
+    with begin_full(described) as session:
         session.wait_for(OnEvent(event="worker_exited"))
         with pytest.raises(EngineError, match=r"^skip: the broker's memory is full; free it"):
             session.controls.skip(1.0)
@@ -348,7 +324,7 @@ def test_what_cannot_be_given_back_stays_in_unacked(begin_limited: Begin, mode: 
 
 
 @pytest.mark.parametrize("mode", ACK_MODES)
-def test_eviction_takes_whole_lists_without_an_error(begin_limited: Begin, mode: str) -> None:
+def test_eviction_takes_whole_lists_without_an_error(begin_full: Begin, mode: str) -> None:
     """allkeys-lru: what is queued is lost as in a flush, and nobody is told."""
     described = scenario(
         tasks=[task(service_s=0.4, **ACK_MODES[mode])],
@@ -356,7 +332,7 @@ def test_eviction_takes_whole_lists_without_an_error(begin_limited: Begin, mode:
         loads=[burst(6), burst(1, at_s=1.6)],
         faults=[{"kind": "maxmemory", "policy": "allkeys-lru", "when": on_start(1)}],
     )
-    run = finish(begin_limited, described)
+    run = finish(begin_full, described)
     held = 3 if mode == "early" else 2
     assert verdicts(run) == {"done once": held + 1, "lost": 6 - held}
     assert run.of_kind("failed", "worker_exited", "publish_unknown") == []

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import TracebackType
-from typing import Any, Protocol, Self, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
+from sandbox.closing import Closing
 from sandbox.faults import At, OnEvent
 from sandbox.run import Event, Run
 from sandbox.scenario import Scenario
@@ -164,7 +164,7 @@ class Controls(Protocol):
 
 
 @runtime_checkable
-class Session(Protocol):
+class Session(Closing, Protocol):
     """A running system: controls, the events so far, and at the end the Run.
 
     Leaving the ``with`` block closes it. All times are seconds of the run.
@@ -195,12 +195,3 @@ class Session(Protocol):
 
     def close(self) -> Run:
         """End everything that was started and return the Run; a second call returns it again."""
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...

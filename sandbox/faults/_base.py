@@ -87,6 +87,17 @@ def only_prefork(verb: str, scenario: Scenario) -> str | None:
     return only_plain(verb, scenario)
 
 
+def only_crashing(fault: Fault, task: str, crash: str, scenario: Scenario) -> str | None:
+    """Return why a fault that publishes what crashes has no such task: one sentence, or None."""
+    unknown = scenario.unknown_task(task)
+    if unknown is not None:
+        return unknown
+    found = scenario.task(task).crash
+    if found == crash:
+        return None
+    return f"task {task!r} has crash = {found!r}; {fault.kind} needs {crash!r}"
+
+
 class Command(NamedTuple):
     """One call of a verb: ``controls.<verb>(**arguments)``, when ``when`` has come."""
 

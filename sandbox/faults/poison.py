@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from sandbox.faults._base import Command, Fault
+from sandbox.faults._base import Command, Fault, only_crashing
 from sandbox.parts import Count, Name
 
 if TYPE_CHECKING:
@@ -26,13 +26,7 @@ class Poison(Fault):
 
     def problem(self, scenario: Scenario) -> str | None:
         """Return why this fault makes no sense in ``scenario``: one sentence, or None."""
-        unknown = scenario.unknown_task(self.task)
-        if unknown is not None:
-            return unknown
-        crash = scenario.task(self.task).crash
-        if crash != "child":
-            return f"task {self.task!r} has crash = {crash!r}; poison needs 'child'"
-        return None
+        return only_crashing(self, self.task, "child", scenario)
 
     def commands(self) -> tuple[Command, ...]:
         """Return the verbs that this fault amounts to."""

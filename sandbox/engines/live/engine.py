@@ -14,9 +14,9 @@ from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
+from sandbox.closing import Closing
 from sandbox.engines.commands import Trigger
 from sandbox.engines.live import broker as brokers
 from sandbox.engines.live import ledger as ledgers
@@ -66,7 +66,7 @@ def _run_folder(runs: Path, name: str) -> Path:
     return folder
 
 
-class LiveSession:
+class LiveSession(Closing):
     """A running system of real processes; see ``sandbox.engines.Session``."""
 
     def __init__(
@@ -325,19 +325,8 @@ class LiveSession:
         if hasattr(self, "controls"):
             self.controls.close()
         self._writer.close()
-        self._claim.release()
+        self._claim.close()
         _open.discard(self)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 # A forked copy of this process has no say over the sessions of the original.

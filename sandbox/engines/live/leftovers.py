@@ -18,8 +18,9 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
+
+from sandbox.closing import Closing
 
 PREFIX = "celery-sandbox-"
 MARK = "SANDBOX_ZYGOTE"
@@ -35,8 +36,8 @@ _GIVE_UP_S = 7 * 86400.0
 _SAME_S = 2.0
 
 
-class Claim:
-    """A new temporary folder of this user's, ours until ``release`` or until this process ends.
+class Claim(Closing):
+    """A new temporary folder of this user's, ours until ``close`` or until this process ends.
 
     >>> with Claim() as claim:
     ...     (claim.folder / "a file").touch()
@@ -59,23 +60,12 @@ class Claim:
         self._facts |= facts
         os.pwrite(self._fd, json.dumps(self._facts).encode(), 0)
 
-    def release(self) -> None:
+    def close(self) -> None:
         """Clear the folder and give it up; a second call does nothing."""
         if self._fd >= 0:
             clear(self.folder)
             os.close(self._fd)
             self._fd = -1
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.release()
 
 
 def note_process(folder: Path, pid: int) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
-from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, TypeVar
 
 import simpy
 from simpy.core import StopSimulation
 from simpy.events import URGENT
 
+from sandbox.closing import Closing
 from sandbox.collector import collector_paused
 from sandbox.engines.model import ledger
 from sandbox.engines.model.client import Client
@@ -67,7 +67,7 @@ def waits_s(scenario: Scenario, *, overheads: Overheads | None = None) -> list[f
     return session.record.waits_s
 
 
-class ModelSession(Generic[R]):
+class ModelSession(Closing, Generic[R]):
     """A running model. Time stands still except in ``wait``, ``wait_for`` and ``advance``."""
 
     def __init__(
@@ -204,17 +204,6 @@ class ModelSession(Generic[R]):
             "tags": [message.tag for message in broker.unacked],
             "since_s": list(broker.unacked.values()),
         }
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _nothing() -> None:
