@@ -31,7 +31,7 @@ from sandbox.engines.live.processes import Processes, warm_up
 from sandbox.engines.live.record import Record
 from sandbox.engines.live.writer import Writer
 from sandbox.errors import EngineError
-from sandbox.faults import OnEvent
+from sandbox.faults import OnEvent, commands_of
 from sandbox.run import Event, Run
 from sandbox.scenario import Scenario
 
@@ -148,9 +148,8 @@ class LiveSession:
         """Fix t = 0, arm the faults, let the client publish."""
         with self._record.changed:
             self._record.t0 = time.monotonic()
-        for fault in self.scenario.faults:
-            for command in fault.commands():
-                self.controls.schedule(command)
+        for command in commands_of(self.scenario.faults, self.scenario.seed):
+            self.controls.schedule(command)
         told = ["client"]
         told += [DOWNSTREAM] if self.scenario.dependencies else []
         told += ["visitors"] if self.scenario.front_door is not None else []
