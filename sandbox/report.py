@@ -40,15 +40,34 @@ def first_line(text: str | None) -> str:
     return (text or "").strip().partition("\n")[0]
 
 
-def listing(table: Mapping[str, str]) -> str:
-    """Return names and meanings, a line each.
+def faults() -> dict[str, dict[str, str]]:
+    """Return what each fault means, and on which platforms real workers show it."""
+    from sandbox.faults import FAULTS
+
+    return {
+        name: {"meaning": first_line(fault.__doc__), "platforms": fault.platforms}
+        for name, fault in FAULTS.items()
+    }
+
+
+def listing(table: Mapping[str, str | Mapping[str, str]]) -> str:
+    """Return names and what is said of them, a line each, in columns.
 
     >>> print(listing({"done": "tasks done", "lost": "tasks lost"}))
     done  tasks done
     lost  tasks lost
+    >>> print(listing({"skip": {"meaning": "Age", "platforms": "all"}}))
+    skip  Age  all
     """
-    width = max(map(len, table))
-    return "\n".join(f"{name:<{width}}  {meaning}" for name, meaning in table.items())
+    rows = [
+        (name, *([told] if isinstance(told, str) else told.values()))
+        for name, told in table.items()
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(n) for cell, n in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    )
 
 
 def sections(found: Mapping[str, Any]) -> str:

@@ -28,7 +28,7 @@ class OnEvent(Part):
     """When: ``after_s`` seconds after an event has been seen for the ``nth`` time.
 
     Repeatable on real workers, as a time is not. ``worker`` and ``task`` (a type) narrow
-    which events count.
+    which events count. ``worker_ready`` counts workers that come back: not those of the start.
 
     >>> OnEvent(event="started", nth=17, after_s=0.3).nth
     17
@@ -36,7 +36,8 @@ class OnEvent(Part):
 
     on: Literal["event"] = "event"
     event: Literal[
-        "published", "received", "started", "succeeded", "failed", "scaled", "worker_exited"
+        "published", "received", "started", "succeeded", "failed", "scaled", "worker_exited",
+        "worker_ready",
     ]  # fmt: skip
     nth: Count = 1
     after_s: NonNegative = 0.0

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from pydantic import Field
+
 from sandbox.draws import uniform
-from sandbox.faults._base import At, Command, Fault, OnEvent
+from sandbox.faults._base import At, Command, Fault, OnEvent, When
 from sandbox.parts import Probability
 
 if TYPE_CHECKING:
@@ -30,7 +32,10 @@ class Maybe(Fault):
 
     kind: Literal["maybe"] = "maybe"
     # The inner fault's, so there is no such field here: nobody could say which of two counts.
-    when: ClassVar[property] = property(_when)  # type: ignore[misc]
+    if TYPE_CHECKING:
+        when: When = Field(init=False)
+    else:
+        when: ClassVar[property] = property(_when)
     probability: Probability
     fault: PlainFault
 
