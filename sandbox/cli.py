@@ -233,11 +233,19 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter an option
     if engine == "model":
         _run_model(described, as_json=as_json)
         return
+    _check_faults(described, broker)
     overheads = _overheads_for(broker, quiet=as_json)
     prediction = _predict(described, budget, overheads, quiet=as_json)
     _say_overheads(overheads, quiet=as_json)
     measured, folder = _run_live(described, broker, runs, ledger, quiet=as_json)
     _conclude(context, report.judge(measured, prediction), folder, as_json=as_json)
+
+
+def _check_faults(scenario: Scenario, broker: str) -> None:
+    """Refuse a fault that is not for this broker before a calibration is measured on it."""
+    from sandbox.engines.live.allowed import check_faults
+
+    check_faults(scenario, _choose(broker))
 
 
 def _run_model(scenario: Scenario, *, as_json: bool) -> None:

@@ -18,9 +18,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from sandbox.engines.commands import Trigger
+from sandbox.engines.live import allowed, links, postgres
 from sandbox.engines.live import broker as brokers
 from sandbox.engines.live import ledger as ledgers
-from sandbox.engines.live import links, postgres
 from sandbox.engines.live import worker as workers
 from sandbox.engines.live.calls import DOWNSTREAM
 from sandbox.engines.live.deploy import DeployControls
@@ -48,10 +48,11 @@ def start(
 
     ``broker``: auto, redis, bundled, fake or a redis:// URL. ``runs``: the folder that keeps
     the record. ``ledger``: a postgresql:// URL to which the tasks' effects go; without one they
-    stay in the run's folder. Raises EngineError (one sentence; nothing keeps running) when
-    something does not come up.
+    stay in the run's folder. Raises ScenarioError for a fault that is not for this broker, and
+    EngineError when something does not come up: one sentence, and nothing keeps running.
     """
     choice = brokers.choose(broker)
+    allowed.check_faults(scenario, choice)
     if ledger:
         postgres.prepare(ledger)
     warm_up()

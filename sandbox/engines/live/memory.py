@@ -13,7 +13,6 @@ class MemoryControls(NetworkControls):
     def flush(self, *, when: At | OnEvent | None = None) -> None:
         """FLUSHDB: every message is gone."""
         if not self._postponed("flush", {}, when):
-            self._own("flush")
             self._reachable("flush")
             self._log("flush")
             self._operate("flush")
@@ -21,14 +20,14 @@ class MemoryControls(NetworkControls):
     def evict(self, *, when: At | OnEvent | None = None) -> None:
         """Have Redis evict every key, under ``allkeys-lru``."""
         if not self._postponed("evict", {}, when):
-            self._limited("evict")
+            self._reachable("evict")
             self._log("evict")
             self._operate("evict")
 
     def fill_memory(self, *, when: At | OnEvent | None = None) -> None:
         """Have Redis refuse every write, under ``noeviction``."""
         if not self._postponed("fill_memory", {}, when):
-            self._limited("fill_memory")
+            self._reachable("fill_memory")
             self._none_closing("fill_memory")
             self._log("fill_memory")
             self._operate("fill_memory")
@@ -43,10 +42,3 @@ class MemoryControls(NetworkControls):
         self._log("free_memory")
         self._operate("free_memory")
         self.outage.is_full = False
-
-    def _limited(self, verb: str) -> None:
-        """Refuse a broker whose memory is not ours to limit, or that has no limit."""
-        self._own(verb)
-        if self.outage.is_fake:
-            raise EngineError(f"{verb}: the fake broker has no maxmemory; allowed: 'redis'")
-        self._reachable(verb)
