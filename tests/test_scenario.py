@@ -199,10 +199,11 @@ def _fault(pools: list[WorkerPool], tasks: list[str]) -> st.SearchStrategy[Fault
         "delay_s": _POSITIVE,
         "offset_s": _POSITIVE,
         "bytes_per_s": _POSITIVE,
+        "after_s": _POSITIVE,
     }
     # These depend on more of the scenario than its workers: conformance tests have them.
     others = {
-        "half_open", "maxmemory", "maybe", "memory_error", "pause_broker", "poison",
+        "child_oom", "half_open", "maxmemory", "maybe", "memory_error", "pause_broker", "poison",
         "quit_worker", "start_beat",
     }  # fmt: skip
     kinds = [kind for kind in FAULTS if kind not in others]
@@ -746,6 +747,7 @@ def test_every_fault_is_verbs_of_the_controls(kind: str) -> None:
         "delay_s": 0.5,
         "offset_s": -3600.0,
         "bytes_per_s": 1000.0,
+        "after_s": 0.1,
     }
     values |= {"when": At(at_s=1.0), "probability": 0.5, "fault": FAULTS["noop"](when=At(at_s=1.0))}
     fields = {name: values[name] for name in FAULTS[kind].model_fields if name in values}

@@ -1,14 +1,31 @@
-"""The verbs about what the broker holds in its memory: deleted, or full."""
+"""The verbs about memory: what the broker holds, deleted or full, and a child that has none."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from sandbox.engines.live.network import NetworkControls
+from sandbox.engines.live.oom import limit
 from sandbox.errors import EngineError
 from sandbox.faults import At, OnEvent
 
 
 class MemoryControls(NetworkControls):
-    """Controls of a live session whose broker can lose what it holds."""
+    """Controls of a live session whose broker and whose children can run out of memory."""
+
+    def child_oom(
+        self,
+        task: str,
+        after_s: float,
+        n: int | None = 1,
+        *,
+        when: At | OnEvent | None = None,
+    ) -> None:
+        """Have the next ``n`` executions of a type killed that work longer than ``after_s``."""
+        arguments: dict[str, Any] = {"task": task, "after_s": after_s, "n": n}
+        if not self._postponed("child_oom", arguments, when):
+            self._log("child_oom", **arguments)
+            limit(self._record.folder, self.scenario.task_names, task, after_s, n)
 
     def flush(self, *, when: At | OnEvent | None = None) -> None:
         """FLUSHDB: every message is gone."""
