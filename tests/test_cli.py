@@ -18,6 +18,7 @@ from click.testing import CliRunner, Result
 
 import sandbox
 from sandbox import cli, systems, workbench
+from sandbox.audit_command import GUARANTEES
 from sandbox.engines import predicting
 from sandbox.engines.live import broker as brokers
 from sandbox.engines.live import hooks
@@ -260,9 +261,18 @@ def test_a_stored_run_that_agrees_exits_with_0(tmp_path: Path) -> None:
     assert (result.exit_code, report["surprises"]) == (0, [])
     assert report["run"] == "run"
     assert sum(report["audit"].values()) == len(leadlawk_run().fold.journeys)
+    accounts = report["accounts"]
+    assert accounts["predicted"] == accounts["measured"]  # the model's own run is its paired one
+    assert accounts["measured"]["tasks"] == len(leadlawk_run().fold.journeys)
+    assert set(GUARANTEES) < set(accounts["measured"])
     told = invoke("compare", "run", "--budget", TINY).stdout
     assert all(word in told for word in ("rows agree", "claim ", "done once", "record: run"))
     assert "SURPRISE" not in told
+    rows = [line.split() for line in told.splitlines()]
+    assert ["audit", "predicted", "measured"] in rows
+    lost = str(accounts["measured"]["lost"])
+    assert ["lost", lost, lost] in rows
+    assert [row[:3] for row in rows if row[:3] == ["at", "least", "once"]]
 
 
 def test_a_stored_run_that_differs_exits_with_1(tmp_path: Path) -> None:

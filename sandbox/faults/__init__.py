@@ -3,7 +3,7 @@
 A fault is data. It compiles to verbs, and the engines implement verbs.
 
 >>> sorted(FAULTS)[:3]
-['bandwidth', 'cut_off', 'deploy']
+['bandwidth', 'child_oom', 'cut_off']
 """
 
 from __future__ import annotations
