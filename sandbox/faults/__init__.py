@@ -3,17 +3,21 @@
 A fault is data. It compiles to verbs, and the engines implement verbs.
 
 >>> sorted(FAULTS)[:3]
-['bandwidth', 'cut_off', 'deploy']
+['bandwidth', 'child_oom', 'cut_off']
 """
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Iterable
+from typing import Annotated, Any, Union
+
+from pydantic import Field
 
 from sandbox.faults._base import At, Command, Fault, OnEvent, When
 
-__all__ = ["FAULTS", "At", "Command", "Fault", "OnEvent", "When"]
+__all__ = ["ANY_FAULT", "FAULTS", "At", "Command", "Fault", "OnEvent", "When", "commands_of"]
 
 
 def _kind(fault: type[Fault]) -> str:
@@ -38,3 +42,25 @@ def _scan() -> dict[str, type[Fault]]:
 
 
 FAULTS: dict[str, type[Fault]] = _scan()
+
+
+def _one_of(faults: list[type[Fault]]) -> Any:
+    return Annotated[Union[tuple(faults)], Field(discriminator="kind")]  # noqa: UP007 - a registry
+
+
+ANY_FAULT = _one_of(list(FAULTS.values()))
+"""The type of a scenario's faults, told apart by their ``kind``."""
+# A chance wraps any fault but itself; which there are is known only now.
+FAULTS["maybe"].model_rebuild(
+    _types_namespace={"PlainFault": _one_of([FAULTS[kind] for kind in FAULTS if kind != "maybe"])}
+)
+
+
+def commands_of(faults: Iterable[Fault], seed: int) -> tuple[Command, ...]:
+    """Return the verbs that a scenario's faults amount to, of those that strike with its seed."""
+    return tuple(
+        command
+        for place, fault in enumerate(faults)
+        if fault.strikes(seed, place)
+        for command in fault.commands()
+    )

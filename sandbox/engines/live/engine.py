@@ -18,9 +18,9 @@ from typing import Any
 
 from sandbox.closing import Closing
 from sandbox.engines.commands import Trigger
+from sandbox.engines.live import allowed, links, postgres
 from sandbox.engines.live import broker as brokers
 from sandbox.engines.live import ledger as ledgers
-from sandbox.engines.live import links, postgres
 from sandbox.engines.live import worker as workers
 from sandbox.engines.live.calls import DOWNSTREAM
 from sandbox.engines.live.deploy import DeployControls
@@ -31,7 +31,7 @@ from sandbox.engines.live.processes import Processes, warm_up
 from sandbox.engines.live.record import Record
 from sandbox.engines.live.writer import Writer
 from sandbox.errors import EngineError
-from sandbox.faults import OnEvent
+from sandbox.faults import OnEvent, commands_of
 from sandbox.run import Event, Run
 from sandbox.scenario import Scenario
 
@@ -48,10 +48,11 @@ def start(
 
     ``broker``: auto, redis, bundled, fake or a redis:// URL. ``runs``: the folder that keeps
     the record. ``ledger``: a postgresql:// URL to which the tasks' effects go; without one they
-    stay in the run's folder. Raises EngineError (one sentence; nothing keeps running) when
-    something does not come up.
+    stay in the run's folder. Raises ScenarioError for a fault that is not for this broker, and
+    EngineError when something does not come up: one sentence, and nothing keeps running.
     """
     choice = brokers.choose(broker)
+    allowed.check_faults(scenario, choice)
     if ledger:
         postgres.prepare(ledger)
     warm_up()
@@ -148,9 +149,8 @@ class LiveSession(Closing):
         """Fix t = 0, arm the faults, let the client publish."""
         with self._record.changed:
             self._record.t0 = time.monotonic()
-        for fault in self.scenario.faults:
-            for command in fault.commands():
-                self.controls.schedule(command)
+        for command in commands_of(self.scenario.faults, self.scenario.seed):
+            self.controls.schedule(command)
         told = ["client"]
         told += [DOWNSTREAM] if self.scenario.dependencies else []
         told += ["visitors"] if self.scenario.front_door is not None else []
