@@ -91,7 +91,8 @@ class Supervisor:
             if not pid:
                 return
             name = self.names.pop(pid, "?")
-            self.inputs.pop(name, None)
+            if name in self.inputs:
+                os.close(self.inputs.pop(name))
             code = os.waitstatus_to_exitcode(status)
             how = {"signal": -code} if code < 0 else {"exit": code}
             # The children of a worker's main process are gone with it, or are sent after it.
@@ -182,6 +183,10 @@ class Supervisor:
         for child in below:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(child, signum)
+
+    def do_pids(self) -> dict[str, int]:
+        """Return the process id of each child by its name."""
+        return {name: pid for pid, name in self.names.items()}
 
     def do_children(self, name: str) -> list[int]:
         """Return the process ids of a worker's children."""
