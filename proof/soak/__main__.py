@@ -14,6 +14,8 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import psutil
+
 from proof.soak import judge, page
 from proof.soak.chaos import Chaos
 from proof.soak.system import DRAIN_S, system
@@ -34,9 +36,11 @@ def main(arguments: list[str]) -> int:
     asked = parser.parse_args(arguments)
     print(f"a soak of {asked.minutes:g} minutes, seed {asked.seed}", flush=True)
     temp = Path(tempfile.mkdtemp(prefix="soak-"))
-    # All that is written outside the run's folder goes here, where nobody else writes.
+    # What is written outside the run's folder is found here, where nobody else writes.
     os.environ["TMPDIR"] = tempfile.tempdir = str(temp / "tmp")
-    (temp / "tmp").mkdir()
+    for name in ("tmp", "here"):
+        (temp / name).mkdir()
+    os.chdir(temp / "here")
     text, is_sound = soak(asked.minutes * 60, asked.seed, temp)
     print(text, flush=True)
     if asked.minutes >= _LONG_MIN:
@@ -50,17 +54,20 @@ def main(arguments: list[str]) -> int:
 
 def soak(seconds: float, seed: int, temp: Path) -> tuple[str, bool]:
     """Break a session for so long; return the page, and whether every criterion holds."""
-    began, here = time.monotonic(), set(os.listdir())  # noqa: PTH208 - names only
+    began, idle_s = time.monotonic(), psutil.cpu_times().idle
     session = start(system(seconds, seed), broker="redis", runs=temp / "runs")
     with session:
         chaos = Chaos(session, seed)
         with Watch(session) as watch:
             chaos.run(seconds)
+            cores = (psutil.cpu_times().idle - idle_s) / (time.monotonic() - began)
             is_drained = chaos.drain(DRAIN_S)
             at_end = watch.look()
         run = session.close()
     left = watch.left()
-    files = [*os.listdir(temp / "tmp"), *(set(os.listdir()) - here)]  # noqa: PTH208
+    files = [
+        str(path.relative_to(temp)) for name in ("tmp", "here") for path in (temp / name).rglob("*")
+    ]
     found = audit(run)
     minutes = watch.found.minutes
     criteria = [
@@ -70,12 +77,14 @@ def soak(seconds: float, seed: int, temp: Path) -> tuple[str, bool]:
         *judge.accounted(found, run),
         *judge.leftovers(left, files),
     ]
-    facts = _facts(run, found, chaos, watch, time.monotonic() - began)
+    facts = _facts(run, found, chaos, watch, cores, time.monotonic() - began)
     text = page.written(seconds, seed, criteria, facts, minutes)
     return text, all(one.holds is not False for one in criteria)
 
 
-def _facts(run: Run, found: Audit, chaos: Chaos, watch: Watch, took_s: float) -> page.Facts:
+def _facts(  # noqa: PLR0913, PLR0917 - all that is told
+    run: Run, found: Audit, chaos: Chaos, watch: Watch, idle_cores: float, took_s: float
+) -> page.Facts:
     causes = Counter(cause or "nothing" for cause in judge.explained(found, run).values())
     return page.Facts(
         n_events=len(run.events),
@@ -88,6 +97,7 @@ def _facts(run: Run, found: Audit, chaos: Chaos, watch: Watch, took_s: float) ->
         refused=chaos.refused,
         revived=chaos.revived,
         cores=sum(watch.busy_s.values()) / took_s,
+        idle_cores=idle_cores,
         n_processes=len(watch.pids),
         took_s=took_s,
     )

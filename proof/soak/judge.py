@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import median
 
 from proof.soak.watch import SINGLES, Sample
@@ -198,7 +199,7 @@ def _lost(account: Account, own: list[Event], record: Record, breaks: Breaks) ->
 def _repeated(own: list[Event]) -> str | None:
     """A second execution needs a second delivery, and that a way back into the queue."""
     starts = [i for i, event in enumerate(own) if event.kind == "started"]
-    for i, j in zip(starts, starts[1:], strict=False):
+    for i, j in pairwise(starts):
         between = {event.kind for event in own[: j + 1]}
         if not (between & _BACK or "retried" in {e.kind for e in own[i : j + 1]}):
             return "published twice" if _sent_twice(own[: j + 1]) else None

@@ -32,6 +32,7 @@ class Facts:
     refused: Counter[str]
     revived: Counter[str]
     cores: float
+    idle_cores: float
     n_processes: int
     took_s: float
 
@@ -60,14 +61,14 @@ def written(
 
 
 def _load(facts: Facts) -> str:
-    n, total = facts.kinds["published"], facts.totals.replace("\n", "; ")
+    total = facts.totals.replace("\n", "; ")
     a_minute = facts.n_events / facts.took_s * 60
     return (
         "## The load\n\n"
-        f"{n} publishings, {facts.n_events} events ({a_minute:.0f} a minute, of which "
-        f"{facts.kinds['sample']} are samples of the broker) in {facts.took_s:.0f} s; at least "
-        f"{facts.cores:.2f} cores busy, as seen every two seconds; {facts.n_processes} processes "
-        f"altogether. {total}.\n"
+        f"{facts.n_events} events ({a_minute:.0f} a minute, of which {facts.kinds['sample']} are "
+        f"samples of the broker) in {facts.took_s:.0f} s; {facts.n_processes} processes "
+        f"altogether; at least {facts.cores:.2f} cores busy with it, as seen every two seconds, "
+        f"and {facts.idle_cores:.2f} of the machine's idle. {total}.\n"
     )
 
 
@@ -92,16 +93,18 @@ def _minutes(minutes: Sequence[Sample]) -> str:
     roles = list(dict.fromkeys(role for one in minutes for role in one.memory))
     rows = []
     for one in minutes:
-        cells = [
-            f"{one.memory[role]:.1f}" + (f" ({n})" if (n := one.descriptors.get(role)) else "")
-            if role in one.memory
-            else "–"
-            for role in roles
-        ]
+        cells = [_cell(one, role) for role in roles]
         rows.append([f"{one.at_s / 60:.0f}", f"{sum(one.memory.values()):.1f}", *cells])
     return _table(["minute", "all", *(f"{role} (fds)" for role in roles)], rows)
 
 
+def _cell(one: Sample, role: str) -> str:
+    if role not in one.memory:
+        return "–"
+    n = one.descriptors.get(role)
+    return f"{one.memory[role]:.1f}" + (f" ({n})" if n else "")
+
+
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [" | ".join(head), "|".join("---" for _ in head), *(" | ".join(row) for row in rows)]
-    return "\n".join(f"| {line} |" for line in lines) + "\n"
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"

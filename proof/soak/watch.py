@@ -150,7 +150,7 @@ def _is(pid: int, born: float) -> bool:
 
 
 def pss_mb(pid: int) -> float:
-    """Return a process's proportional set size (MB): what it shares is divided among the sharers."""
+    """Return a process's proportional set size (MB): of what n processes share, the nth part."""
     for line in Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines():
         if line.startswith("Pss:"):
             return int(line.split()[1]) / 1024

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from sys import intern
 from typing import Any
 
 from sandbox.fold import Fold
@@ -39,8 +40,14 @@ class Tail:
                 data = file.read()
             end = data.rfind(b"\n") + 1
             self._at[path] = at + end
-            lines += [json.loads(line) for line in data[:end].splitlines()]
+            whole = data[:end].splitlines()
+            lines += [json.loads(line, object_pairs_hook=_known) for line in whole]
         return lines
+
+
+def _known(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Keep each word once: all lines say the same ones, and a session keeps all that they say."""
+    return {intern(key): intern(x) if type(x) is str else x for key, x in pairs}
 
 
 class Record:

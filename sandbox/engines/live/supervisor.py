@@ -265,6 +265,8 @@ def _children(pid: int) -> list[int]:
 def main(link: int, order: dict[str, Any], zygote: int) -> None:
     """Be the supervisor of one session; at the end kill the group, this process included."""
     os.setsid()
+    # What it and its children write is nobody else's to read: a scenario, a broker's messages.
+    os.umask(0o077)
     # A signal that it can act on: it clears up before it dies too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     die_with_parent(zygote, signal.SIGTERM)
