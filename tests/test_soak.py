@@ -69,6 +69,23 @@ def test_a_minute_is_the_median_of_its_samples() -> None:
     assert [one.memory["parent"] for one in found.minutes] == [2.0, 4.0]
 
 
+def test_only_samples_of_all_processes_are_compared() -> None:
+    """A worker that is down is no memory given back; a minute without a whole one has what it has."""
+    part = [Sample(1.0, {"workers": 50.0}, {}, whole=False)] * 5
+    found = Minutes()
+    for one in (*part, Sample(2.0, {"workers": 200.0}, {}), replace(part[0], at_s=61.0)):
+        found.add(one)
+    found.close()
+    assert [one.memory["workers"] for one in found.minutes] == [200.0, 50.0]
+
+
+def test_descriptors_are_held_against_the_most_of_the_first_quarter() -> None:
+    found = Minutes(settled_s=300.0)
+    for at_s, n in ((10.0, 8), (290.0, 12), (310.0, 30)):
+        found.add(Sample(at_s, {}, {"proxy": n}))
+    assert found.most == {"proxy": 12}
+
+
 def test_the_memory_of_a_process_is_the_kernel_s_own_figure() -> None:
     """What it holds to itself is in it."""
     before = pss_mb(os.getpid())
@@ -78,10 +95,6 @@ def test_the_memory_of_a_process_is_the_kernel_s_own_figure() -> None:
 
 
 # --- descriptors ----------------------------------------------------------------------------
-
-
-def counts(**descriptors: int) -> Sample:
-    return Sample(0.0, {}, descriptors)
 
 
 @pytest.mark.parametrize(
@@ -94,7 +107,7 @@ def counts(**descriptors: int) -> Sample:
 def test_a_descriptor_left_open_fails_beyond_the_named_allowance(
     role: str, more: int, holds: bool
 ) -> None:
-    found = judge.descriptors(counts(**{role: 20}), counts(**{role: 20 + more}))
+    found = judge.descriptors({role: 20}, {role: 20 + more})
     assert (found.holds, f"grown: {role}" in found.found) == (holds, not holds)
 
 

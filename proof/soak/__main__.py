@@ -72,7 +72,7 @@ def soak(seconds: float, seed: int, temp: Path) -> tuple[str, bool]:
     minutes = watch.found.minutes
     criteria = [
         judge.memory(minutes, seconds),
-        judge.descriptors(minutes[min(1, len(minutes) - 1)], at_end),
+        judge.descriptors(watch.found.most, at_end.descriptors),
         judge.Criterion("drained at the end", "yes", "yes" if is_drained else "no", is_drained),
         *judge.accounted(found, run),
         *judge.leftovers(left, files),

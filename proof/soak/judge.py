@@ -17,9 +17,8 @@ MOST_UNKNOWN = 0.05
 FLOOR_S = 900.0
 """A slope is judged over the last 15 minutes; over less it is only told."""
 ALLOWED_FDS: Mapping[str, int] = {
-    # One connection a worker's process and direction; how many there are depends on which
-    # workers have children of their own connected at that moment.
-    "proxy": 16, "broker": 8,
+    # Each worker's process has one connection or two; a pool opens one more when it needs it.
+    "proxy": 16, "broker": 8, "client": 4, "operator": 4,
 }  # fmt: skip
 """By role, how many more descriptors it may have at the end; 1 for those not named."""
 _NEAR_S = 3.0
@@ -86,18 +85,21 @@ def memory(samples: Sequence[Sample], seconds: float) -> Criterion:
 # --- descriptors ---------------------------------------------------------------------------
 
 
-def descriptors(after_first: Sample, at_end: Sample) -> Criterion:
-    """Judge the descriptors of each process that lives all through the session."""
+def descriptors(early: Mapping[str, int], late: Mapping[str, int]) -> Criterion:
+    """Judge the descriptors of each process that lives all through the session.
+
+    ``early``: the most of each in the first quarter; ``late``: those at the end.
+    """
     grown, told = [], []
     for role in SINGLES:
-        if role in after_first.descriptors and role in at_end.descriptors:
-            was, now = after_first.descriptors[role], at_end.descriptors[role]
+        if role in early and role in late:
+            was, now = early[role], late[role]
             told.append(f"{role} {was} → {now}")
             if now - was > ALLOWED_FDS.get(role, 1):
                 grown.append(role)
     allowed = ", ".join(f"{role} {n}" for role, n in ALLOWED_FDS.items())
     return Criterion(
-        "open file descriptors, after the first minute and at the end",
+        "open file descriptors, the most in the first quarter and at the end",
         f"as many; up to so many more: {allowed}, others 1",
         ", ".join(told) + (f"; grown: {', '.join(grown)}" if grown else ""),
         not grown,

@@ -16,7 +16,7 @@ from sandbox.scenario import Scenario
 FILLERS = ("crunch", "render")
 """The types of which there is always one more in the queue."""
 BACKLOG = 6
-DRAIN_S = 240.0
+DRAIN_S = 300.0
 _LATE = {"acks_late": True}
 _REJECT = {"acks_late": True, "reject_on_worker_lost": True}
 

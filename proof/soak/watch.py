@@ -26,18 +26,27 @@ WORKERS = "workers"
 
 @dataclass(frozen=True)
 class Sample:
-    """One look: by role, the memory (MB, proportional set size) and the descriptors."""
+    """One look: by role, the memory (MB, proportional set size) and the descriptors.
+
+    ``whole``: every process was there, so that its memory can be compared with another's.
+    """
 
     at_s: float
     memory: dict[str, float]
     descriptors: dict[str, int]
+    whole: bool = True
 
 
 @dataclass
 class Minutes:
-    """Samples, each minute's put together by their medians as soon as it is over."""
+    """Samples, each minute's put together by their medians as soon as it is over.
 
+    ``most``: the most descriptors that each role had up to ``settled_s``, all links in use.
+    """
+
+    settled_s: float = 60.0
     minutes: list[Sample] = field(default_factory=list)
+    most: dict[str, int] = field(default_factory=dict)
     _current: list[Sample] = field(default_factory=list)
 
     def add(self, sample: Sample) -> None:
@@ -45,6 +54,9 @@ class Minutes:
         if self._current and sample.at_s // 60 > self._current[0].at_s // 60:
             self.close()
         self._current.append(sample)
+        if sample.at_s <= self.settled_s:
+            for role, n in sample.descriptors.items():
+                self.most[role] = max(n, self.most.get(role, 0))
 
     def close(self) -> None:
         """Put together what has come since the last whole minute."""
@@ -54,9 +66,9 @@ class Minutes:
 
 
 def put_together(samples: list[Sample]) -> Sample:
-    """Return the medians of some samples, role by role."""
+    """Return the medians of some samples, role by role; of whole ones, if there are any."""
     memory, descriptors = defaultdict(list), defaultdict(list)
-    for sample in samples:
+    for sample in [one for one in samples if one.whole] or samples:
         for role, value in sample.memory.items():
             memory[role].append(value)
         for role, n in sample.descriptors.items():
@@ -65,6 +77,7 @@ def put_together(samples: list[Sample]) -> Sample:
         samples[0].at_s,
         {role: median(values) for role, values in memory.items()},
         {role: round(median(values)) for role, values in descriptors.items()},
+        any(one.whole for one in samples),
     )
 
 
@@ -74,7 +87,9 @@ class Watch:
     def __init__(self, session: LiveSession) -> None:
         self._session, self._over = session, threading.Event()
         self._thread = threading.Thread(target=self._run, name="soak-watch", daemon=True)
-        self.found = Minutes()
+        # The first quarter is for caches and pools of connections to fill.
+        self.found = Minutes(max(60.0, session.scenario.horizon_s / 4))
+        self._n_whole = sum(p.n_workers * (1 + p.concurrency) for p in session.scenario.workers)
         self.pids: dict[int, float] = {}
         self.n_failed = 0
         self.busy_s: dict[int, float] = {}
@@ -104,7 +119,8 @@ class Watch:
         """Look once."""
         memory: dict[str, float] = defaultdict(float)
         descriptors: dict[str, int] = {}
-        for role, pid in self._processes():
+        processes = self._processes()
+        for role, pid in processes:
             with contextlib.suppress(OSError, psutil.Error):
                 one = psutil.Process(pid)
                 self.pids[pid] = one.create_time()
@@ -113,7 +129,9 @@ class Watch:
                 memory[role] += pss_mb(pid)
                 if role in SINGLES:
                     descriptors[role] = len(os.listdir(f"/proc/{pid}/fd"))  # noqa: PTH208 - names only
-        return Sample(self._session.now_s, dict(memory), descriptors)
+        n_workers = sum(role == WORKERS for role, _ in processes)
+        whole = n_workers == self._n_whole and "broker" in memory
+        return Sample(self._session.now_s, dict(memory), descriptors, whole)
 
     def _processes(self) -> list[tuple[str, int]]:
         named: dict[str, int] = self._session._processes.order("pids")  # noqa: SLF001 - the same project

@@ -65,6 +65,7 @@ class Record:
         self.running: dict[tuple[str, int], tuple[float, str, int]] = {}
         self._unreported: dict[str, float] = {}
         self.listeners: list[Callable[[Event], None]] = []
+        self._samples: dict[str, dict[str, Any]] = {}
 
     def now(self) -> float:
         """Return the run's time (s); 0.0 before the start."""
@@ -122,6 +123,9 @@ class Record:
         detail, t0 = line.get("detail") or {}, self.t0 or 0.0
         if "eta" in detail:
             fields["detail"] = {"eta_s": round(detail["eta"] - t0, 6)}
+        if line["kind"] == "sample":
+            # Five a second, of few different ones: what is equal is kept once.
+            fields["detail"] = self._samples.setdefault(str(detail), detail)
         if "since" in detail:
             since = [None if at is None else round(at - t0, 6) for at in detail["since"]]
             rest = {name: value for name, value in detail.items() if name != "since"}
