@@ -7,7 +7,7 @@ AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help lab demo test notebooks browser bench conformance theory coverage kill malformed lint wheelhouse wheelhouse-test clean
+.PHONY: help lab demo test notebooks browser bench conformance theory coverage kill malformed soak lint wheelhouse wheelhouse-test clean
 
 help:  ## print this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -70,6 +70,10 @@ coverage: $(VENV)/.dev  ## 200 live runs against their 95 % intervals: docs/cove
 
 kill: $(VENV)/.dev  ## kill every part of a session 20 times at random moments; nothing may be left
 	SANDBOX_KILL_ROUNDS=20 SANDBOX_KILL_GRACE_S=2 $(BIN)/python -m pytest tests/kill -s
+
+soak: MINUTES ?= 20
+soak: $(VENV)/.dev  ## 20 minutes (MINUTES=…) of random faults at full load: docs/soak.md
+	$(BIN)/python -m proof.soak --minutes $(MINUTES)
 
 lint: $(VENV)/.dev  ## ruff and mypy
 	$(BIN)/ruff check .

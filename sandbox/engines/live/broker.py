@@ -8,7 +8,7 @@ import shutil
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -31,7 +31,8 @@ class BrokerChoice:
     kind: str
     why: str
     program: str | None = None
-    url: str | None = None
+    url: str | None = field(default=None, repr=False)
+    """It may hold a password, which no error shows."""
 
     @property
     def modules(self) -> tuple[str, ...]:
@@ -45,7 +46,7 @@ class RunningBroker:
 
     kind: str
     why: str
-    url: str
+    url: str = field(repr=False)
     prefix: str
     owned: bool
     version: str

@@ -1,9 +1,15 @@
-"""A task's side of a call to a dependency: one connection on loopback, one line each way."""
+"""A task's side of a call to a dependency: one connection on loopback, one line each way.
+
+A server of ours notes its port, and a token that each request to it bears, in a file of the
+session's temporary folder: other users of the machine reach the port, but cannot read the file.
+"""
 
 from __future__ import annotations
 
 import json
+import secrets
 import socket
+import tempfile
 from pathlib import Path
 
 from sandbox.dependencies import Call
@@ -12,7 +18,7 @@ from sandbox.engines.downstream import SERVED
 DOWNSTREAM = "downstream"
 """The name of the process that plays the dependencies."""
 FILE = f"{DOWNSTREAM}.json"
-"""The file in a run's folder that holds its port."""
+"""The file of the temporary folder that says where they are served."""
 
 
 class CallFailed(Exception):  # noqa: N818 - what a reader of a task's result sees
@@ -24,36 +30,38 @@ class CallTimedOut(Exception):  # noqa: N818 - as above
 
 
 class _Address:
-    """Where this run's dependencies are served; set once, before the worker starts."""
+    """Where this run's dependencies are served; read at a process's first call."""
 
-    file: Path | None = None
-    known: tuple[str, int] | None = None
-
-
-def look_in(folder: Path) -> None:
-    """Say in which run's folder the server notes its port."""
-    _Address.file, _Address.known = folder / FILE, None
+    known: tuple[int, str] | None = None
 
 
-def note_port(folder: Path, port: int, file: str = FILE) -> None:
-    """Write a server's port where its callers look for it."""
-    part = (folder / file).with_suffix(".part")
-    part.write_text(json.dumps({"port": port}), encoding="utf-8")
-    part.replace(folder / file)
+def note_address(port: int, file: str = FILE) -> str:
+    """Write a server's port where its callers look for it; return the token they will bear."""
+    token = secrets.token_urlsafe(24)
+    place = Path(tempfile.gettempdir()) / file
+    part = place.with_suffix(".part")
+    part.write_text(json.dumps({"port": port, "token": token}), encoding="utf-8")
+    part.replace(place)
+    return token
+
+
+def address(file: str = FILE) -> tuple[int, str]:
+    """Return the port and the token that a server has noted."""
+    noted = json.loads((Path(tempfile.gettempdir()) / file).read_text(encoding="utf-8"))
+    return int(noted["port"]), str(noted["token"])
 
 
 def call(settings: Call, service_s: float, *, task: str, retry: int) -> None:
     """Call a dependency and return when it has served; raise CallFailed or CallTimedOut."""
     if _Address.known is None:
-        if _Address.file is None:
-            raise RuntimeError("no dependency is known: this task runs only in the sandbox")
-        port = json.loads(_Address.file.read_text(encoding="utf-8"))["port"]
-        _Address.known = ("127.0.0.1", int(port))
+        _Address.known = address()
+    port, token = _Address.known
     order = {
-        "dependency": settings.dependency, "service_s": service_s, "task": task, "retry": retry
+        "dependency": settings.dependency, "service_s": service_s, "task": task, "retry": retry,
+        "token": token,
     }  # fmt: skip
     try:
-        with socket.create_connection(_Address.known, timeout=settings.timeout_s) as link:
+        with socket.create_connection(("127.0.0.1", port), timeout=settings.timeout_s) as link:
             link.sendall(json.dumps(order).encode() + b"\n")
             answer = link.recv(64)
     except TimeoutError:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import secrets
 import sys
 import time
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from typing import Any
 
 from sandbox.dependencies import Dependency
 from sandbox.engines.downstream import Line
-from sandbox.engines.live.calls import DOWNSTREAM, note_port
+from sandbox.engines.live.calls import DOWNSTREAM, note_address
 from sandbox.engines.live.writer import Writer
 from sandbox.scenario import Scenario
 
@@ -72,11 +73,14 @@ class _Server:
     def __init__(self, scenario: Scenario, writer: Writer) -> None:
         self._writer = writer
         self._services = {d.name: _Service(d, writer) for d in scenario.dependencies}
+        self.token = ""
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one call; a caller that hangs up meanwhile leaves its line."""
         try:
             order = json.loads(await reader.readline())
+            if not secrets.compare_digest(order["token"], self.token):
+                return
             service, call = self._services[order["dependency"]], _Caller(order)
             service.call(call)
             hung_up = asyncio.ensure_future(reader.read(1))
@@ -115,7 +119,7 @@ class _Server:
 async def _serve(folder: Path, writer: Writer) -> None:
     server = _Server(Scenario.from_file(folder / "scenario.json"), writer)
     listening = await asyncio.start_server(server.answer, "127.0.0.1", 0, backlog=_BACKLOG)
-    note_port(folder, listening.sockets[0].getsockname()[1])
+    server.token = note_address(listening.sockets[0].getsockname()[1])
     orders = asyncio.StreamReader(limit=_LONGEST_LINE)
     protocol: Callable[[], asyncio.StreamReaderProtocol]
     protocol = partial(asyncio.StreamReaderProtocol, orders)

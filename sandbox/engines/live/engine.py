@@ -24,6 +24,7 @@ from sandbox.engines.live import ledger as ledgers
 from sandbox.engines.live import worker as workers
 from sandbox.engines.live.calls import DOWNSTREAM
 from sandbox.engines.live.deploy import DeployControls
+from sandbox.engines.live.folder import close_to_others, run_folder
 from sandbox.engines.live.leftovers import Claim, sweep_aside
 from sandbox.engines.live.links import PROXY
 from sandbox.engines.live.outage import Outage
@@ -59,14 +60,6 @@ def start(
     return LiveSession(scenario, choice, Path(runs), ledger)
 
 
-def _run_folder(runs: Path, name: str) -> Path:
-    stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-    folder = runs.absolute() / f"{name}-{stamp}-{os.getpid()}-{time.monotonic_ns() % 10**6:06d}"
-    for part in ("raw", "logs"):
-        (folder / part).mkdir(parents=True, mode=0o700)
-    return folder
-
-
 class LiveSession(Closing):
     """A running system of real processes; see ``sandbox.engines.Session``."""
 
@@ -74,13 +67,12 @@ class LiveSession(Closing):
         self, scenario: Scenario, choice: brokers.BrokerChoice, runs: Path, ledger: str = ""
     ) -> None:
         self.scenario, self._ledger = scenario, ledger
-        self.folder = _run_folder(runs, scenario.name)
+        self.folder = run_folder(runs, scenario.name, scenario.to_json())
         self._claim = Claim()
         self._run: Run | None = None
         self._ended = "stopped"
         self._stopping = threading.Event()
         self._closing = threading.Lock()
-        (self.folder / "scenario.json").write_text(scenario.to_json(), encoding="utf-8")
         self._record = Record(self.folder / "raw")
         self._writer = Writer(self.folder / "raw" / "controls.jsonl")
         _open.add(self)
@@ -313,6 +305,7 @@ class LiveSession(Closing):
         written = ledgers.read(self.folder, self.scenario, t0, end_s, self._ledger)
         run = Run(self.scenario, events, self.info, written)
         run.save(self.folder)
+        close_to_others(self.folder)
         return run
 
     def _take_down(self) -> None:

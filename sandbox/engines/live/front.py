@@ -1,12 +1,13 @@
 """The front door as a real HTTP server on loopback, with n threads as its web workers.
 
-Compare engines/model/front.py. One connection a request. ``GET /do/7`` does or publishes
-request 7, ``GET /result/7`` reads its state from the result backend.
+Compare engines/model/front.py. One connection a request. ``GET /TOKEN/do/7`` does or
+publishes request 7, ``GET /TOKEN/result/7`` reads its state from the result backend.
 """
 
 from __future__ import annotations
 
 import asyncio
+import secrets
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,7 +16,7 @@ from celery import Celery
 
 from sandbox.draws import draw_s, uniform
 from sandbox.engines.live import app as apps
-from sandbox.engines.live.calls import note_port
+from sandbox.engines.live.calls import note_address
 from sandbox.engines.live.publish import publishing
 from sandbox.engines.live.recorder import record_publishing
 from sandbox.engines.live.writer import Writer
@@ -36,12 +37,15 @@ class Front:
         self._kind = scenario.task(door.task)
         self._pool = ThreadPoolExecutor(door.n_web_workers)
         self._n_here = 0
+        self.token = ""
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer one request, also when its visitor has gone meanwhile."""
         try:
             _, path, _ = (await reader.readline()).decode("ascii").split(" ", 2)
-            _, what, number = path.split("/")
+            _, token, what, number = path.split("/")
+            if not secrets.compare_digest(token, self.token):
+                raise PermissionError
             status = await self._in_turn(what, int(number))
         except (OSError, ValueError):
             status = _UNKNOWN
@@ -79,9 +83,9 @@ class Front:
         return {"SUCCESS": _OK, "FAILURE": _FAILED, "REVOKED": _FAILED}.get(state, PENDING)
 
 
-async def _serve(front: Front, folder: Path, writer: Writer) -> None:
+async def _serve(front: Front, writer: Writer) -> None:
     server = await asyncio.start_server(front.answer, "127.0.0.1", 0, backlog=_BACKLOG)
-    note_port(folder, server.sockets[0].getsockname()[1], FILE)
+    front.token = note_address(server.sockets[0].getsockname()[1], FILE)
     writer.write("_front_ready")
     await server.serve_forever()
 
@@ -97,4 +101,4 @@ def main(folder: Path, link: apps.Link) -> None:
         producer.connection.ensure_connection(max_retries=3)
     # What the first publish would pay for once: the subscription to results.
     app.backend.result_consumer.consume_from("warm-up")
-    asyncio.run(_serve(Front(scenario, scenario.front_door, app), folder, writer))
+    asyncio.run(_serve(Front(scenario, scenario.front_door, app), writer))

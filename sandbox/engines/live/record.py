@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from sys import intern
 from typing import Any
 
 from sandbox.fold import Fold
@@ -39,8 +40,14 @@ class Tail:
                 data = file.read()
             end = data.rfind(b"\n") + 1
             self._at[path] = at + end
-            lines += [json.loads(line) for line in data[:end].splitlines()]
+            whole = data[:end].splitlines()
+            lines += [json.loads(line, object_pairs_hook=_known) for line in whole]
         return lines
+
+
+def _known(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Keep each word once: all lines say the same ones, and a session keeps all that they say."""
+    return {intern(key): intern(x) if type(x) is str else x for key, x in pairs}
 
 
 class Record:
@@ -58,6 +65,7 @@ class Record:
         self.running: dict[tuple[str, int], tuple[float, str, int]] = {}
         self._unreported: dict[str, float] = {}
         self.listeners: list[Callable[[Event], None]] = []
+        self._samples: dict[str, dict[str, Any]] = {}
 
     def now(self) -> float:
         """Return the run's time (s); 0.0 before the start."""
@@ -115,6 +123,9 @@ class Record:
         detail, t0 = line.get("detail") or {}, self.t0 or 0.0
         if "eta" in detail:
             fields["detail"] = {"eta_s": round(detail["eta"] - t0, 6)}
+        if line["kind"] == "sample":
+            # Five a second, of few different ones: what is equal is kept once.
+            fields["detail"] = self._samples.setdefault(str(detail), detail)
         if "since" in detail:
             since = [None if at is None else round(at - t0, 6) for at in detail["since"]]
             rest = {name: value for name, value in detail.items() if name != "since"}

@@ -91,7 +91,8 @@ class Supervisor:
             if not pid:
                 return
             name = self.names.pop(pid, "?")
-            self.inputs.pop(name, None)
+            if name in self.inputs:
+                os.close(self.inputs.pop(name))
             code = os.waitstatus_to_exitcode(status)
             how = {"signal": -code} if code < 0 else {"exit": code}
             # The children of a worker's main process are gone with it, or are sent after it.
@@ -183,6 +184,10 @@ class Supervisor:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(child, signum)
 
+    def do_pids(self) -> dict[str, int]:
+        """Return the process id of each child by its name."""
+        return {name: pid for pid, name in self.names.items()}
+
     def do_children(self, name: str) -> list[int]:
         """Return the process ids of a worker's children."""
         pid = next((pid for pid, known in self.names.items() if known == name), None)
@@ -260,6 +265,8 @@ def _children(pid: int) -> list[int]:
 def main(link: int, order: dict[str, Any], zygote: int) -> None:
     """Be the supervisor of one session; at the end kill the group, this process included."""
     os.setsid()
+    # What it and its children write is nobody else's to read: a scenario, a broker's messages.
+    os.umask(0o077)
     # A signal that it can act on: it clears up before it dies too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     die_with_parent(zygote, signal.SIGTERM)

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from sandbox.engines.live import app as apps
+from sandbox.engines.live.calls import address
 from sandbox.engines.live.front import FILE, PENDING
 from sandbox.engines.live.writer import Writer
 from sandbox.front import FrontDoor
@@ -21,8 +22,9 @@ _ACCEPTED = 202
 class Visitors:
     """One visitor a request: asks, polls if told to, and writes down what it sees."""
 
-    def __init__(self, door: FrontDoor, writer: Writer, port: int) -> None:
-        self._door, self._writer, self._port = door, writer, port
+    def __init__(self, door: FrontDoor, writer: Writer) -> None:
+        self._door, self._writer = door, writer
+        self._port, self._token = address(FILE)
 
     async def visit(self, n: int, at: float) -> None:
         """Make request n at a monotonic time and wait for its answer, or give up."""
@@ -50,7 +52,7 @@ class Visitors:
     async def _get(self, path: str) -> int:
         reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
         try:
-            writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+            writer.write(f"GET /{self._token}{path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
             line = await reader.readline()
             if not line:
                 raise ConnectionResetError("the front door has closed the connection")
@@ -70,8 +72,7 @@ async def _visit(folder: Path, writer: Writer) -> None:
     writer.write("_visitors_ready")
     go = json.loads(await orders.readline())["go"]
     # By now the front door, which is waited for as this process is, has noted its port.
-    port = json.loads((folder / FILE).read_text(encoding="utf-8"))["port"]
-    visitors = Visitors(door, writer, port)
+    visitors = Visitors(door, writer)
     times = enumerate(door.arrivals_s(scenario))
     await asyncio.gather(*(visitors.visit(n, go + at_s) for n, at_s in times))
     writer.write("_visitors_done")

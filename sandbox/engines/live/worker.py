@@ -52,7 +52,7 @@ def main(folder: Path, name: str, link: Link) -> None:
     from celery import signals
 
     from sandbox.engines.live import app as apps
-    from sandbox.engines.live import calls, ledger, oom, skew
+    from sandbox.engines.live import ledger, oom, skew
 
     scenario = apps.scenario_of(folder)
     pool = scenario.pool_of(name)
@@ -60,7 +60,6 @@ def main(folder: Path, name: str, link: Link) -> None:
         raise ValueError(f"no worker is called {name!r}")
     _take_cores(scenario, pool)
     app = apps.build(scenario, link)
-    calls.look_in(folder)
     skew.install(folder, name)
     oom.install(folder, scenario.task_names)
     ledger.keep(folder, name, link.ledger)

@@ -1,0 +1,236 @@
+"""The judges of the soak: what grows, what is left open, and which task nobody can explain."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from statistics import median
+
+from proof.soak.watch import SINGLES, Sample
+from sandbox.audit import Account, Audit
+from sandbox.audit.clues import Record
+from sandbox.run import Event, Run
+
+MOST_MB_A_MINUTE = 0.5
+MOST_UNKNOWN = 0.05
+FLOOR_S = 900.0
+"""A slope is judged over the last 15 minutes; over less it is only told."""
+ALLOWED_FDS: Mapping[str, int] = {
+    # Each worker's process has one connection or two; a pool opens one more when it needs it.
+    "proxy": 16, "broker": 8, "client": 4, "operator": 4,
+}  # fmt: skip
+"""By role, how many more descriptors it may have at the end; 1 for those not named."""
+_NEAR_S = 3.0
+_BACK = {"restored", "requeued"}
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """One criterion: what was wanted, what was found. ``holds``: None where it is only told."""
+
+    name: str
+    wanted: str
+    found: str
+    holds: bool | None
+
+
+# --- memory --------------------------------------------------------------------------------
+
+
+def slope(points: Sequence[tuple[float, float]]) -> float:
+    """Return the median of the slopes between every two points (Theil and Sen).
+
+    Up to 29 % of the points can be anything, such as a minute in which a worker was down.
+
+    >>> slope([(0, 1.0), (1, 2.0), (2, 300.0), (3, 4.0), (4, 5.0)])
+    1.0
+    """
+    found = [
+        (b[1] - a[1]) / (b[0] - a[0])
+        for i, a in enumerate(points)
+        for b in points[i + 1 :]
+        if b[0] != a[0]
+    ]
+    return median(found) if found else 0.0
+
+
+def growth(minutes: Sequence[Sample], seconds: float) -> tuple[float, dict[str, float]]:
+    """Return the slope (MB a minute) of all memory together over the last three quarters, by role.
+
+    The first quarter is left out: caches fill, workers meet their tasks for the first time.
+    """
+    last = [one for one in minutes if one.at_s >= seconds / 4]
+    roles = sorted({role for one in last for role in one.memory})
+    by_role = {
+        role: slope([(m.at_s / 60, m.memory[role]) for m in last if role in m.memory])
+        for role in roles
+    }
+    return slope([(m.at_s / 60, sum(m.memory.values())) for m in last]), by_role
+
+
+def memory(samples: Sequence[Sample], seconds: float) -> Criterion:
+    """Judge the growth of all processes together."""
+    found, by_role = growth(samples, seconds)
+    told = ", ".join(f"{role} {value:+.2f}" for role, value in by_role.items())
+    is_long = seconds * 0.75 >= FLOOR_S
+    return Criterion(
+        "memory slope of all processes together",
+        f"≤ {MOST_MB_A_MINUTE} MB/min" + ("" if is_long else " (told only: too short to judge)"),
+        f"{found:+.2f} MB/min ({told})",
+        found <= MOST_MB_A_MINUTE if is_long else None,
+    )
+
+
+# --- descriptors ---------------------------------------------------------------------------
+
+
+def descriptors(early: Mapping[str, int], late: Mapping[str, int]) -> Criterion:
+    """Judge the descriptors of each process that lives all through the session.
+
+    ``early``: the most of each in the first quarter; ``late``: those at the end.
+    """
+    grown, told = [], []
+    for role in SINGLES:
+        if role in early and role in late:
+            was, now = early[role], late[role]
+            told.append(f"{role} {was} → {now}")
+            if now - was > ALLOWED_FDS.get(role, 1):
+                grown.append(role)
+    allowed = ", ".join(f"{role} {n}" for role, n in ALLOWED_FDS.items())
+    return Criterion(
+        "open file descriptors, the most in the first quarter and at the end",
+        f"as many; up to so many more: {allowed}, others 1",
+        ", ".join(told) + (f"; grown: {', '.join(grown)}" if grown else ""),
+        not grown,
+    )
+
+
+# --- tasks ---------------------------------------------------------------------------------
+
+
+def accounted(audit: Audit, run: Run) -> list[Criterion]:
+    """Judge the audit: every published task has a verdict, and every odd one a cause."""
+    published = {e.task for e in run.of_kind("sent", "published")}
+    missing = sorted(task for task in published if task not in audit.tasks)
+    causes = explained(audit, run)
+    without = sorted(task for task, cause in causes.items() if cause is None)
+    open_share = sum(one.verdict == "unknown" for one in audit.tasks.values()) / max(
+        1, len(audit.tasks)
+    )
+    return [
+        Criterion(
+            "published tasks without a verdict", "0", _named(missing), not missing,
+        ),
+        Criterion("tasks that nothing in the evidence explains", "0", _named(without), not without),
+        Criterion(
+            "tasks whose fate is unknown, for a cause with a name",
+            f"≤ {MOST_UNKNOWN:.0%}", f"{open_share:.2%}", open_share <= MOST_UNKNOWN,
+        ),
+    ]  # fmt: skip
+
+
+def explained(audit: Audit, run: Run) -> dict[str, str | None]:
+    """Return by which path each task that is not done once, or over, came to that; None: by none.
+
+    Read from the tasks' and workers' events alone, never from the faults.
+    """
+    record, breaks = Record.of(run), Breaks.of(run)
+    return {
+        task: _cause(account, record, breaks)
+        for task, account in audit.tasks.items()
+        if account.verdict in {"lost", "unknown", "done more than once", "stuck"}
+    }
+
+
+@dataclass(frozen=True)
+class Breaks:
+    """When the broker lost what it had, and when a worker or a connection was lost."""
+
+    emptied: tuple[float, ...]
+    cut: tuple[float, ...]
+
+    @classmethod
+    def of(cls, run: Run) -> Breaks:
+        """Read them from the events of workers and of the broker."""
+        emptied, cut = [], []
+        for event in run.events:
+            if event.kind == "broker_flushed" or _forgets(event):
+                emptied.append(event.t_s)
+            if event.kind in {"worker_exited", "disconnected", "broker_stopped"}:
+                cut.append(event.t_s)
+        return cls(tuple(emptied), tuple(cut))
+
+
+def _forgets(event: Event) -> bool:
+    return event.kind == "broker_stopped" and not (event.detail or {}).get("keeps", False)
+
+
+def _cause(account: Account, record: Record, breaks: Breaks) -> str | None:
+    own = record.events.get(account.task, [])
+    if account.verdict == "unknown":
+        return _has(own, "publish_unknown") and "its publish call failed"
+    if account.verdict == "stuck":
+        return None
+    if account.verdict == "lost":
+        return _lost(account, own, record, breaks)
+    return _repeated(own)
+
+
+def _lost(account: Account, own: list[Event], record: Record, breaks: Breaks) -> str | None:
+    attempts = record.attempts.get(account.task, [])
+    acked = [a.acked_s for a in attempts if a.acked_s is not None]
+    if _has(own, "rejected"):
+        return "rejected without requeue"
+    if any(a.outcome in {"killed", "retried"} and a.acked_s is not None for a in attempts):
+        return "acknowledged early, and killed midway"
+    if acked and record.count(account.task, "started") < len(attempts):
+        return (
+            "acknowledged early, and its worker ended before it began"
+            if _after(breaks.cut, acked[-1])
+            else None
+        )
+    last_s = own[-1].t_s if own else 0.0
+    if _after(breaks.emptied, last_s):
+        return "in the broker when that lost what it had"
+    if _after(breaks.cut, last_s):
+        return "taken from its queue by a connection that was lost before it was noted in unacked"
+    return None
+
+
+def _repeated(own: list[Event]) -> str | None:
+    """A second execution needs a second delivery, and that a way back into the queue."""
+    starts = [i for i, event in enumerate(own) if event.kind == "started"]
+    for i, j in pairwise(starts):
+        between = {event.kind for event in own[: j + 1]}
+        if not (between & _BACK or "retried" in {e.kind for e in own[i : j + 1]}):
+            return "published twice" if _sent_twice(own[: j + 1]) else None
+    return "given back to its queue while it ran"
+
+
+def _sent_twice(events: Iterable[Event]) -> bool:
+    return sum(event.kind == "sent" for event in events) > 1
+
+
+def _has(own: list[Event], kind: str) -> bool:
+    return any(event.kind == kind for event in own)
+
+
+def _after(times: Sequence[float], at_s: float) -> bool:
+    return any(time >= at_s for time in times)
+
+
+def _named(tasks: Sequence[str]) -> str:
+    return f"{len(tasks)}" + (f": {', '.join(tasks[:10])}" if tasks else "")
+
+
+# --- what is left --------------------------------------------------------------------------
+
+
+def leftovers(pids: Sequence[int], files: Sequence[str]) -> list[Criterion]:
+    """Judge what is still there after the session."""
+    told = [str(pid) for pid in pids]
+    return [
+        Criterion("processes left", "0", _named(told), not told),
+        Criterion("files left outside the run's folder", "0", _named(files), not files),
+    ]
