@@ -80,9 +80,9 @@ def _role(journey: Journey, attempts: list[Attempt], at_s: float, worker: str) -
 
 
 def _fate(run: Run, account: Account, since_s: float) -> Fate:
-    where = {place.where for place in account.places}
-    waits = account.verdict == "stuck" and "unacked" in where and "running" not in where
-    back = "never" if waits else _back(run, account.task, since_s)
+    in_unacked = any(place.where == "unacked" for place in account.places)
+    waits: Back = "never" if account.verdict == "stuck" and in_unacked else ""
+    back = _back(run, account.task, since_s) or waits
     return Fate(account.verdict, min(account.n_started, 2), back)
 
 
