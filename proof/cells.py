@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import tempfile
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Literal
 
+from proof.build import scenario
 from proof.damage import ROLES, Case
 from proof.seen import Seen, seen
 from sandbox import workbench
+from sandbox.engines.live.engine import LiveSession
 from sandbox.errors import SandboxError
 from sandbox.overheads import Overheads
 from sandbox.run import Run, broken_laws
 
 Verdict = Literal["proven", "differs", "not possible"]
 ENGINES = ("model", "fake", "redis")
+"""… and ``url``: a Redis that is not the sandbox's own."""
+
 _UNTIL_S, _LAST_WORDS_S = 20.0, 0.2
 
 
@@ -68,12 +73,14 @@ def judge(case: Case, mode: str, engine: str, expected: Seen | None = None) -> C
 
 def performed(case: Case, mode: str, engine: str) -> Run:
     """Return a run of a cell, on the model or on real workers with a broker."""
-    with tempfile.TemporaryDirectory() as folder:
-        scenario = case.build(mode)
+    described = case.build(mode)
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
         if engine == "model":
-            session = workbench.start(scenario, engine="model", overheads=Overheads())
+            session = workbench.start(described, engine="model", overheads=Overheads())
         else:
-            session = workbench.start(scenario, broker=engine, runs=folder)
+            broker = _somebody_elses(stack, folder) if engine == "url" else engine
+            session = workbench.start(described, broker=broker, runs=folder)
         with session:
             if mode in case.until:
                 session.wait_for(case.until[mode], _UNTIL_S)
@@ -81,6 +88,13 @@ def performed(case: Case, mode: str, engine: str) -> Run:
             else:
                 session.wait()
         return session.close()
+
+
+def _somebody_elses(stack: ExitStack, folder: str) -> str:
+    """Start a Redis, and return its URL: who is given one does not own the broker."""
+    owner = stack.enter_context(workbench.start(scenario(loads=[]), broker="redis", runs=folder))
+    assert isinstance(owner, LiveSession)
+    return owner.broker.url
 
 
 def refusal(run: Run) -> str:

@@ -109,8 +109,8 @@ class Case:
 
     ``moment``: the verb (or the kind of event, or that and a task type) at whose first coming
     the roles are taken; ``worker``: whose running and prefetched tasks count. ``until``: by ack
-    mode, an event that ends the run, for a system that never drains. ``refused_by``: the engines that cannot do it and
-    say why. ``why``: a sentence for the page.
+    mode, an event that ends the run, for a system that never drains. ``refused_by``: the engines
+    that cannot do it and say why. ``why``: a sentence for the page.
     """
 
     kind: str

@@ -25,14 +25,17 @@ from proof.damage._case import (
 
 def _planted(mode: str, expires_s: float, **more: object) -> Fields:
     """Return a worker that dies and comes back while somebody else's mutex stops all sweeps."""
-    return holding(
-        mode,
-        fault("plant_mutex", started(0.05), expires_s=expires_s),
-        fault("kill_worker", started()),
-        back_up(),
-        service_s=0.4,
-        broker=QUICK_SWEEPS | {"visibility_timeout_s": 1.0, "unacked_restore_interval_s": 0.2},
-    ) | more
+    return (
+        holding(
+            mode,
+            fault("plant_mutex", started(0.05), expires_s=expires_s),
+            fault("kill_worker", started()),
+            back_up(),
+            service_s=0.4,
+            broker=QUICK_SWEEPS | {"visibility_timeout_s": 1.0, "unacked_restore_interval_s": 0.2},
+        )
+        | more
+    )
 
 
 def _ahead(mode: str) -> Fields:

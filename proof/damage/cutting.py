@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from proof.build import HOUR_S, Fields, fault, on
 from proof.damage._case import (
+    FAILED,
     ONCE,
     ONCE_BACK,
     ONCE_LATE,
@@ -61,6 +62,18 @@ CASES: tuple[Case, ...] = (
             long_s=2.7,
         ),
         name="back while its task runs, then an hour",
+    ),
+    case(
+        "cut_off",
+        every(harm(FAILED, ONCE_LATE, ONCE)),
+        lambda mode: holding(
+            mode,
+            fault("cut_off", started(), worker="worker1", for_s=0.8),
+            an_hour_after(mode),
+        ),
+        name="its task ends meanwhile, then an hour",
+        why="The result of the task that ran has no place, so the task fails; its "
+        "acknowledgement is made when the worker is back.",
     ),
     case(
         "half_open",

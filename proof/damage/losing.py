@@ -6,7 +6,9 @@ from typing import Any
 
 from proof.build import Fields, burst, fault, on
 from proof.damage._case import (
+    FAILED,
     GONE,
+    LOST,
     ONCE,
     ONCE_BACK,
     ONCE_LATE,
@@ -70,13 +72,14 @@ CASES: tuple[Case, ...] = (
         every(harm(ONCE, GONE, GONE, ONCE)),
         lambda mode: _stopped(mode, loads=list(_MORE), horizon_s=4.0),
         name="nothing kept",
+        refused_by=("url",),
     ),
     case(
         "stop_broker",
         every(harm(ONCE, ONCE_LATE, ONCE)),
         lambda mode: _stopped(mode, an_hour_after(mode, n_before=1), **AOF),
         name="everything kept, then an hour",
-        refused_by=("fake",),
+        refused_by=("fake", "url"),
     ),
     case(
         "stop_broker",
@@ -86,7 +89,7 @@ CASES: tuple[Case, ...] = (
         ),
         lambda mode: _waiting(mode, 1),
         name="a worker that waits for more and holds something",
-        refused_by=("fake",),
+        refused_by=("fake", "url"),
         why="It exits: closing a channel in BRPOP fails half way, and with something to restore "
         "the next closing fails for good (kombu/transport/redis.py Channel.close).",
     ),
@@ -98,8 +101,17 @@ CASES: tuple[Case, ...] = (
         ),
         lambda mode: _waiting(mode, 0),
         name="a worker that waits for more and only runs a task",
-        refused_by=("fake",),
+        refused_by=("fake", "url"),
         why="Under early ack it holds nothing that is not acknowledged, and survives.",
+    ),
+    case(
+        "stop_broker",
+        every(harm(FAILED, ONCE_LATE, ONCE)),
+        lambda mode: holding(
+            mode, fault("stop_broker", started(), down_s=0.8), an_hour_after(mode), **AOF
+        ),
+        name="everything kept, a task ends meanwhile, then an hour",
+        refused_by=("fake", "url"),
     ),
     case(
         "start_broker",
@@ -113,6 +125,7 @@ CASES: tuple[Case, ...] = (
             horizon_s=4.0,
         ),
         name="nothing kept",
+        refused_by=("url",),
         moment="stop_broker",
     ),
     case(
@@ -121,6 +134,16 @@ CASES: tuple[Case, ...] = (
         lambda mode: holding(
             mode, fault("flush", started()), service_s=0.4, loads=[burst(5), burst(1, at_s=1.6)]
         ),
+        refused_by=("url",),
+    ),
+    case(
+        "flush",
+        late(harm(FAILED, ONCE, GONE), harm(FAILED, ONCE, GONE), harm(LOST, ONCE, GONE)),
+        lambda mode: holding(
+            mode, fault("flush", started()), fault("kill_child", started(0.5)), service_s=0.8
+        ),
+        name="then a child is killed",
+        refused_by=("url",),
     ),
     case(
         "maxmemory",
@@ -133,7 +156,7 @@ CASES: tuple[Case, ...] = (
         ),
         name="allkeys-lru",
         moment="evict",
-        refused_by=("fake",),
+        refused_by=("fake", "url"),
     ),
     case(
         "maxmemory",
@@ -144,6 +167,6 @@ CASES: tuple[Case, ...] = (
         _full,
         name="noeviction, room again before the worker ends",
         moment="fill_memory",
-        refused_by=("fake",),
+        refused_by=("fake", "url"),
     ),
 )

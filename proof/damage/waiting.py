@@ -47,9 +47,11 @@ def _an_hour_of_pause(mode: str) -> Fields:
 def _calls(mode: str, *faults: Fields, service_s: float = 0.4, **more: object) -> Fields:
     """Return tasks that call a dependency after their own work."""
     each = ACK_MODES[mode] | {"calls": SERVICE}
-    return holding(mode, *faults, tasks=[task(service_s=service_s, **each)]) | {
-        "dependencies": [{"name": "api", "capacity": 4}]
-    } | more
+    return (
+        holding(mode, *faults, tasks=[task(service_s=service_s, **each)])
+        | {"dependencies": [{"name": "api", "capacity": 4}]}
+        | more
+    )
 
 
 def _slow(mode: str) -> Fields:
@@ -86,6 +88,7 @@ CASES: tuple[Case, ...] = (
         "pause_broker",
         every(ALL_ONCE),
         lambda mode: holding(mode, fault("pause_broker", started(), for_s=0.8)),
+        refused_by=("url",),
     ),
     case(
         "latency",
@@ -96,7 +99,7 @@ CASES: tuple[Case, ...] = (
         "bandwidth",
         every(ALL_ONCE),
         lambda mode: holding(mode, fault("bandwidth", started(), bytes_per_s=20_000.0)),
-        refused_by=("model",),
+        refused_by=("model", "url"),
     ),
     case(
         "fail_dependency",
@@ -124,8 +127,12 @@ CASES: tuple[Case, ...] = (
         every(ALL_ONCE),
         lambda mode: holding(mode, fault("rate_limit", started(), task="job", rate="2/s")),
     ),
-    case("noop", every(ALL_ONCE), lambda mode: holding(mode, fault("noop", started())),
-         moment="succeeded"),
+    case(
+        "noop",
+        every(ALL_ONCE),
+        lambda mode: holding(mode, fault("noop", started())),
+        moment="succeeded",
+    ),
     case(
         "start_beat",
         every(harm(ONCE, ONCE, ONCE, ONCE)),

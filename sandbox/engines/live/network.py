@@ -10,6 +10,8 @@ from sandbox.engines.live.skew import put_forward
 from sandbox.errors import EngineError
 from sandbox.faults import At, OnEvent
 
+_HEARD_S = 1.0
+
 
 class NetworkControls(LiveControls):
     """Controls of a live session whose links can be broken."""
@@ -115,9 +117,16 @@ class NetworkControls(LiveControls):
         """Start a worker that is down, and wait until it is ready."""
         if when is None and worker in self._cut_off:
             raise EngineError(f"start_worker: {worker} is cut off; mend its link first")
+        if when is None:
+            self._hear_of_its_end(worker)
         if when is None and worker in self._processes.exited:
             self._half_open.discard(worker)
         super().start_worker(worker, when=when)
+
+    def _hear_of_its_end(self, worker: str) -> None:
+        """Wait for the supervisor's word: a fault on ``worker_exited`` can be ahead of it."""
+        if self._record.fold.workers.get(worker) is False:
+            self._record.wait_until(lambda: worker in self._processes.exited, _HEARD_S)
 
     def _able(self, verb: str, worker: str, *, closing: bool = False) -> None:
         super()._able(verb, worker, closing=closing)
