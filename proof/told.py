@@ -37,7 +37,7 @@ def sentences(fault: type[Fault]) -> dict[str, str]:
 
 
 def about(fault: type[Fault]) -> str:
-    """Return what a fault's docstring says before its lines, as one paragraph each."""
-    before = (inspect.getdoc(fault) or "").partition("\n- ")[0]
-    paragraphs = (" ".join(one.split()) for one in before.split("\n\n"))
-    return "\n\n".join(one.replace("``", "`") for one in paragraphs)
+    """Return what a fault's docstring says besides, each paragraph on one line."""
+    rest = _LINE.sub("", inspect.getdoc(fault) or "")
+    paragraphs = (" ".join(one.split()) for one in rest.split("\n\n"))
+    return "\n\n".join(one.replace("``", "`") for one in paragraphs if one)

@@ -41,6 +41,7 @@ CASES: tuple[Case, ...] = (
         "drop_connections",
         late(harm(ONCE, ONCE_BACK, ONCE), harm(TWICE, ONCE_BACK, ONCE)),
         lambda mode: holding(mode, fault("drop_connections", started())),
+        refused_by=("url",),
     ),
     case(
         "drop_connections",
@@ -51,6 +52,7 @@ CASES: tuple[Case, ...] = (
             workers=[{"pool": "threads", "concurrency": 1, "prefetch_multiplier": 2}],
         ),
         name="a pool of threads",
+        refused_by=("url",),
     ),
     case(
         "cut_off",

@@ -10,7 +10,7 @@ from sandbox.engines.live.skew import put_forward
 from sandbox.errors import EngineError
 from sandbox.faults import At, OnEvent
 
-_HEARD_S = 1.0
+_HEARD_S = 0.5
 
 
 class NetworkControls(LiveControls):
@@ -124,9 +124,8 @@ class NetworkControls(LiveControls):
         super().start_worker(worker, when=when)
 
     def _hear_of_its_end(self, worker: str) -> None:
-        """Wait for the supervisor's word: a fault on ``worker_exited`` can be ahead of it."""
-        if self._record.fold.workers.get(worker) is False:
-            self._record.wait_until(lambda: worker in self._processes.exited, _HEARD_S)
+        """Wait a little for the supervisor's word: who acts on ``worker_exited`` can be ahead."""
+        self._record.wait_until(lambda: worker in self._processes.exited, _HEARD_S)
 
     def _able(self, verb: str, worker: str, *, closing: bool = False) -> None:
         super()._able(verb, worker, closing=closing)
