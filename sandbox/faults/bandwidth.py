@@ -14,7 +14,7 @@ class Bandwidth(Fault):
     On the link of ``worker``, or on all. Only on real workers and a broker of the sandbox's own:
     a scenario does not say how large a message is, so the model cannot know what one takes.
 
-    The same under each ack mode: all takes longer, a large argument or result above all.
+    - every ack mode: each task runs once; all takes longer, a large argument or result above all.
     """
 
     kind: Literal["bandwidth"] = "bandwidth"

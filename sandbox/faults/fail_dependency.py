@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 class FailDependency(Fault):
     """Have each call to ``dependency`` fail at once for ``for_s`` seconds.
 
-    The same under each ack mode: a failed call fails its attempt, and a failed attempt is
-    retried or FAILURE and then acknowledged.
+    - every ack mode: a failed call fails its attempt, which is retried, or FAILURE and then
+      acknowledged; what calls later is done once.
     """
 
     kind: Literal["fail_dependency"] = "fail_dependency"

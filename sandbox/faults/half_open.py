@@ -21,7 +21,8 @@ class HalfOpen(Fault):
     message is lost. So is one that the old BRPOP is answered with. Only SIGKILL helps. A child
     that had a connection for results waits, for two minutes, with its next result.
 
-    - early ack: what runs ends, one more begins; the rest waits for the visibility timeout.
+    - early ack: what runs ends, one more begins, unacknowledged; all but what ran waits for the
+      visibility timeout, so that this one runs twice.
     - acks_late: what runs ends and is not acknowledged: it runs again after the timeout.
     - acks_late + reject_on_worker_lost: the same; no child was lost.
     """

@@ -8,7 +8,10 @@ from sandbox.faults._base import Command, Fault
 
 
 class Noop(Fault):
-    """Do nothing, at a known moment: a run with it must equal the run without it."""
+    """Do nothing, at a known moment: a run with it must equal the run without it.
+
+    - every ack mode: each task runs once.
+    """
 
     kind: Literal["noop"] = "noop"
 

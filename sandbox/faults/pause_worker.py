@@ -15,8 +15,8 @@ class PauseWorker(Fault):
     computation stands still. Where the pause outlasts the visibility timeout:
 
     - early ack: what ran ends once; what was prefetched runs here and elsewhere.
-    - acks_late: what ran was not acknowledged and runs elsewhere, too.
-    - acks_late + reject_on_worker_lost: the same; nothing was lost.
+    - acks_late: what ran was not acknowledged: all of it runs here and elsewhere.
+    - acks_late + reject_on_worker_lost: the same; nobody was lost.
     """
 
     kind: Literal["pause_worker"] = "pause_worker"

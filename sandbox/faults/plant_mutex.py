@@ -11,8 +11,11 @@ from sandbox.parts import Positive
 class PlantMutex(Fault):
     """Set ``unacked_mutex`` for ``expires_s`` seconds, kombu's ``unacked_mutex_expire``.
 
-    Until it expires no client restores anything; under early ack, acks_late and acks_late +
-    reject_on_worker_lost alike, what a dead worker held waits that much longer.
+    Until it expires no client restores anything: what a dead worker held waits that much longer.
+
+    - early ack: what was prefetched waits; what ran is lost, mutex or not.
+    - acks_late: what ran waits as well.
+    - acks_late + reject_on_worker_lost: the same; nobody is left to reject.
     """
 
     kind: Literal["plant_mutex"] = "plant_mutex"

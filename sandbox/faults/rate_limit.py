@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 class RateLimit(Fault):
     """Set the rate limit of one task type on every worker; None lifts it.
 
-    The same under each ack mode. The limit holds for each worker instance by itself.
+    The limit holds for each worker instance by itself.
+
+    - every ack mode: each task runs once; what waits for a token keeps its place in the credit.
     """
 
     kind: Literal["rate_limit"] = "rate_limit"

@@ -12,8 +12,11 @@ class Skip(Fault):
     """Age every message in ``unacked`` by ``seconds`` and have a client sweep.
 
     What is then older than the visibility timeout goes back to the front of its queue, with
-    the workers' settings untouched; a worker that still runs such a message runs it twice.
-    The same under each ack mode: what an early ack has acknowledged is not in ``unacked``.
+    the workers' settings untouched. Where their owner lives:
+
+    - early ack: what was prefetched runs twice; what runs was acknowledged, and is done once.
+    - acks_late: what runs does so, too.
+    - acks_late + reject_on_worker_lost: the same; nobody was lost.
     """
 
     kind: Literal["skip"] = "skip"

@@ -15,8 +15,12 @@ if TYPE_CHECKING:
 class SlowDependency(Fault):
     """Have each call that ``dependency`` begins from now on take ``factor`` times as long.
 
-    A factor of 1 ends it. The same under each ack mode; with acks_late, an attempt that
-    becomes longer than the visibility timeout runs twice.
+    A factor of 1 ends it. As long as no message is in ``unacked`` for longer than the visibility
+    timeout, each task runs once. Beyond that:
+
+    - early ack: what was prefetched behind a slow call runs twice.
+    - acks_late: the attempt that calls does so, too, again and again while it is that slow.
+    - acks_late + reject_on_worker_lost: the same; nobody was lost.
     """
 
     kind: Literal["slow_dependency"] = "slow_dependency"

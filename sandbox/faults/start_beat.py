@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 class StartBeat(Fault):
     """Start a second beat with the scenario's entries; nothing keeps the two apart.
 
-    The same under each ack mode: the messages are different tasks, each of which runs.
+    - every ack mode: the messages are different tasks, each of which runs once.
     """
 
     kind: Literal["start_beat"] = "start_beat"

@@ -10,7 +10,8 @@ from sandbox.faults._base import Command, Fault
 class StartBroker(Fault):
     """Start the broker again at the same address, with what ``broker.persistence`` has kept.
 
-    The same under each ack mode: workers do not notice at once, they try again by themselves.
+    - every ack mode: workers do not notice at once, they try again by themselves; what they
+      had not begun was lost with the broker, or waits in ``unacked`` for the visibility timeout.
     """
 
     kind: Literal["start_broker"] = "start_broker"

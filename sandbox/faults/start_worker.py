@@ -11,8 +11,12 @@ from sandbox.parts import Name
 class StartWorker(Fault):
     """Start ``worker`` again after it was killed or terminated.
 
-    Under each ack mode: its first sweep of ``unacked`` is immediate, but restores only what
-    is older than the visibility timeout, so starting a worker does not bring messages back.
+    Its first sweep of ``unacked`` is immediate, but restores only what is older than the
+    visibility timeout, so starting a worker does not bring messages back:
+
+    - early ack: what its dead self ran is lost; what was prefetched waits in ``unacked``.
+    - acks_late: both wait there.
+    - acks_late + reject_on_worker_lost: the same; nobody is left to reject.
     """
 
     kind: Literal["start_worker"] = "start_worker"

@@ -24,9 +24,15 @@ class StopBroker(Fault):
     meanwhile fails, for its result has no place, unless its type has ``ignore_result``. A
     publish is tried again for 0.6 s; then nobody knows whether the broker has it.
 
+    A worker does not come back, but exits with code 1 once what runs has ended, if and only if
+    it waited for more in BRPOP and held a message not acknowledged: closing a channel in BRPOP
+    fails half way, and closing it once more then fails to restore (kombu/transport/redis.py
+    ``Channel.close``, ``QoS.restore_unacked``). A full worker, and one with no such message, do.
+
     - early ack: what runs is finished; what was prefetched waits in ``unacked`` for the
-      visibility timeout, or is lost.
-    - acks_late: the same; what runs is acknowledged when its worker is back.
+      visibility timeout, or is lost with what is queued, as ``broker.persistence`` has it.
+    - acks_late: the same; what runs is acknowledged when its worker is back, and runs again
+      after the timeout where the worker exits and the message was kept.
     - acks_late + reject_on_worker_lost: the same; no child was lost.
     """
 

@@ -11,8 +11,8 @@ from sandbox.parts import Name
 class TerminateWorker(Fault):
     """SIGTERM to the main process of ``worker``, a warm shutdown: what runs ends, then it exits.
 
-    The same under early ack, acks_late and acks_late + reject_on_worker_lost: running tasks
-    finish, prefetched ones go back to the front of their queue when the worker exits.
+    - every ack mode: running tasks finish, prefetched ones go back to the front of their queue
+      when the worker exits; each task runs once.
     """
 
     kind: Literal["terminate_worker"] = "terminate_worker"

@@ -10,6 +10,8 @@ from sandbox.engines.live.skew import put_forward
 from sandbox.errors import EngineError
 from sandbox.faults import At, OnEvent
 
+_HEARD_S = 0.5
+
 
 class NetworkControls(LiveControls):
     """Controls of a live session whose links can be broken."""
@@ -108,9 +110,15 @@ class NetworkControls(LiveControls):
         """Start a worker that is down, and wait until it is ready."""
         if when is None and worker in self._cut_off:
             raise EngineError(f"start_worker: {worker} is cut off; mend its link first")
+        if when is None:
+            self._hear_of_its_end(worker)
         if when is None and worker in self._processes.exited:
             self._half_open.discard(worker)
         super().start_worker(worker, when=when)
+
+    def _hear_of_its_end(self, worker: str) -> None:
+        """Wait a little for the supervisor's word: who acts on ``worker_exited`` can be ahead."""
+        self._record.wait_until(lambda: worker in self._processes.exited, _HEARD_S)
 
     def _able(self, verb: str, worker: str, *, closing: bool = False) -> None:
         super()._able(verb, worker, closing=closing)
