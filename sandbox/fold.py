@@ -16,6 +16,7 @@ from sandbox.journeys import UNACKED, Attempt, Journey, on_its_way
 if TYPE_CHECKING:
     from sandbox.run import Event
 
+
 @dataclass(slots=True)
 class Fold:
     """The state after a number of events; ``feed`` adds more.
@@ -140,7 +141,7 @@ class Fold:
         journey.n_executions += 1
         slot = (event.worker or "", event.slot or 0)
         attempt = self._first(event, lambda a: a.started_s is None and a.ended_s is None)
-        if attempt is not None and attempt.received_s is None:
+        if attempt is not None and (attempt.received_s is None or attempt.ended_s is not None):
             attempt = on_its_way(self._by_tag[attempt.worker, attempt.tag]) or attempt
         if attempt is None or attempt.started_s is not None:
             self.problems.append(f"{journey.task} started without having been delivered")

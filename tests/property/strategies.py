@@ -148,7 +148,9 @@ def _loads(draw: st.DrawFn, names: tuple[str, ...]) -> list[Drawn]:
     for name in names:
         match _one(draw, "burst", "burst", "trace", "poisson", "group", "chord", "closed"):
             case "trace":
-                times = draw(st.lists(st.sampled_from([0.0, 0.5, 1.0, 2.0]), min_size=1, max_size=4))
+                times = draw(
+                    st.lists(st.sampled_from([0.0, 0.5, 1.0, 2.0]), min_size=1, max_size=4)
+                )
                 found.append({"kind": "trace", "task": name, "at_s": times})
             case "poisson":
                 found.append({"kind": "poisson", "task": name, "rate_per_s": _one(draw, 1.0, 3.0)})
