@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sandbox import audit_command, report, systems, what_if_command
+from sandbox import audit_command, export_command, report, systems, what_if_command
 from sandbox.console import BUDGET, Group, progress
 from sandbox.errors import EngineError, ScenarioError
 from sandbox.scenario import Scenario, json_schema
@@ -193,6 +193,7 @@ def _predict(scenario: Scenario, budget: float, overheads: Overheads, *, quiet: 
 
 what_if_command.add_to(main, scenario_of)
 audit_command.add_to(main)
+export_command.add_to(main)
 
 
 # --- run, compare, demo --------------------------------------------------------------------

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sandbox.journeys import Attempt, Journey
+from sandbox.journeys import UNACKED, Attempt, Journey, on_its_way
 
 if TYPE_CHECKING:
     from sandbox.run import Event
@@ -94,7 +94,8 @@ class Fold:
         self._of_worker.setdefault(worker, []).append(attempt)
 
     def _received(self, journey: Journey, event: Event) -> None:
-        attempt = self._first(event, lambda a: a.received_s is None)
+        # What was forgotten unread is in the broker again; the read one is another delivery.
+        attempt = self._first(event, lambda a: a.received_s is None and a.ended_s is None)
         if attempt is not None:
             attempt.received_s = event.t_s
 
@@ -108,7 +109,7 @@ class Fold:
     def _acked(self, journey: Journey, event: Event) -> None:
         owner = journey.unacked.pop(event.tag or "", None)
         journey.held.pop(event.tag or "", None)
-        attempt = self._first(event, lambda a: a.acked_s is None and a.outcome != "killed")
+        attempt = self._first(event, lambda a: a.acked_s is None and a.outcome not in UNACKED)
         if attempt is not None and attempt.acked_s is None:
             attempt.acked_s = event.t_s
             if journey.kept and not self._was_lost(event):
@@ -140,6 +141,8 @@ class Fold:
         journey.n_executions += 1
         slot = (event.worker or "", event.slot or 0)
         attempt = self._first(event, lambda a: a.started_s is None and a.ended_s is None)
+        if attempt is not None and (attempt.received_s is None or attempt.ended_s is not None):
+            attempt = on_its_way(self._by_tag[attempt.worker, attempt.tag]) or attempt
         if attempt is None or attempt.started_s is not None:
             self.problems.append(f"{journey.task} started without having been delivered")
             return

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
+
+UNACKED = ("killed", "forgotten")
+"""What became of a delivery whose acknowledgement is another's: all copies have one tag."""
 
 
 @dataclass(slots=True)
@@ -30,6 +34,18 @@ class Attempt:
         """Return the attempt as a row of the attempts table."""
         fields = {name: getattr(self, name) for name in self.__slots__}
         return fields | {"type": self.task.rpartition("/")[0]}
+
+
+def on_its_way(attempts: Iterable[Attempt]) -> Attempt | None:
+    """Return the delivery that main forgot when a child had it already, as one that goes on.
+
+    Its message can be delivered anew before it begins: that delivery is not yet received.
+    """
+    for attempt in attempts:
+        if attempt.outcome == "forgotten" and attempt.received_s is not None:
+            attempt.ended_s = attempt.outcome = None
+            return attempt
+    return None
 
 
 @dataclass(slots=True)

@@ -59,7 +59,7 @@ LAYERS = (
     {"engines"},
     {"capacity"},
     {"systems"},
-    {"workbench"},
+    {"workbench", "export"},
     {"pictures"},
     {"widgets"},
     {
@@ -69,6 +69,7 @@ LAYERS = (
         "what_if_command",
         "audit_command",
         "schedule_options",
+        "export_command",
         "sources",
         "cli",
         "__main__",
@@ -76,10 +77,10 @@ LAYERS = (
 )
 ONLY = {
     "simpy": ("engines/model",),
-    "celery": ("engines/live", "systems", "derive"),
+    "celery": ("engines/live", "systems", "derive", "export/parts"),
     "kombu": ("engines/live", "systems"),
     "billiard": ("engines/live",),
-    "redis": ("engines/live", "systems"),
+    "redis": ("engines/live", "systems", "export/parts"),
     "fakeredis": ("engines/live",),
     "ipywidgets": ("widgets",),
     "anywidget": ("widgets",),

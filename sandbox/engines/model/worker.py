@@ -7,6 +7,7 @@ Compare celery/worker/worker.py, celery/apps/worker.py and celery/worker/consume
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sandbox.draws import uniform
@@ -113,26 +114,32 @@ class Worker(Consumer):
         if self.pause is not None:
             self.pause.later(self.reconnect)
         elif self.pool.blocks_main:
-            self.holds.call_when_free(self.reconnect)
-        elif self.is_alive:
-            self._silence()
-            self.prefetch_count = self.may_hold
-            self.holds.forget()
-            self.pool.forget()
-            self.read_socket()
-            for message in () if self.is_offline else list(self.delivered):
-                self.broker.hand_back(message, self.name)
-            holds_any = bool(self.delivered)
-            self.delivered.clear()
-            keeps = {"keeps": True} if self.settings.pool == "threads" else None
-            self.record.note("disconnected", worker=self.name, detail=keeps)
-            if self.is_offline and in_brpop and holds_any:
-                self._give_up()
-            elif self.is_offline:
-                self.pause = Offline(self)
-            else:
-                self.consume()
-            self.world.look()
+            # Not this again: a solo worker's body is over then, and its slot not yet idle.
+            self.holds.call_when_free(partial(self._begin_anew, in_brpop=False))
+        else:
+            self._begin_anew(in_brpop=in_brpop)
+
+    def _begin_anew(self, *, in_brpop: bool) -> None:
+        if not self.is_alive:
+            return
+        self._silence()
+        self.prefetch_count = self.may_hold
+        self.holds.forget()
+        self.pool.forget()
+        self.read_socket()
+        for message in () if self.is_offline else list(self.delivered):
+            self.broker.hand_back(message, self.name)
+        holds_any = bool(self.delivered)
+        self.delivered.clear()
+        keeps = {"keeps": True} if self.settings.pool == "threads" else None
+        self.record.note("disconnected", worker=self.name, detail=keeps)
+        if self.is_offline and in_brpop and holds_any:
+            self._give_up()
+        elif self.is_offline:
+            self.pause = Offline(self)
+        else:
+            self.consume()
+        self.world.look()
 
     def _give_up(self) -> None:
         """Exit with code 1, once what runs has ended: "Unrecoverable error".

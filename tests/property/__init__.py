@@ -1,0 +1,1 @@
+"""Random systems under random faults, and what no fault may do to them."""
