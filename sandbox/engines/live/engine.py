@@ -46,10 +46,9 @@ def start(
 ) -> LiveSession:
     """Start broker, workers and client; return once all workers are ready, which is t = 0.
 
-    ``broker``: auto, redis, bundled, fake or a redis:// URL. ``runs``: the folder that keeps
-    the record. ``ledger``: a postgresql:// URL to which effects go, not into that folder. Raises
-    ScenarioError for a fault that is not for this broker, and EngineError when something does not
-    come up: one sentence, and nothing keeps running.
+    ``broker``: auto, redis, bundled, fake or a redis:// URL. ``runs``: the folder for the record.
+    ``ledger``: a postgresql:// URL to which effects go, not there. Raises ScenarioError for a
+    fault that is not for this broker, EngineError when something does not come up: one sentence.
     """
     choice = brokers.choose(broker)
     allowed.check_faults(scenario, choice)
