@@ -251,13 +251,16 @@ def _check_faults(scenario: Scenario, broker: str) -> None:
 
 def _run_model(scenario: Scenario, *, as_json: bool) -> None:
     from sandbox import workbench
+    from sandbox.audit import audit
     from sandbox.metrics import measure
 
-    metrics = measure(workbench.run(scenario, engine="model"))
+    done = workbench.run(scenario, engine="model")
+    metrics = measure(done)
     if as_json:
         click.echo(report.to_json({name: metrics.value(name) for name in metrics}))
     else:
         click.echo(metrics.to_frame()[["value", "unit"]].to_string())
+        click.echo(audit(done).summary())
 
 
 def _overheads_for(broker: str, *, quiet: bool) -> Overheads:

@@ -288,6 +288,10 @@ def test_a_stored_run_that_differs_exits_with_1(tmp_path: Path) -> None:
     told = invoke("compare", "run", "--budget", TINY)
     assert told.exit_code == 1
     assert told.stdout.count("SURPRISE ") == len(surprises)
+    rows = [line.split() for line in told.stdout.splitlines()]
+    predicted, measured = data_of(result)["accounts"].values()
+    assert ["delivered", str(predicted["delivered"]), str(measured["delivered"])] in rows
+    assert measured["delivered"] < predicted["delivered"]
 
 
 def test_a_run_that_is_predicted_by_the_wrong_model_exits_with_1(tmp_path: Path) -> None:

@@ -17,7 +17,9 @@ from pydantic import Field
 
 from sandbox.faults._base import At, Command, Fault, OnEvent, When
 
-__all__ = ["ANY_FAULT", "FAULTS", "At", "Command", "Fault", "OnEvent", "When", "commands_of"]
+__all__ = [
+    "ANY_FAULT", "FAULTS", "At", "Command", "Fault", "OnEvent", "When", "chances", "commands_of",
+]  # fmt: skip
 
 
 def _kind(fault: type[Fault]) -> str:
@@ -64,3 +66,19 @@ def commands_of(faults: Iterable[Fault], seed: int) -> tuple[Command, ...]:
         if fault.strikes(seed, place)
         for command in fault.commands()
     )
+
+
+def chances(faults: Iterable[Fault], seed: int) -> list[str]:
+    """Return a sentence on each fault that may strike or not: what it does with this seed.
+
+    >>> flush = FAULTS["flush"](when=At(at_s=1.0))
+    >>> chances([flush, FAULTS["maybe"](probability=0.5, fault=flush)], seed=1)
+    ['faults[1], a flush by chance, strikes with seed 1']
+    """
+    told = {True: "strikes", False: "does not strike"}
+    return [
+        f"faults[{place}], a {fault.inner.kind} by chance, "
+        f"{told[fault.strikes(seed, place)]} with seed {seed}"
+        for place, fault in enumerate(faults)
+        if fault.inner is not fault
+    ]

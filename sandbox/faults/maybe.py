@@ -57,7 +57,7 @@ class Maybe(Fault):
 
         >>> fault = {"kind": "flush", "when": At(at_s=1.0)}
         >>> [Maybe(probability=0.5, fault=fault).strikes(seed, 0) for seed in range(4)]
-        [True, False, False, False]
+        [False, True, True, True]
         """
         return uniform(seed, f"fault{place}/strikes", 0) < self.probability
 

@@ -32,7 +32,7 @@ from sandbox.engines.live.processes import Processes, warm_up
 from sandbox.engines.live.record import Record
 from sandbox.engines.live.writer import Writer
 from sandbox.errors import EngineError
-from sandbox.faults import OnEvent, commands_of
+from sandbox.faults import OnEvent, chances, commands_of
 from sandbox.run import Event, Run
 from sandbox.scenario import Scenario
 
@@ -47,10 +47,9 @@ def start(
 ) -> LiveSession:
     """Start broker, workers and client; return once all workers are ready, which is t = 0.
 
-    ``broker``: auto, redis, bundled, fake or a redis:// URL. ``runs``: the folder that keeps
-    the record. ``ledger``: a postgresql:// URL to which the tasks' effects go; without one they
-    stay in the run's folder. Raises ScenarioError for a fault that is not for this broker, and
-    EngineError when something does not come up: one sentence, and nothing keeps running.
+    ``broker``: auto, redis, bundled, fake or a redis:// URL. ``runs``: the folder for the record.
+    ``ledger``: a postgresql:// URL to which effects go, not there. Raises ScenarioError for a
+    fault that is not for this broker, EngineError when something does not come up: one sentence.
     """
     choice = brokers.choose(broker)
     allowed.check_faults(scenario, choice)
@@ -196,7 +195,8 @@ class LiveSession(Closing):
     def _describe(self) -> dict[str, Any]:
         packages = ("celery", "kombu", "redis", "fakeredis", "simpy")
         threads = {pool.pool for pool in self.scenario.workers} - {"prefork"}
-        notes = [f"a {pool} pool ignores time limits and cannot lose a child" for pool in threads]
+        notes = chances(self.scenario.faults, self.scenario.seed)
+        notes += [f"a {pool} pool ignores time limits and cannot lose a child" for pool in threads]
         if sys.platform != "linux" and any(host.cores for host in self.scenario.hosts):
             notes.append("the cores of a host limit nothing on this platform")
         return {

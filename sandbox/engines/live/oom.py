@@ -10,7 +10,7 @@ import fcntl
 import mmap
 import os
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 _ENTRY = struct.Struct("dq")
@@ -23,7 +23,7 @@ class _Shared:
 
     fd = -1
     entries: mmap.mmap | None = None
-    tasks: Sequence[str] = ()
+    places: Mapping[str, int] = {}
 
 
 def _open(folder: Path, n: int) -> int:
@@ -34,7 +34,8 @@ def _open(folder: Path, n: int) -> int:
 
 def install(folder: Path, tasks: Sequence[str]) -> None:
     """Have the bodies in this process, and in its children, look into the run's file."""
-    _Shared.fd, _Shared.tasks = _open(folder, len(tasks)), tasks
+    _Shared.fd = _open(folder, len(tasks))
+    _Shared.places = {task: i * _ENTRY.size for i, task in enumerate(tasks)}
     _Shared.entries = mmap.mmap(_Shared.fd, len(tasks) * _ENTRY.size)
 
 
@@ -54,7 +55,7 @@ def runs_out_s(task: str, service_s: float) -> float | None:
     entries = _Shared.entries
     if entries is None:
         return None
-    place = _Shared.tasks.index(task) * _ENTRY.size
+    place = _Shared.places[task]
     if not _ENTRY.unpack_from(entries, place)[1]:
         return None
     fcntl.lockf(_Shared.fd, fcntl.LOCK_EX)
