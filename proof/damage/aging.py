@@ -28,10 +28,10 @@ def _planted(mode: str, expires_s: float, **more: object) -> Fields:
     return (
         holding(
             mode,
-            fault("plant_mutex", started(0.05), expires_s=expires_s),
-            fault("kill_worker", started()),
+            fault("plant_mutex", started(0.02), expires_s=expires_s),
+            fault("kill_worker", started(0.2)),
             back_up(),
-            service_s=0.4,
+            service_s=0.5,
             broker=QUICK_SWEEPS | {"visibility_timeout_s": 1.0, "unacked_restore_interval_s": 0.2},
         )
         | more
@@ -56,14 +56,14 @@ CASES: tuple[Case, ...] = (
     case(
         "skip",
         late(harm(ONCE, TWICE_LATE, ONCE), harm(TWICE_LATE, TWICE_LATE, ONCE)),
-        lambda mode: holding(mode, fault("skip", started(), seconds=HOUR_S)),
+        lambda mode: behind(mode, fault("skip", started(), seconds=HOUR_S), long_s=1.5),
         name="while tasks run",
     ),
     case(
         "sweep",
         late(harm(ONCE, TWICE, ONCE), harm(TWICE, TWICE, ONCE)),
-        lambda mode: holding(
-            mode, fault("sweep", started(0.5), visibility_timeout_s=0.3), service_s=0.9
+        lambda mode: behind(
+            mode, fault("sweep", started(0.5), visibility_timeout_s=0.3), long_s=1.6
         ),
     ),
     case(

@@ -40,15 +40,16 @@ CASES: tuple[Case, ...] = (
     case(
         "drop_connections",
         late(harm(ONCE, ONCE_BACK, ONCE), harm(TWICE, ONCE_BACK, ONCE)),
-        lambda mode: holding(mode, fault("drop_connections", started())),
+        lambda mode: behind(mode, fault("drop_connections", started()), long_s=1.4),
         refused_by=("url",),
     ),
     case(
         "drop_connections",
         late(harm(ONCE, TWICE, ONCE), harm(TWICE, TWICE, ONCE)),
-        lambda mode: holding(
+        lambda mode: behind(
             mode,
             fault("drop_connections", started()),
+            long_s=1.4,
             workers=[{"pool": "threads", "concurrency": 1, "prefetch_multiplier": 2}],
         ),
         name="a pool of threads",
