@@ -17,7 +17,6 @@ from proof.damage._case import (
     behind,
     case,
     harm,
-    holding,
     late,
     started,
 )
