@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,6 +16,7 @@ from sandbox import audit_command, report, systems, what_if_command
 from sandbox.console import BUDGET, Group, progress
 from sandbox.errors import EngineError, ScenarioError
 from sandbox.scenario import Scenario, json_schema
+from sandbox.schedule_options import scheduled, scheduling
 from sandbox.sources import Given, deriving, scenario_of
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from sandbox.prediction import Prediction
     from sandbox.run import Run
 
+_LISTS = ("systems", "faults", "schedules", "metrics")
 _TICK_S = 0.25
 _BROKER_HELP = "auto, redis, bundled, fake, or a redis:// URL (everything stays under a prefix)."
 
@@ -76,18 +78,19 @@ def doctor(context: click.Context, as_json: bool) -> None:
 
 
 @main.command("list")
-@click.argument("what", type=click.Choice(["systems", "faults", "metrics"]), default="systems")
+@click.argument("what", type=click.Choice(_LISTS), default="systems")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def list_(what: str, as_json: bool) -> None:
-    """List the systems, faults or metrics there are."""
-    from sandbox.faults import FAULTS
+    """List the systems, faults, schedules or metrics there are; of faults, on which platforms."""
     from sandbox.metrics import FAMILIES, METRICS
+    from sandbox.schedules import SCHEDULES
 
     metrics = {name: (d.meaning, d.unit) for name, d in METRICS.items()}
     metrics |= {f"{name}.NAME": (d.meaning, d.unit) for name, d in FAMILIES.items()}
-    tables: dict[str, dict[str, str]] = {
+    tables: dict[str, dict[str, Any]] = {
         "systems": {name: system.question for name, system in systems.all_systems().items()},
-        "faults": {name: report.first_line(fault.__doc__) for name, fault in FAULTS.items()},
+        "faults": report.faults(),
+        "schedules": {name: report.first_line(make.__doc__) for name, make in SCHEDULES.items()},
         "metrics": {
             name: f"{report.first_line(meaning)} [{unit or 'share'}]"
             for name, (meaning, unit) in metrics.items()
@@ -144,6 +147,7 @@ def _calibrate(broker: str, *, quiet: bool) -> Overheads:
 @BUDGET
 @click.option("--seed", type=int, help="Other draws than the scenario's own.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@scheduling
 @deriving
 def predict(  # noqa: PLR0913, PLR0917 - one parameter an option
     scenario: str,
@@ -155,6 +159,8 @@ def predict(  # noqa: PLR0913, PLR0917 - one parameter an option
     rates: tuple[str, ...],
     service: tuple[str, ...],
     horizon: float | None,
+    schedule: str | None,
+    at: float | None,
 ) -> None:
     """Predict SCENARIO with the model; starts no worker.
 
@@ -165,7 +171,7 @@ def predict(  # noqa: PLR0913, PLR0917 - one parameter an option
     from sandbox import workbench
 
     given = Given(commands, rates, service, horizon)
-    described = _seeded(scenario_of(scenario, given), seed)
+    described = scheduled(_seeded(scenario_of(scenario, given), seed), schedule, at)
     _choose(broker)
     prediction = _predict(described, budget, workbench.known(broker), quiet=as_json)
     if as_json:
@@ -207,6 +213,7 @@ audit_command.add_to(main)
 @click.option("--runs", default="runs", show_default=True, help="Folder that keeps the record.")
 @click.option("--ledger", default="", help="A postgresql:// URL for effects, not the folder.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@scheduling
 @click.pass_context
 def run(  # noqa: PLR0913, PLR0917 - one parameter an option
     context: click.Context,
@@ -218,12 +225,15 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter an option
     runs: str,
     ledger: str,
     as_json: bool,
+    schedule: str | None,
+    at: float | None,
 ) -> None:
     """Predict SCENARIO, run it on real workers, and hold one against the other."""
-    described = _seeded(scenario_of(scenario), seed)
+    described = scheduled(_seeded(scenario_of(scenario), seed), schedule, at)
     if engine == "model":
         _run_model(described, as_json=as_json)
         return
+    _check_faults(described, broker)
     overheads = _overheads_for(broker, quiet=as_json)
     prediction = _predict(described, budget, overheads, quiet=as_json)
     _say_overheads(overheads, quiet=as_json)
@@ -231,15 +241,25 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter an option
     _conclude(context, report.judge(measured, prediction), folder, as_json=as_json)
 
 
+def _check_faults(scenario: Scenario, broker: str) -> None:
+    """Refuse a fault that is not for this broker before a calibration is measured on it."""
+    from sandbox.engines.live.allowed import check_faults
+
+    check_faults(scenario, _choose(broker))
+
+
 def _run_model(scenario: Scenario, *, as_json: bool) -> None:
     from sandbox import workbench
+    from sandbox.audit import audit
     from sandbox.metrics import measure
 
-    metrics = measure(workbench.run(scenario, engine="model"))
+    done = workbench.run(scenario, engine="model")
+    metrics = measure(done)
     if as_json:
         click.echo(report.to_json({name: metrics.value(name) for name in metrics}))
     else:
         click.echo(metrics.to_frame()[["value", "unit"]].to_string())
+        click.echo(audit(done).summary())
 
 
 def _overheads_for(broker: str, *, quiet: bool) -> Overheads:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sandbox.audit import Audit
     from sandbox.claims import ClaimVerdict
     from sandbox.comparison import Comparison
     from sandbox.overheads import Overheads
@@ -40,15 +41,34 @@ def first_line(text: str | None) -> str:
     return (text or "").strip().partition("\n")[0]
 
 
-def listing(table: Mapping[str, str]) -> str:
-    """Return names and meanings, a line each.
+def faults() -> dict[str, dict[str, str]]:
+    """Return what each fault means, and on which platforms real workers show it."""
+    from sandbox.faults import FAULTS
+
+    return {
+        name: {"meaning": first_line(fault.__doc__), "platforms": fault.platforms}
+        for name, fault in FAULTS.items()
+    }
+
+
+def listing(table: Mapping[str, str | Mapping[str, str]]) -> str:
+    """Return names and what is said of them, a line each, in columns.
 
     >>> print(listing({"done": "tasks done", "lost": "tasks lost"}))
     done  tasks done
     lost  tasks lost
+    >>> print(listing({"skip": {"meaning": "Age", "platforms": "all"}}))
+    skip  Age  all
     """
-    width = max(map(len, table))
-    return "\n".join(f"{name:<{width}}  {meaning}" for name, meaning in table.items())
+    rows = [
+        (name, *([told] if isinstance(told, str) else told.values()))
+        for name, told in table.items()
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(n) for cell, n in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    )
 
 
 def sections(found: Mapping[str, Any]) -> str:
@@ -108,10 +128,12 @@ def prediction_data(predicted: Prediction) -> dict[str, Any]:
 class Judged:
     """A run held against its prediction: comparison, claims, and what should not have happened.
 
+    ``foreseen`` is the paired run of the model, whose audit stands beside the measured one's.
     ``expected`` names the rows of which no verdict is expected, and why.
     """
 
     measured: Run
+    foreseen: Run
     comparison: Comparison
     claims: tuple[ClaimVerdict, ...]
     expected: Mapping[str, str]
@@ -145,10 +167,12 @@ class Judged:
         """Return all of it as what JSON can hold; ``folder`` keeps the run's record."""
         from sandbox.audit import audit
 
+        measured, foreseen = audit(self.measured), audit(self.foreseen)
         return {
             "comparison": self.comparison.to_dict(),
             "claims": [str(verdict) for verdict in self.claims],
-            "audit": audit(self.measured).counts(),
+            "audit": measured.counts(),
+            "accounts": {"predicted": _account(foreseen), "measured": _account(measured)},
             "surprises": self.surprises,
             "run": str(folder),
             "info": self.measured.info,
@@ -158,16 +182,40 @@ class Judged:
         """Return all of it for people; ``folder`` keeps the run's record."""
         from sandbox.audit import audit
 
+        measured = audit(self.measured)
         return "\n".join(
             [
                 self.comparison.summary(),
                 self.conclusion,
                 *(f"claim {verdict}" for verdict in self.claims),
-                audit(self.measured).summary(),
+                accounts(audit(self.foreseen), measured),
+                measured.summary(),
                 f"record: {os.path.relpath(folder)}",
                 *(f"SURPRISE {surprise}" for surprise in self.surprises),
             ]
         )
+
+
+def _account(found: Audit) -> dict[str, Any]:
+    """Return an audit's totals, and its verdict on each guarantee."""
+    return found.totals.to_dict() | {one.name: one.verdict for one in found.guarantees}
+
+
+def accounts(foreseen: Audit, measured: Audit) -> str:
+    """Return the totals and guarantees of two audits side by side, a line each.
+
+    >>> from sandbox.audit import audit
+    >>> from sandbox.run import Run
+    >>> from sandbox.scenario import Scenario
+    >>> none = Scenario(name="none", tasks=[{"name": "hi"}], workers=[{}], horizon_s=1.0)
+    >>> empty = audit(Run(none, ()))
+    >>> print(accounts(empty, empty).splitlines()[-1])
+    effectively once       holds       holds
+    """
+    rows = {"audit": ("predicted", "measured")} | {
+        name: (told, _account(measured)[name]) for name, told in _account(foreseen).items()
+    }
+    return "\n".join(f"{name:<16}{a:>12}{b:>12}" for name, (a, b) in rows.items())
 
 
 def judge(measured: Run, predicted: Prediction) -> Judged:
@@ -176,6 +224,7 @@ def judge(measured: Run, predicted: Prediction) -> Judged:
 
     return Judged(
         measured,
+        foreseen=workbench.run(predicted.scenario, engine="model", overheads=predicted.overheads),
         comparison=workbench.compare(measured, predicted),
         claims=tuple(workbench.claims(measured, predicted)),
         expected=workbench.expected_unknown(measured.scenario),

@@ -6,14 +6,14 @@ from collections import Counter
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter, model_validator
 
 from sandbox.dependencies import Dependency, check_calls
 from sandbox.deployment import Broker, Host, WorkerPool
 from sandbox.errors import ScenarioError, one_of, shown
-from sandbox.faults import FAULTS, Fault
+from sandbox.faults import ANY_FAULT, Fault
 from sandbox.front import FrontDoor
 from sandbox.loads import BeatEntry, Chord, Closed, Load
 from sandbox.notes import NotDerived
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 
     AnyFault = Fault
 else:
-    AnyFault = Annotated[Union[tuple(FAULTS.values())], Field(discriminator="kind")]  # noqa: UP007 - built from the registry
+    AnyFault = ANY_FAULT
 
 
 class Scenario(Part):
@@ -166,7 +166,8 @@ class Scenario(Part):
                     )
 
     def _faults_apply(self) -> None:
-        for i, fault in enumerate(self.faults):
+        for i, outer in enumerate(self.faults):
+            fault, where = outer.inner, outer.where(i)
             named = [("worker", getattr(fault, "worker", None)), ("when.task", None)]
             if fault.when.on == "event":
                 named += [("when.worker", fault.when.worker)]
@@ -175,10 +176,10 @@ class Scenario(Part):
                 names = self.task_names if field.endswith("task") else self.worker_names
                 if name is not None and name not in names:
                     allowed = one_of(name, names)
-                    raise ScenarioError(f"faults[{i}].{field} is {name!r}; allowed: {allowed}")
+                    raise ScenarioError(f"{where}.{field} is {name!r}; allowed: {allowed}")
             problem = fault.problem(self)
             if problem is not None:
-                raise ScenarioError(f"faults[{i}]: {problem}")
+                raise ScenarioError(f"{where}: {problem}")
 
     def _times(self) -> None:
         if self.warmup_s >= self.horizon_s:

@@ -31,7 +31,17 @@ LAYERS = (
         "derive",
         "overheads",
     },
-    {"schedule", "journeys", "fold", "ledger", "left", "run", "theory_arguments", "theory"},
+    {
+        "schedule",
+        "schedules",
+        "journeys",
+        "fold",
+        "ledger",
+        "left",
+        "run",
+        "theory_arguments",
+        "theory",
+    },
     {
         "facts",
         "calls",
@@ -51,7 +61,17 @@ LAYERS = (
     {"workbench"},
     {"pictures"},
     {"widgets"},
-    {"lab", "report", "console", "what_if_command", "audit_command", "sources", "cli", "__main__"},
+    {
+        "lab",
+        "report",
+        "console",
+        "what_if_command",
+        "audit_command",
+        "schedule_options",
+        "sources",
+        "cli",
+        "__main__",
+    },
 )
 ONLY = {
     "simpy": ("engines/model",),

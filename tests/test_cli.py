@@ -18,6 +18,7 @@ from click.testing import CliRunner, Result
 
 import sandbox
 from sandbox import cli, systems, workbench
+from sandbox.audit_command import GUARANTEES
 from sandbox.engines import predicting
 from sandbox.engines.live import broker as brokers
 from sandbox.engines.live import hooks
@@ -26,6 +27,7 @@ from sandbox.metrics import FAMILIES, METRICS
 from sandbox.overheads import Overheads
 from sandbox.run import Run
 from sandbox.scenario import Scenario, json_schema
+from sandbox.schedules import SCHEDULES
 from tests.test_scenario import small
 
 COMMANDS = sorted(cli.main.commands)
@@ -132,7 +134,12 @@ def test_doctor_fails_where_the_recorder_would_miss_events(monkeypatch: pytest.M
 
 @pytest.mark.parametrize(
     ("what", "names"),
-    [("systems", systems.all_systems()), ("faults", FAULTS), ("metrics", ALL_METRICS)],
+    [
+        ("systems", systems.all_systems()),
+        ("faults", FAULTS),
+        ("schedules", SCHEDULES),
+        ("metrics", ALL_METRICS),
+    ],
 )
 def test_list_shows_every_name_with_its_meaning(what: str, names: dict[str, Any]) -> None:
     """The registries, one line each."""
@@ -141,6 +148,25 @@ def test_list_shows_every_name_with_its_meaning(what: str, names: dict[str, Any]
     assert all(table.values())
     lines = invoke("list", what).stdout.splitlines()
     assert [line.split()[0] for line in lines] == list(table)
+
+
+def test_list_says_on_which_platforms_a_fault_can_be_shown() -> None:
+    """A column of its own, and a field in JSON."""
+    table = data_of(invoke("list", "faults", "--json"))
+    assert {kind: row["platforms"] for kind, row in table.items()} == {
+        kind: fault.platforms for kind, fault in FAULTS.items()
+    }
+    assert all("Linux" in line for line in invoke("list", "faults").stdout.splitlines())
+
+
+def test_a_schedule_takes_the_place_of_the_scenario_s_own_faults() -> None:
+    """From --at on, or from a third of the horizon; the model predicts it, and runs it."""
+    args = ("predict", "leadlawk", "--budget", TINY, "--json")
+    own, broken = (data_of(invoke(*args, *more)) for more in ((), ("--schedule", "bad-night")))
+    assert own["rows"] != broken["rows"]
+    assert (
+        invoke("run", "leadlawk", "--engine", "model", "--schedule", "zone-outage").exit_code == 0
+    )
 
 
 def test_schema_prints_the_schema_or_a_scenario_to_start_from(tmp_path: Path) -> None:
@@ -235,9 +261,18 @@ def test_a_stored_run_that_agrees_exits_with_0(tmp_path: Path) -> None:
     assert (result.exit_code, report["surprises"]) == (0, [])
     assert report["run"] == "run"
     assert sum(report["audit"].values()) == len(leadlawk_run().fold.journeys)
+    accounts = report["accounts"]
+    assert accounts["predicted"] == accounts["measured"]  # the model's own run is its paired one
+    assert accounts["measured"]["tasks"] == len(leadlawk_run().fold.journeys)
+    assert set(GUARANTEES) < set(accounts["measured"])
     told = invoke("compare", "run", "--budget", TINY).stdout
     assert all(word in told for word in ("rows agree", "claim ", "done once", "record: run"))
     assert "SURPRISE" not in told
+    rows = [line.split() for line in told.splitlines()]
+    assert ["audit", "predicted", "measured"] in rows
+    lost = str(accounts["measured"]["lost"])
+    assert ["lost", lost, lost] in rows
+    assert [row[:3] for row in rows if row[:3] == ["at", "least", "once"]]
 
 
 def test_a_stored_run_that_differs_exits_with_1(tmp_path: Path) -> None:
@@ -253,6 +288,10 @@ def test_a_stored_run_that_differs_exits_with_1(tmp_path: Path) -> None:
     told = invoke("compare", "run", "--budget", TINY)
     assert told.exit_code == 1
     assert told.stdout.count("SURPRISE ") == len(surprises)
+    rows = [line.split() for line in told.stdout.splitlines()]
+    predicted, measured = data_of(result)["accounts"].values()
+    assert ["delivered", str(predicted["delivered"]), str(measured["delivered"])] in rows
+    assert measured["delivered"] < predicted["delivered"]
 
 
 def test_a_run_that_is_predicted_by_the_wrong_model_exits_with_1(tmp_path: Path) -> None:
@@ -312,7 +351,10 @@ _WRONG: list[tuple[tuple[str, ...], str]] = [
     (("predict", "leadlawk", "--seed", "-1"), "seed is -1"),
     (("predict", "leadlawk", "--seed", str(2**63)), f"seed is {2**63}"),
     (("predict", "leadlawk", "--seed", "x"), "'x' is not a valid integer"),
-    (("list", "brokers"), "'brokers' is not one of 'systems', 'faults', 'metrics'"),
+    (("list", "brokers"), "'brokers' is not one of 'systems', 'faults', 'schedules'"),
+    (("predict", "leadlawk", "--at", "3"), "at is 3.0, but no schedule is named"),
+    (("run", "leadlawk", "--schedule", "nice-day"), "schedule is 'nice-day'; allowed: one of 'bad"),
+    (("run", "leadlawk", "--schedule", "bad-night", "--at", "-1"), "at_s is -1.0"),
     (("schema", "leadlwk"), "did you mean 'leadlawk'?"),
     (("compare", "missing"), "Directory 'missing' does not exist"),
     (("compare", "bad.json"), "Directory 'bad.json' is a file"),

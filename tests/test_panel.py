@@ -12,6 +12,7 @@ import pytest
 
 import sandbox
 from sandbox import workbench
+from sandbox.engines import VERBS
 from sandbox.errors import EngineError
 from sandbox.faults import OnEvent
 from sandbox.run import Event
@@ -22,8 +23,6 @@ pytest.importorskip("ipywidgets")
 from sandbox.widgets import Panel
 from sandbox.widgets.tally import DEAD, Tally
 from tests.waiting import until
-
-VERBS = ["kill_child", "kill_worker", "terminate_worker", "start_worker"]
 
 
 def scenario(**changes: object) -> Scenario:
@@ -156,6 +155,34 @@ def test_a_failure_told_late_is_not_lost() -> None:
     assert (counts.lost, counts.failed, tally.count().lost) == (0, 1, 0)
 
 
+def test_who_is_harmed_is_named() -> None:
+    """Lost, done twice, held by the dead: the first three of each, in the order of their births."""
+    tally = Tally(scenario())
+    for n in range(5):
+        tally.feed(delivered(f"quick/{n}", tag=str(n)))
+        tally.feed([Event(0.3, "acked", f"quick/{n}", "worker1", tag=str(n))])
+    tally.feed([*delivered("app.slow/0"), started("app.slow/0")])
+    for at in (0.4, 0.6):
+        tally.feed([Event(at, "succeeded", "app.slow/0", "worker1", slot=0, tag="a")])
+    tally.feed(delivered("app.slow/1", "worker2", "z"))
+    tally.feed([Event(0.7, "worker_exited", worker=w, detail={}) for w in ("worker1", "worker2")])
+    tally.count()
+    counts = tally.count()
+    assert (counts.lost, counts.duplicated, counts.stuck) == (5, 1, 1)
+    lost = ("quick/0", "quick/1", "quick/2")
+    assert counts.harmed == (lost, ("app.slow/0",), ("app.slow/1",))
+    rows = {name: (n, note) for name, n, note in counts.rows()}
+    assert rows["lost"] == (5, ", ".join(lost))
+    assert rows["stuck"] == (1, "app.slow/1")
+
+
+def test_what_is_left_at_the_end_is_stuck() -> None:
+    """A queue that nobody consumes: stuck when the run is over, only queued before."""
+    tally = Tally(scenario()).feed([Event(0.0, "sent", "quick/0", queue="fast")])
+    assert tally.count().stuck == 0
+    assert tally.feed([Event(9.0, "ended")]).count().stuck == 1
+
+
 def test_counters_agree_with_the_metrics() -> None:
     """Law: at the end of a run the panel's counters are the metrics of the same name."""
     run = sandbox.run(sandbox.load("leadlawk"), engine="model")
@@ -165,6 +192,8 @@ def test_counters_agree_with_the_metrics() -> None:
     for name in ("done", "failed", "lost", "redelivered", "retried"):
         assert getattr(counts, name) == metrics.value(name), name
     assert (counts.queued, counts.running, counts.ended) == (0, 0, True)
+    totals = sandbox.audit(run).totals
+    assert (counts.duplicated, counts.stuck) == (totals.duplicated, totals.stuck)
 
 
 # --- the panel ---------------------------------------------------------------------------
@@ -189,9 +218,10 @@ def test_each_button_calls_the_verb_of_its_name(session: Scripted) -> None:
     panel = Panel(session)
     panel._inputs.rate.value = " 5/m "
     names = ["Trigger 1", "Trigger 10", "Set rate limit", "Terminate worker", "Start worker"]
-    for name in [*names, "Skip"]:
+    others = ["Drop connections", "Stop broker", "Start broker", "Set latency", "Deploy"]
+    for name in [*names, "Skip", *others]:
         button(panel, name).click()
-    until("all are done", lambda: len(session.controls.calls) == 6, 10.0)
+    until("all are done", lambda: len(session.controls.calls) == 11, 10.0)
     assert session.controls.calls == [
         ("submit", {"task": "app.slow", "n": 1}),
         ("submit", {"task": "app.slow", "n": 10}),
@@ -199,7 +229,24 @@ def test_each_button_calls_the_verb_of_its_name(session: Scripted) -> None:
         ("terminate_worker", {"worker": "worker1"}),
         ("start_worker", {"worker": "worker1"}),
         ("skip", {"seconds": 3600.0}),
+        ("drop_connections", {}),
+        ("stop_broker", {}),
+        ("start_broker", {}),
+        ("latency", {"delay_s": 0.1}),
+        ("deploy", {"grace_s": 10.0}),
     ]
+
+
+def test_the_buttons_of_a_worker_are_verbs_for_the_one_that_is_chosen(session: Scripted) -> None:
+    """Law: what a button says is a verb of the controls, with spaces."""
+    panel = Panel(session)
+    panel._inputs.worker.value = "worker2"
+    verbs = ["quit_worker", "pause_worker", "resume_worker", "cut_off", "mend_link"]
+    for verb in verbs:
+        button(panel, verb.replace("_", " ").capitalize()).click()
+    until("all are done", lambda: len(session.controls.calls) == len(verbs), 10.0)
+    assert session.controls.calls == [(verb, {"worker": "worker2"}) for verb in verbs]
+    assert set(verbs) <= set(VERBS)
 
 
 def test_an_empty_rate_lifts_the_limit(session: Scripted) -> None:

@@ -173,7 +173,9 @@ def _pool(queues: list[str], hosts: list[str]) -> Callable[[str], st.SearchStrat
 def _fault(pools: list[WorkerPool], tasks: list[str]) -> st.SearchStrategy[Fault]:
     workers = [name for pool in pools for name in pool.worker_names]
     prefork = [name for pool in pools if pool.pool == "prefork" for name in pool.worker_names]
-    events = ("published", "received", "started", "succeeded", "failed", "worker_exited")
+    events = (
+        "published", "received", "started", "succeeded", "failed", "worker_exited", "worker_ready",
+    )  # fmt: skip
     when = st.builds(At, at_s=_NON_NEGATIVE) | st.builds(
         OnEvent,
         event=st.sampled_from(events),
@@ -197,11 +199,12 @@ def _fault(pools: list[WorkerPool], tasks: list[str]) -> st.SearchStrategy[Fault
         "delay_s": _POSITIVE,
         "offset_s": _POSITIVE,
         "bytes_per_s": _POSITIVE,
+        "after_s": _POSITIVE,
     }
     # These depend on more of the scenario than its workers: conformance tests have them.
     others = {
-        "half_open", "maxmemory", "memory_error", "pause_broker", "poison", "quit_worker",
-        "start_beat",
+        "child_oom", "half_open", "maxmemory", "maybe", "memory_error", "pause_broker", "poison",
+        "quit_worker", "start_beat",
     }  # fmt: skip
     kinds = [kind for kind in FAULTS if kind not in others]
     kinds = [kind for kind in kinds if prefork or kind != "kill_child"]
@@ -214,7 +217,8 @@ def _fault(pools: list[WorkerPool], tasks: list[str]) -> st.SearchStrategy[Fault
             fields["worker"] = st.sampled_from(prefork)
         return st.builds(FAULTS[kind], when=when, **fields)
 
-    return st.sampled_from(kinds).flatmap(build)
+    plain = st.sampled_from(kinds).flatmap(build)
+    return plain | st.builds(FAULTS["maybe"], probability=st.floats(0, 1), fault=plain)
 
 
 _TEXT = st.text(min_size=1, max_size=20)
@@ -743,9 +747,11 @@ def test_every_fault_is_verbs_of_the_controls(kind: str) -> None:
         "delay_s": 0.5,
         "offset_s": -3600.0,
         "bytes_per_s": 1000.0,
+        "after_s": 0.1,
     }
+    values |= {"when": At(at_s=1.0), "probability": 0.5, "fault": FAULTS["noop"](when=At(at_s=1.0))}
     fields = {name: values[name] for name in FAULTS[kind].model_fields if name in values}
-    fault = FAULTS[kind](when=At(at_s=1.0), **fields)
+    fault = FAULTS[kind](**fields)
     for command in fault.commands():
         assert command.verb in VERBS
         assert command.when == fault.when or "for_s" in fields

@@ -41,7 +41,6 @@ CASES: tuple[Case, ...] = (
         "drop_connections",
         late(harm(ONCE, ONCE_BACK, ONCE), harm(TWICE, ONCE_BACK, ONCE)),
         lambda mode: behind(mode, fault("drop_connections", started()), long_s=1.4),
-        refused_by=("url",),
     ),
     case(
         "drop_connections",
@@ -53,7 +52,6 @@ CASES: tuple[Case, ...] = (
             workers=[{"pool": "threads", "concurrency": 1, "prefetch_multiplier": 2}],
         ),
         name="a pool of threads",
-        refused_by=("url",),
     ),
     case(
         "cut_off",

@@ -12,6 +12,7 @@ from sandbox.scenario import Scenario
 
 VERBS = (
     "bandwidth",
+    "child_oom",
     "cut_off",
     "deploy",
     "drop_connections",
@@ -125,6 +126,19 @@ class Controls(Protocol):
 
     def free_memory(self, *, when: At | OnEvent | None = None) -> None:
         """Let the broker take writes again."""
+
+    def child_oom(
+        self,
+        task: str,
+        after_s: float,
+        n: int | None = 1,
+        *,
+        when: At | OnEvent | None = None,
+    ) -> None:
+        """Have the next ``n`` executions of a type that work longer than ``after_s`` killed there.
+
+        With ``n`` None it is all from now on; a second order for a type replaces the first.
+        """
 
     def half_open(self, worker: str, *, when: At | OnEvent | None = None) -> None:
         """Let a worker's connections carry nothing more; nobody closes them, and new ones work."""

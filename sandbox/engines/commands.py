@@ -12,6 +12,7 @@ from sandbox.dependencies import unknown_dependency
 from sandbox.errors import ScenarioError, one_of
 from sandbox.faults import At, OnEvent
 from sandbox.faults._base import only_plain, only_prefork
+from sandbox.faults.child_oom import no_child_to_kill
 from sandbox.faults.drop_connections import cannot_drop
 from sandbox.faults.kill_child import no_children
 from sandbox.faults.maxmemory import cannot_fill
@@ -45,13 +46,16 @@ def check(scenario: Scenario, verb: str, arguments: dict[str, object]) -> None:
 
 _ABOVE_0 = (
     "n", "seconds", "visibility_timeout_s", "expires_s", "for_s", "factor", "grace_s",
-    "bytes_per_s",
+    "bytes_per_s", "after_s",
 )  # fmt: skip
+_NONE_ALLOWED = {("bandwidth", "bytes_per_s"), ("child_oom", "n")}
 
 
 def _check_numbers(verb: str, arguments: dict[str, object]) -> None:
     for name, value in arguments.items():
-        if name in _ABOVE_0 and not (name == "bytes_per_s" and value is None):
+        if value is None and (verb, name) in _NONE_ALLOWED:
+            continue
+        if name in _ABOVE_0:
             if not _is_number(value) or not value > 0:
                 raise ScenarioError(f"{verb}: {name} is {value!r}; allowed: a number above 0")
         elif name == "delay_s" and (not _is_number(value) or not value >= 0):
@@ -72,16 +76,17 @@ _REFUSALS: dict[str, Callable[[Scenario], str | None]] = {
     **{verb: partial(only_plain, verb) for verb in ("cut_off", "evict", "flush", "latency")},
 }
 """What a scenario has to be without for a verb."""
+_OF_WORKERS = {"kill_child": no_children, "quit_worker": cannot_quit}
 
 
 def _problem(scenario: Scenario, verb: str, arguments: dict[str, object]) -> str | None:
     """Return why this scenario has no such verb: one sentence, or None."""
     if verb in _REFUSALS:
         return _REFUSALS[verb](scenario)
-    if verb == "kill_child":
-        return no_children(scenario, str(arguments["worker"]))
-    if verb == "quit_worker":
-        return cannot_quit(scenario, str(arguments["worker"]))
+    if verb in _OF_WORKERS:
+        return _OF_WORKERS[verb](scenario, str(arguments["worker"]))
+    if verb == "child_oom":
+        return no_child_to_kill(scenario, str(arguments["task"]))
     if verb == "drop_connections":
         return cannot_drop(scenario)
     if "dependency" in arguments:

@@ -3,17 +3,23 @@
 A fault is data. It compiles to verbs, and the engines implement verbs.
 
 >>> sorted(FAULTS)[:3]
-['bandwidth', 'cut_off', 'deploy']
+['bandwidth', 'child_oom', 'cut_off']
 """
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Iterable
+from typing import Annotated, Any, Union
+
+from pydantic import Field
 
 from sandbox.faults._base import At, Command, Fault, OnEvent, When
 
-__all__ = ["FAULTS", "At", "Command", "Fault", "OnEvent", "When"]
+__all__ = [
+    "ANY_FAULT", "FAULTS", "At", "Command", "Fault", "OnEvent", "When", "chances", "commands_of",
+]  # fmt: skip
 
 
 def _kind(fault: type[Fault]) -> str:
@@ -38,3 +44,41 @@ def _scan() -> dict[str, type[Fault]]:
 
 
 FAULTS: dict[str, type[Fault]] = _scan()
+
+
+def _one_of(faults: list[type[Fault]]) -> Any:
+    return Annotated[Union[tuple(faults)], Field(discriminator="kind")]  # noqa: UP007 - a registry
+
+
+ANY_FAULT = _one_of(list(FAULTS.values()))
+"""The type of a scenario's faults, told apart by their ``kind``."""
+# A chance wraps any fault but itself; which there are is known only now.
+FAULTS["maybe"].model_rebuild(
+    _types_namespace={"PlainFault": _one_of([FAULTS[kind] for kind in FAULTS if kind != "maybe"])}
+)
+
+
+def commands_of(faults: Iterable[Fault], seed: int) -> tuple[Command, ...]:
+    """Return the verbs that a scenario's faults amount to, of those that strike with its seed."""
+    return tuple(
+        command
+        for place, fault in enumerate(faults)
+        if fault.strikes(seed, place)
+        for command in fault.commands()
+    )
+
+
+def chances(faults: Iterable[Fault], seed: int) -> list[str]:
+    """Return a sentence on each fault that may strike or not: what it does with this seed.
+
+    >>> flush = FAULTS["flush"](when=At(at_s=1.0))
+    >>> chances([flush, FAULTS["maybe"](probability=0.5, fault=flush)], seed=1)
+    ['faults[1], a flush by chance, strikes with seed 1']
+    """
+    told = {True: "strikes", False: "does not strike"}
+    return [
+        f"faults[{place}], a {fault.inner.kind} by chance, "
+        f"{told[fault.strikes(seed, place)]} with seed {seed}"
+        for place, fault in enumerate(faults)
+        if fault.inner is not fault
+    ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import Field
 
@@ -28,7 +28,7 @@ class OnEvent(Part):
     """When: ``after_s`` seconds after an event has been seen for the ``nth`` time.
 
     Repeatable on real workers, as a time is not. ``worker`` and ``task`` (a type) narrow
-    which events count.
+    which events count. ``worker_ready`` counts workers that come back: not those of the start.
 
     >>> OnEvent(event="started", nth=17, after_s=0.3).nth
     17
@@ -36,7 +36,8 @@ class OnEvent(Part):
 
     on: Literal["event"] = "event"
     event: Literal[
-        "published", "received", "started", "succeeded", "failed", "scaled", "worker_exited"
+        "published", "received", "started", "succeeded", "failed", "scaled", "worker_exited",
+        "worker_ready",
     ]  # fmt: skip
     nth: Count = 1
     after_s: NonNegative = 0.0
@@ -98,12 +99,31 @@ class Command(NamedTuple):
 class Fault(Part):
     """Base of every fault; a file of this folder defines exactly one."""
 
+    platforms: ClassVar[str] = "Linux and macOS"
+    """Where real workers show it, and what differs there."""
     kind: str
     when: When
+
+    @property
+    def inner(self) -> Fault:
+        """The fault that names workers and task types: itself, or what it wraps."""
+        return self
 
     def problem(self, scenario: Scenario) -> str | None:
         """Return why this fault makes no sense in ``scenario``: one sentence, or None."""
         return None
+
+    def where(self, place: int) -> str:
+        """Return where in a scenario the fault is that names workers and task types.
+
+        >>> Fault(kind="any", when=At(at_s=1.0)).where(2)
+        'faults[2]'
+        """
+        return f"faults[{place}]"
+
+    def strikes(self, seed: int, place: int) -> bool:
+        """Return whether it happens in a run with ``seed`` as the scenario's fault ``place``."""
+        return True
 
     def commands(self) -> tuple[Command, ...]:
         """Return the verbs that this fault amounts to."""

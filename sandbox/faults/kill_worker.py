@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from sandbox.faults._base import Command, Fault, later
 from sandbox.parts import Name, Positive
@@ -19,6 +19,8 @@ class KillWorker(Fault):
     With ``back_after_s`` it is started again so many seconds later.
     """
 
+    # celery/platforms.py set_pdeathsig does nothing there; the sandbox kills the children itself.
+    platforms: ClassVar[str] = "Linux and macOS, where a worker of your own leaves its children"
     kind: Literal["kill_worker"] = "kill_worker"
     worker: Name
     back_after_s: Positive | None = None

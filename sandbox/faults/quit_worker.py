@@ -30,10 +30,11 @@ def cannot_quit(scenario: Scenario, worker: str) -> str | None:
 
 
 class QuitWorker(Fault):
-    """SIGQUIT to the main process of ``worker``: it cancels what runs, then exits.
+    """SIGQUIT to the main process of ``worker``: a cold shutdown, after a soft one if it is set.
 
-    With ``soft_shutdown_timeout_s`` it first lets tasks run that long: a sleep of its main
-    process, which is not cut short when they end, and in which no other task begins.
+    It cancels what runs, then exits. With ``soft_shutdown_timeout_s`` it first lets tasks run
+    that long: a sleep of its main process, which is not cut short when they end, and in which
+    no other task begins.
 
     - early ack: what ran is lost, and its result says RETRY; prefetched ones go back at once.
     - acks_late: all of it goes back to the front of its queue when the worker exits.

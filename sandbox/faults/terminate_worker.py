@@ -9,7 +9,7 @@ from sandbox.parts import Name
 
 
 class TerminateWorker(Fault):
-    """SIGTERM to the main process of ``worker``: it finishes what runs, then exits.
+    """SIGTERM to the main process of ``worker``, a warm shutdown: what runs ends, then it exits.
 
     - every ack mode: running tasks finish, prefetched ones go back to the front of their queue
       when the worker exits; each task runs once.

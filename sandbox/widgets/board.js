@@ -15,7 +15,10 @@ const OUTCOMES = [
   ["retried", "⟲", "retried"],
   ["redelivered", "↻", "redelivered"],
   ["lost", "?", "lost"],
+  ["duplicated", "⧉", "duplicated"],
+  ["stuck", "⏸", "stuck"],
 ];
+const HARMS = ["lost", "duplicated", "stuck"]; // sandbox.widgets.tally: those in `harmed`
 
 function h(tag, attributes, ...children) {
   const node = document.createElement(tag);
@@ -125,6 +128,16 @@ function timeline(points) {
   return h("section", { class: "sb-time", "aria-label": "Over time" }, key, drawn.svg, axis);
 }
 
+function outcome(state, [id, mark, css]) {
+  const card = counter(id, id, state[id], css, mark);
+  const tasks = state.harmed[HARMS.indexOf(id)] ?? [];
+  if (tasks.length) {
+    const more = state[id] > tasks.length ? ` and ${state[id] - tasks.length} more` : "";
+    card.append(h("div", { class: "sb-note" }, tasks.map(short).join(", ") + more));
+  }
+  return card;
+}
+
 function board(state) {
   const dead = counter("waiting", "unacked of dead workers", state.waiting, "waiting", "!");
   dead.append(h("div", { class: "sb-note" }, "waiting for the visibility timeout"));
@@ -135,8 +148,7 @@ function board(state) {
     h("div", { class: "sb-columns" },
       column("Queues", "in the broker", ...state.queues.map(queue), dead),
       column("Workers", "reserve, then run", totals, ...state.workers.map(worker)),
-      column("Outcomes", "so far", ...OUTCOMES.map(
-        ([id, mark, css]) => counter(id, id, state[id], css, mark)))),
+      column("Outcomes", "so far", ...OUTCOMES.map((one) => outcome(state, one)))),
     timeline(state.strip ?? []),
   ];
 }

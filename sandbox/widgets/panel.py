@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import weakref
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
@@ -19,6 +20,24 @@ if TYPE_CHECKING:
 
 _LOG_LINES = 3
 _AN_HOUR_S = 3600.0
+_GRACE_S = 10.0
+"""What a worker has in a deployment: as much as Docker gives."""
+_OF_WORKERS = {
+    "kill_child": "SIGKILL to the process that has been busy longest",
+    "kill_worker": "SIGKILL to the worker and its processes",
+    "terminate_worker": "SIGTERM: finish what runs, then exit",
+    "quit_worker": "SIGQUIT: cancel what runs, then exit",
+    "pause_worker": "SIGSTOP to the worker and its processes",
+    "resume_worker": "SIGCONT to a worker that is paused",
+    "start_worker": "Start this worker if it is down",
+    "cut_off": "Close its connections to the broker, and refuse it new ones",
+    "mend_link": "Let a worker that is cut off connect again",
+}
+_OF_THE_BROKER = {
+    "drop_connections": "Cut every connection to the broker at once; all come back",
+    "stop_broker": "SIGKILL to the broker, if it is the sandbox's own",
+    "start_broker": "Start the broker again, with what it has kept",
+}
 _panels: weakref.WeakValueDictionary[int, Panel] = weakref.WeakValueDictionary()
 
 
@@ -102,8 +121,11 @@ class _Inputs:
         self.rate = _field(widgets.Text, "Rate limit", placeholder="5/m; empty: none")
         self.worker = _field(widgets.Dropdown, "Worker", options=scenario.worker_names)
         self.seconds = _field(widgets.BoundedFloatText, "Seconds", value=_AN_HOUR_S, max=1e9)
+        self.delay = _field(widgets.BoundedFloatText, "Delay (s)", value=0.1, max=60.0, step=0.1)
         self.task.layout.width = "320px"
-        self.rows = [self._task_row(), self._worker_row(), self._skip_row()]
+        self.rows = [
+            self._task_row(), self._worker_row(), self._broker_row(), self._skip_row(),
+        ]  # fmt: skip
 
     def _task_row(self) -> widgets.HBox:
         return _row(
@@ -115,24 +137,30 @@ class _Inputs:
         )
 
     def _worker_row(self) -> widgets.HBox:
-        verbs = {
-            "kill_child": "SIGKILL to the process that has been busy longest",
-            "kill_worker": "SIGKILL to the worker and its processes",
-            "terminate_worker": "SIGTERM: finish what runs, then exit",
-            "start_worker": "Start this worker if it is down",
-        }
         buttons = [
-            self._button(verb.replace("_", " ").capitalize(), tip, self._on_worker(verb))
-            for verb, tip in verbs.items()
+            self._button(_label(verb), tip, self._on_worker(verb))
+            for verb, tip in _OF_WORKERS.items()
         ]
         return _row(self.worker, *buttons)
+
+    def _broker_row(self) -> widgets.HBox:
+        buttons = [
+            self._button(_label(verb), tip, partial(self._order, verb))
+            for verb, tip in _OF_THE_BROKER.items()
+        ]
+        late = self._button(
+            "Set latency", "Have each answer come so much later; 0: none", self._lag
+        )
+        tip = f"SIGTERM each worker in turn, SIGKILL after {_GRACE_S:g} s, a new one"
+        deploy = self._button("Deploy", tip, partial(self._order, "deploy", grace_s=_GRACE_S))
+        return _row(self.delay, late, *buttons, deploy)
 
     def _skip_row(self) -> widgets.HBox:
         tip = "Age the messages in unacked by these seconds, then sweep"
         return _row(self.seconds, self._button("Skip", tip, self._skip))
 
     def _button(self, name: str, tip: str, act: Callable[[], None]) -> widgets.Button:
-        style = "danger" if name.startswith("Kill") else ""
+        style = "danger" if name.startswith(("Kill", "Quit", "Stop")) else ""
         button = widgets.Button(description=name, tooltip=tip, button_style=style)
         button.layout.width = "auto"
         button.on_click(lambda _: act())
@@ -147,6 +175,9 @@ class _Inputs:
     def _limit(self) -> None:
         self._order("rate_limit", task=self.task.value, rate=self.rate.value.strip() or None)
 
+    def _lag(self) -> None:
+        self._order("latency", delay_s=self.delay.value)
+
     def _skip(self) -> None:
         self._order("skip", seconds=self.seconds.value)
 
@@ -155,6 +186,10 @@ class _Inputs:
         for row in self.rows:
             for child in row.children:
                 child.disabled = True
+
+
+def _label(verb: str) -> str:
+    return verb.replace("_", " ").capitalize()
 
 
 def _field(kind: type[widgets.Widget], label: str, **settings: Any) -> widgets.Widget:

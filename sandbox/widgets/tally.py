@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 DEAD = "unacked of dead workers"
+HARMS = ("lost", "duplicated", "stuck")
+"""Counters whose first tasks are named."""
+_NAMED = 3
 _SIGKILL = 9
 
 
@@ -37,7 +40,12 @@ class WorkerCount:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """The counters at one moment. Tasks, except ``redelivered`` and the messages' places."""
+    """The counters at one moment. Tasks, except ``redelivered`` and the messages' places.
+
+    ``stuck`` counts unfinished tasks with a message that a dead worker holds and, when the run has
+    ended, all unfinished ones of which something is left. ``harmed`` names the first few tasks
+    that are lost, duplicated (done more than once) or stuck.
+    """
 
     queues: tuple[tuple[str, int], ...]
     workers: tuple[WorkerCount, ...]
@@ -48,6 +56,9 @@ class Counts:
     retried: int = 0
     redelivered: int = 0
     lost: int = 0
+    duplicated: int = 0
+    stuck: int = 0
+    harmed: tuple[tuple[str, ...], ...] = ((), (), ())
     waiting: int = 0
     ended: bool = False
 
@@ -59,13 +70,18 @@ class Counts:
     def rows(self) -> list[tuple[str, int, str]]:
         """Return the counters as rows of a table: name, number, remark."""
         queues = [(f"queued in {name}", depth, "") for name, depth in self.queues]
-        plain = ("reserved", "running", "done", "failed", "retried", "redelivered", "lost")
+        plain = ("reserved", "running", "done", "failed", "retried", "redelivered")
+        harms = [
+            (name, getattr(self, name), ", ".join(tasks))
+            for name, tasks in zip(HARMS, self.harmed, strict=True)
+        ]
         workers = [
             (f"busy processes of {w.name}", w.busy, f"of {len(w.slots)}, worker {w.state}")
             for w in self.workers
         ]
         waiting = (DEAD, self.waiting, "waiting for the visibility timeout")
-        return [*queues, *((name, getattr(self, name), "") for name in plain), waiting, *workers]
+        counted = ((name, getattr(self, name), "") for name in plain)
+        return [*queues, *counted, *harms, waiting, *workers]
 
     def to_frame(self) -> pd.DataFrame:
         """Return the counters as a table."""
@@ -124,8 +140,11 @@ class Tally:
         journeys = list(self.fold.journeys.values())
         gone = frozenset(j.task for j in journeys if _is_gone(j))
         # Between the loss of a child and the word on its task, the task looks lost for a moment.
-        lost, self.settled = len(gone & self._gone), gone == self._gone
-        self._gone = gone
+        still = gone & self._gone
+        lost = [j.task for j in journeys if j.task in still]
+        self.settled, self._gone = gone == self._gone, gone
+        twice = [j.task for j in journeys if j.n_succeeded > 1]
+        stuck = [j.task for j in journeys if self._is_stuck(j)]
         return Counts(
             queues=self._queues(journeys),
             workers=self._workers(journeys),
@@ -135,10 +154,21 @@ class Tally:
             failed=sum(j.n_failed > 0 and not j.n_succeeded for j in journeys),
             retried=sum(j.n_retried for j in journeys),
             redelivered=self._redelivered,
-            lost=lost,
+            lost=len(lost),
+            duplicated=len(twice),
+            stuck=len(stuck),
+            harmed=tuple(tuple(tasks[:_NAMED]) for tasks in (lost, twice, stuck)),
             waiting=self.fold.orphaned,
             ended=self._ended,
         )
+
+    def _is_stuck(self, journey: Journey) -> bool:
+        """Whether a task that is not finished waits for what may never come."""
+        if journey.n_succeeded or journey.n_failed or journey.n_revoked:
+            return False
+        if self._ended:
+            return journey.in_motion
+        return any(not self.fold.workers.get(worker, True) for worker in journey.unacked.values())
 
     def _queues(self, journeys: Sequence[Journey]) -> tuple[tuple[str, int], ...]:
         queue_of = {kind.name: kind.queue for kind in self.scenario.tasks}

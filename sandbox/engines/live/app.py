@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from celery import Celery, Task
 
 from sandbox.draws import draw_s, jitter_seed, uniform
-from sandbox.engines.live import calls, ledger, subtask
+from sandbox.engines.live import calls, ledger, oom, subtask
 from sandbox.errors import ScenarioError
 from sandbox.scenario import AutoRetry, Scenario, SelfRetry, TaskType
 
@@ -63,10 +63,11 @@ def work(task: Task) -> dict[str, Any]:
     fails = uniform(scenario.seed, f"{kind.name}/failure", number, retry=retry) < kind.p_failure
     # Celery takes the jitter of a retry from the global generator, right after this body.
     random.seed(jitter_seed(scenario.seed, task.request.id, retry))
-    if kind.work == "cpu":
-        _burn(service_s)
-    else:
-        time.sleep(service_s)
+    killed_s = oom.runs_out_s(kind.name, service_s)
+    spend = _burn if kind.work == "cpu" else time.sleep
+    spend(service_s if killed_s is None else killed_s)
+    if killed_s is not None:
+        os.kill(os.getpid(), signal.SIGKILL)
     if kind.calls is not None:
         stream = f"{kind.name}/call"
         call_s = draw_s(kind.calls.service, scenario.seed, stream, number, retry=retry)

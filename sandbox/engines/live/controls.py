@@ -12,7 +12,9 @@ from collections.abc import Callable
 from typing import Any
 
 from sandbox.engines.commands import Trigger, check, second_beat
+from sandbox.engines.live.allowed import refusal
 from sandbox.engines.live.calls import DOWNSTREAM
+from sandbox.engines.live.links import PROXY
 from sandbox.engines.live.outage import Outage
 from sandbox.engines.live.processes import Processes
 from sandbox.engines.live.record import Record
@@ -125,17 +127,18 @@ class LiveControls:
         """Cut every client's connections to the broker at once."""
         if self._postponed("drop_connections", {}, when):
             return
-        self._own("drop_connections")
         self._reachable("drop_connections")
         self._none_closing("drop_connections")
         self._log("drop_connections")
-        self._operate("drop_connections")
+        if self.outage.choice.url is None:
+            self._operate("drop_connections")
+        else:  # Only what is ours is cut on a broker that others use.
+            self._operate("reset_peer", who=PROXY)
 
     def stop_broker(self, *, when: At | OnEvent | None = None) -> None:
         """SIGKILL the broker; without persistence all that it holds is gone."""
         if self._postponed("stop_broker", {}, when):
             return
-        self._own("stop_broker")
         self._reachable("stop_broker")
         self._none_closing("stop_broker")
         self._log("stop_broker")
@@ -146,7 +149,6 @@ class LiveControls:
         """Start the broker again, at the same address."""
         if self._postponed("start_broker", {}, when):
             return
-        self._own("start_broker")
         if not self.outage.is_down:
             raise EngineError("start_broker: the broker is running already")
         self._log("start_broker")
@@ -240,10 +242,6 @@ class LiveControls:
         """The workers that answer no broadcast; one that is paused does when it goes on."""
         return self._processes.exited.keys() | self._paused
 
-    def _own(self, verb: str) -> None:
-        if not self.outage.is_ours:
-            raise EngineError(f"{verb}: the broker is not the sandbox's own; others may use it")
-
     def _none_closing(self, verb: str) -> None:
         for worker in sorted(self._closing - self._processes.exited.keys()):
             raise EngineError(f"{verb}: {worker} is shutting down already")
@@ -302,8 +300,11 @@ class LiveControls:
     # --- at a time, or on an event ---------------------------------------------------
 
     def _postponed(self, verb: str, arguments: dict[str, Any], when: At | OnEvent | None) -> bool:
-        """Check the arguments; keep the command for later when it has a ``when``."""
+        """Check arguments and broker; keep the command for later when it has a ``when``."""
         check(self.scenario, verb, arguments)
+        why = refusal(verb, self.outage.choice)
+        if why is not None:
+            raise EngineError(f"{verb}: {why}")
         if when is not None:
             self.schedule(Command(when, verb, arguments))
         return when is not None

@@ -18,9 +18,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from sandbox.engines.commands import Trigger
+from sandbox.engines.live import allowed, links, postgres
 from sandbox.engines.live import broker as brokers
 from sandbox.engines.live import ledger as ledgers
-from sandbox.engines.live import links, postgres
 from sandbox.engines.live import worker as workers
 from sandbox.engines.live.calls import DOWNSTREAM
 from sandbox.engines.live.deploy import DeployControls
@@ -31,7 +31,7 @@ from sandbox.engines.live.processes import Processes, warm_up
 from sandbox.engines.live.record import Record
 from sandbox.engines.live.writer import Writer
 from sandbox.errors import EngineError
-from sandbox.faults import OnEvent
+from sandbox.faults import OnEvent, chances, commands_of
 from sandbox.run import Event, Run
 from sandbox.scenario import Scenario
 
@@ -46,12 +46,12 @@ def start(
 ) -> LiveSession:
     """Start broker, workers and client; return once all workers are ready, which is t = 0.
 
-    ``broker``: auto, redis, bundled, fake or a redis:// URL. ``runs``: the folder that keeps
-    the record. ``ledger``: a postgresql:// URL to which the tasks' effects go; without one they
-    stay in the run's folder. Raises EngineError (one sentence; nothing keeps running) when
-    something does not come up.
+    ``broker``: auto, redis, bundled, fake or a redis:// URL. ``runs``: the folder for the record.
+    ``ledger``: a postgresql:// URL to which effects go, not there. Raises ScenarioError for a
+    fault that is not for this broker, EngineError when something does not come up: one sentence.
     """
     choice = brokers.choose(broker)
+    allowed.check_faults(scenario, choice)
     if ledger:
         postgres.prepare(ledger)
     warm_up()
@@ -148,9 +148,8 @@ class LiveSession:
         """Fix t = 0, arm the faults, let the client publish."""
         with self._record.changed:
             self._record.t0 = time.monotonic()
-        for fault in self.scenario.faults:
-            for command in fault.commands():
-                self.controls.schedule(command)
+        for command in commands_of(self.scenario.faults, self.scenario.seed):
+            self.controls.schedule(command)
         told = ["client"]
         told += [DOWNSTREAM] if self.scenario.dependencies else []
         told += ["visitors"] if self.scenario.front_door is not None else []
@@ -204,7 +203,8 @@ class LiveSession:
     def _describe(self) -> dict[str, Any]:
         packages = ("celery", "kombu", "redis", "fakeredis", "simpy")
         threads = {pool.pool for pool in self.scenario.workers} - {"prefork"}
-        notes = [f"a {pool} pool ignores time limits and cannot lose a child" for pool in threads]
+        notes = chances(self.scenario.faults, self.scenario.seed)
+        notes += [f"a {pool} pool ignores time limits and cannot lose a child" for pool in threads]
         if sys.platform != "linux" and any(host.cores for host in self.scenario.hosts):
             notes.append("the cores of a host limit nothing on this platform")
         return {

@@ -1,19 +1,35 @@
-"""The verbs about what the broker holds in its memory: deleted, or full."""
+"""The verbs about memory: what the broker holds, deleted or full, and a child that has none."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from sandbox.engines.live.network import NetworkControls
+from sandbox.engines.live.oom import limit
 from sandbox.errors import EngineError
 from sandbox.faults import At, OnEvent
 
 
 class MemoryControls(NetworkControls):
-    """Controls of a live session whose broker can lose what it holds."""
+    """Controls of a live session whose broker and whose children can run out of memory."""
+
+    def child_oom(
+        self,
+        task: str,
+        after_s: float,
+        n: int | None = 1,
+        *,
+        when: At | OnEvent | None = None,
+    ) -> None:
+        """Have the next ``n`` executions of a type killed that work longer than ``after_s``."""
+        arguments: dict[str, Any] = {"task": task, "after_s": after_s, "n": n}
+        if not self._postponed("child_oom", arguments, when):
+            self._log("child_oom", **arguments)
+            limit(self._record.folder, self.scenario.task_names, task, after_s, n)
 
     def flush(self, *, when: At | OnEvent | None = None) -> None:
         """FLUSHDB: every message is gone."""
         if not self._postponed("flush", {}, when):
-            self._own("flush")
             self._reachable("flush")
             self._log("flush")
             self._operate("flush")
@@ -21,14 +37,14 @@ class MemoryControls(NetworkControls):
     def evict(self, *, when: At | OnEvent | None = None) -> None:
         """Have Redis evict every key, under ``allkeys-lru``."""
         if not self._postponed("evict", {}, when):
-            self._limited("evict")
+            self._reachable("evict")
             self._log("evict")
             self._operate("evict")
 
     def fill_memory(self, *, when: At | OnEvent | None = None) -> None:
         """Have Redis refuse every write, under ``noeviction``."""
         if not self._postponed("fill_memory", {}, when):
-            self._limited("fill_memory")
+            self._reachable("fill_memory")
             self._none_closing("fill_memory")
             self._log("fill_memory")
             self._operate("fill_memory")
@@ -43,10 +59,3 @@ class MemoryControls(NetworkControls):
         self._log("free_memory")
         self._operate("free_memory")
         self.outage.is_full = False
-
-    def _limited(self, verb: str) -> None:
-        """Refuse a broker whose memory is not ours to limit, or that has no limit."""
-        self._own(verb)
-        if self.outage.is_fake:
-            raise EngineError(f"{verb}: the fake broker has no maxmemory; allowed: 'redis'")
-        self._reachable(verb)

@@ -29,7 +29,6 @@ class NetworkControls(LiveControls):
         """Have each answer of the broker come ``delay_s`` later, on one link or on all."""
         arguments = _named(worker) | {"delay_s": delay_s}
         if not self._postponed("latency", arguments, when):
-            self._proxied("latency")
             self._log("latency", **arguments)
             self._operate("toxic", who=PROXY, link=worker, kind="latency", value=delay_s)
 
@@ -43,8 +42,6 @@ class NetworkControls(LiveControls):
         """Let so many bytes a second through each way of a connection; None lifts it."""
         arguments = _named(worker) | {"bytes_per_s": bytes_per_s}
         if not self._postponed("bandwidth", arguments, when):
-            self._own("bandwidth")
-            self._proxied("bandwidth")
             self._log("bandwidth", **arguments)
             rate = bytes_per_s or 0.0
             self._operate("toxic", who=PROXY, link=worker, kind="bandwidth", value=rate)
@@ -53,7 +50,6 @@ class NetworkControls(LiveControls):
         """Close a worker's connections to the broker and refuse it new ones."""
         if self._postponed("cut_off", {"worker": worker}, when):
             return
-        self._proxied("cut_off")
         self._reachable("cut_off")
         if worker in self._cut_off:
             raise EngineError(f"cut_off: {worker} is cut off already")
@@ -65,7 +61,6 @@ class NetworkControls(LiveControls):
     def half_open(self, worker: str, *, when: At | OnEvent | None = None) -> None:
         """Let a worker's connections carry nothing more; nobody closes them, and new ones work."""
         if not self._postponed("half_open", {"worker": worker}, when):
-            self._proxied("half_open")
             self._reachable("half_open")
             self._able("half_open", worker)
             self._half_open.add(worker)
@@ -92,7 +87,6 @@ class NetworkControls(LiveControls):
     def pause_broker(self, *, when: At | OnEvent | None = None) -> None:
         """SIGSTOP the broker: it answers nothing, and nobody notices."""
         if not self._postponed("pause_broker", {}, when):
-            self._own("pause_broker")
             self._reachable("pause_broker")
             self._none_closing("pause_broker")
             self._log("pause_broker")
@@ -102,7 +96,6 @@ class NetworkControls(LiveControls):
         """SIGCONT the broker."""
         if self._postponed("resume_broker", {}, when):
             return
-        self._own("resume_broker")
         if not self.outage.is_paused:
             raise EngineError("resume_broker: the broker is not paused")
         self._log("resume_broker")
@@ -142,12 +135,6 @@ class NetworkControls(LiveControls):
     @property
     def _deaf(self) -> set[str]:
         return super()._deaf | self._cut_off | self._half_open
-
-    def _proxied(self, verb: str) -> None:
-        if not self.links.is_proxied:
-            raise EngineError(
-                f"{verb}: no proxy can be in a link with TLS; allowed: a redis:// broker"
-            )
 
 
 def _named(worker: str | None) -> dict[str, Any]:

@@ -23,11 +23,10 @@ class Outage:
     def __init__(
         self, choice: BrokerChoice, broker: RunningBroker, processes: Processes, persistence: str
     ) -> None:
-        self._choice, self._broker, self._processes = choice, broker, processes
+        self.choice, self._broker, self._processes = choice, broker, processes
         self._persistence = persistence
-        self.is_ours, self.keeps = broker.owned, persistence == "aof"
+        self.keeps = persistence == "aof"
         self.is_down = self.is_paused = self.is_full = False
-        self.is_fake = broker.kind == "fake"
         self.gate: Callable[[str], None] = lambda _order: None
 
     def pause(self) -> None:
@@ -55,7 +54,7 @@ class Outage:
         """Start it again; EngineError when somebody else has taken its port meanwhile."""
         for last in range(_TRIES):
             try:
-                launch(self._choice, self._broker.url, self._processes, self._persistence)
+                launch(self.choice, self._broker.url, self._processes, self._persistence)
             except EngineError as exc:
                 if last == _TRIES - 1:
                     raise EngineError(f"start_broker: {exc}") from None

@@ -52,7 +52,7 @@ def main(folder: Path, name: str, link: Link) -> None:
     from celery import signals
 
     from sandbox.engines.live import app as apps
-    from sandbox.engines.live import calls, ledger, skew
+    from sandbox.engines.live import calls, ledger, oom, skew
 
     scenario = apps.scenario_of(folder)
     pool = scenario.pool_of(name)
@@ -62,6 +62,7 @@ def main(folder: Path, name: str, link: Link) -> None:
     app = apps.build(scenario, link)
     calls.look_in(folder)
     skew.install(folder, name)
+    oom.install(folder, scenario.task_names)
     ledger.keep(folder, name, link.ledger)
     app.set_current()
     app.set_default()

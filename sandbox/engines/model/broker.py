@@ -21,6 +21,7 @@ from sandbox.scenario import Scenario, TaskType
 
 if TYPE_CHECKING:
     from sandbox.engines.model.consumer import Consumer
+    from sandbox.engines.model.crash import Leak
     from sandbox.engines.model.standstill import Standstill
 
 _MAX_PRIORITY = 9
@@ -32,7 +33,8 @@ class Kind:
 
     __slots__ = (
         "blocks", "body_s", "chance", "countdown_s", "expires_s", "is_cpu", "is_limited",
-        "is_plain", "is_timed", "is_watched", "late", "name", "queue", "ready", "service_s", "task",
+        "is_plain", "is_timed", "is_watched", "late", "leak", "name", "queue", "ready", "service_s",
+        "task",
     )  # fmt: skip
 
     def __init__(
@@ -50,6 +52,11 @@ class Kind:
         self.is_watched = is_watched
         is_odd = self.is_cpu or self.is_limited or task.p_failure or self.blocks or is_watched
         self.is_plain = not (is_odd or task.crash)
+        self.leak: Leak | None = None
+
+    def leak_from(self, leak: Leak) -> None:
+        """Have executions run out of memory from now on."""
+        self.leak, self.is_plain = leak, False
 
 
 class Message:

@@ -13,7 +13,7 @@ from sandbox.engines.model.pause import Pause
 from sandbox.engines.model.worker import Worker
 from sandbox.engines.model.world import World
 from sandbox.errors import EngineError, SandboxError, ScenarioError, one_of
-from sandbox.faults import At, Command, OnEvent
+from sandbox.faults import At, Command, OnEvent, commands_of
 from sandbox.run import Event
 
 
@@ -30,10 +30,11 @@ class ModelControls:
                 if command.verb not in VERBS:
                     allowed = one_of(command.verb, VERBS)
                     raise ScenarioError(
-                        f"faults[{i}].kind is {fault.kind!r}, whose verb {command.verb!r} the "
-                        f"model does not have; allowed: {allowed}"
+                        f"{fault.where(i)}.kind is {fault.inner.kind!r}, whose verb "
+                        f"{command.verb!r} the model does not have; allowed: {allowed}"
                     )
-                self._schedule(command)
+        for command in commands_of(world.scenario.faults, world.scenario.seed):
+            self._schedule(command)
 
     # --- the verbs -------------------------------------------------------------------
 

@@ -22,6 +22,24 @@ KILLED, OUT_OF_MEMORY = "child", "memory"
 """The outcomes of a body, by the name of ``TaskType.crash``."""
 
 
+class Leak:
+    """The next ``n`` executions of a type (None: all) that work longer than ``after_s`` are killed.
+
+    Compare engines/live/oom.py.
+    """
+
+    def __init__(self, after_s: float, n: int | None) -> None:
+        self._after_s, self._left = after_s, n
+
+    def kills_after_s(self, service_s: float) -> float | None:
+        """Return when an execution that begins is killed, and count it; None when it is not."""
+        if self._left == 0 or service_s <= self._after_s:
+            return None
+        if self._left is not None:
+            self._left -= 1
+        return self._after_s
+
+
 def die(worker: Worker, slot: Slot) -> Steps:
     """End the child in which this runs; its replacement is another process."""
     worker.kill_child(slot)

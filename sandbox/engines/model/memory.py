@@ -1,4 +1,4 @@
-"""The verbs about what the broker holds in its memory: deleted, or full.
+"""The verbs about memory: what the broker holds, deleted or full, and a child that has none.
 
 A Redis over its ``maxmemory`` refuses every command in a MULTI (server.c ``processCommand``), and
 so kombu's ``QoS.append`` and ``QoS.ack``. The error is no connection error, so Celery's worker
@@ -10,13 +10,25 @@ comes back to main as an exception, whose own result main cannot store either: t
 
 from __future__ import annotations
 
+from sandbox.engines.model.crash import Leak
 from sandbox.engines.model.network import NetworkControls
 from sandbox.errors import EngineError
 from sandbox.faults import At, OnEvent
 
 
 class MemoryControls(NetworkControls):
-    """Controls of the model whose broker can lose what it holds."""
+    """Controls of the model whose broker and whose children can run out of memory."""
+
+    def child_oom(
+        self,
+        task: str,
+        after_s: float,
+        n: int | None = 1,
+        *,
+        when: At | OnEvent | None = None,
+    ) -> None:
+        """Have the next ``n`` executions of a type killed that work longer than ``after_s``."""
+        self._order("child_oom", when, task=task, after_s=after_s, n=n)
 
     def flush(self, *, when: At | OnEvent | None = None) -> None:
         """FLUSHDB: every message is gone."""
@@ -35,6 +47,10 @@ class MemoryControls(NetworkControls):
         self._order("free_memory", when)
 
     # --- what they do ----------------------------------------------------------------
+
+    def _do_child_oom(self, task: str, after_s: float, n: int | None) -> None:
+        self._note("child_oom", task=task, after_s=after_s, n=n)
+        self._world.kinds[task].leak_from(Leak(after_s, n))
 
     def _do_flush(self) -> None:
         self._reachable("flush")

@@ -22,8 +22,8 @@ class NetworkControls(ModelControls):
 
     def __init__(self, world: World, client: Client) -> None:
         for i, fault in enumerate(world.scenario.faults):
-            if fault.kind == "bandwidth":
-                raise ScenarioError(f"faults[{i}].kind is 'bandwidth', but {_NO_SIZES}")
+            if fault.inner.kind == "bandwidth":
+                raise ScenarioError(f"{fault.where(i)}.kind is 'bandwidth', but {_NO_SIZES}")
         super().__init__(world, client)
 
     def bandwidth(

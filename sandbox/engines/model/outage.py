@@ -47,7 +47,7 @@ class Offline(Later):
     def _ends(self, slot: Slot, steps: list[Callable[[Any], None]], alarm: Event) -> None:
         """Let a body end; without a broker there is no place for its result."""
         message = slot.message
-        if message is not None and message.kind.task.crash == KILLED:
+        if message is not None and KILLED in {message.kind.task.crash, slot.alarm.value}:
             message = None  # it stores none
         if self.worker.is_offline and message is not None and slot.started_s is not None:
             is_plain = message.kind.task.ignore_result and slot.alarm.value == "done"

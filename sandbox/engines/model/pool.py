@@ -173,14 +173,19 @@ class Pool:
         """Draw how the body ends and when, and set the alarm for it."""
         kind, end = message.kind, slot.alarm
         service_s = kind.service_s(message.n, message.retry)
+        killed_s = None if kind.leak is None else kind.leak.kills_after_s(service_s)
+        if killed_s is not None:
+            service_s = killed_s
         work_s = service_s + kind.body_s
         outcome = kind.task.crash or (_PART if kind.is_watched else _DONE)
+        if killed_s is not None:
+            outcome = KILLED
         if outcome in {_PART, _DONE} and kind.chance.fails(message.n, message.retry):
             outcome = _FAILS
         limit_s, error = None, _DONE
         if kind.is_limited and self.is_prefork:
             limit_s, error = first_limit(kind.task)
-        if kind.blocks:
+        if kind.blocks and killed_s is None:
             attempt = Waiter if kind.task.waits_for is not None else Caller
             slot.attempt = attempt(self, slot, message, outcome)
             slot.attempt.begin(work_s, limit_s, error)
