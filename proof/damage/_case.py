@@ -156,7 +156,7 @@ AHEAD: Fields = {"concurrency": 1, "prefetch_multiplier": 2}
 
 
 def holding(
-    mode: str, *faults: Fields, n: int = 4, service_s: float = 0.6, kind: Fields | None = None,
+    mode: str, *faults: Fields, n: int = 4, service_s: float = 0.8, kind: Fields | None = None,
     **more: Any,
 ) -> Fields:  # fmt: skip
     """Return four tasks: one runs, one or two are prefetched, the rest is queued."""
@@ -183,7 +183,10 @@ def n_queued(mode: str, n: int = 4) -> int:
 
 
 def started(after_s: float = 0.3) -> Fields:
-    """Return when: the first task has run for a while, and its worker is full."""
+    """Return when: the first task has run for a while, and its worker is full.
+
+    Half a second before it ends: on a loaded machine an order takes its time.
+    """
     return on("started", 1, after_s)
 
 

@@ -17,7 +17,6 @@ from proof.damage._case import (
     behind,
     case,
     harm,
-    holding,
     late,
     started,
 )
@@ -25,16 +24,14 @@ from proof.damage._case import (
 
 def _planted(mode: str, expires_s: float, **more: object) -> Fields:
     """Return a worker that dies and comes back while somebody else's mutex stops all sweeps."""
-    return (
-        holding(
-            mode,
-            fault("plant_mutex", started(0.05), expires_s=expires_s),
-            fault("kill_worker", started()),
-            back_up(),
-            service_s=0.4,
-            broker=QUICK_SWEEPS | {"visibility_timeout_s": 1.0, "unacked_restore_interval_s": 0.2},
-        )
-        | more
+    return behind(
+        mode,
+        fault("plant_mutex", started(0.02), expires_s=expires_s),
+        fault("kill_worker", started()),
+        back_up(),
+        long_s=0.8,
+        broker=QUICK_SWEEPS,
+        **more,
     )
 
 
@@ -56,14 +53,14 @@ CASES: tuple[Case, ...] = (
     case(
         "skip",
         late(harm(ONCE, TWICE_LATE, ONCE), harm(TWICE_LATE, TWICE_LATE, ONCE)),
-        lambda mode: holding(mode, fault("skip", started(), seconds=HOUR_S)),
+        lambda mode: behind(mode, fault("skip", started(), seconds=HOUR_S), long_s=1.5),
         name="while tasks run",
     ),
     case(
         "sweep",
         late(harm(ONCE, TWICE, ONCE), harm(TWICE, TWICE, ONCE)),
-        lambda mode: holding(
-            mode, fault("sweep", started(0.5), visibility_timeout_s=0.3), service_s=0.9
+        lambda mode: behind(
+            mode, fault("sweep", started(0.5), visibility_timeout_s=0.3), long_s=1.6
         ),
     ),
     case(
@@ -76,7 +73,7 @@ CASES: tuple[Case, ...] = (
     case(
         "plant_mutex",
         late(harm(LOST, WAITS, ONCE, exits=_KILLED), harm(HALF_DONE, WAITS, ONCE, exits=_KILLED)),
-        lambda mode: _planted(mode, 300.0, deadline_s=4.0),
+        lambda mode: _planted(mode, 300.0, deadline_s=4.5),
         name="for the rest of the run",
         moment="kill_worker",
     ),
@@ -86,7 +83,7 @@ CASES: tuple[Case, ...] = (
             harm(LOST, ONCE_LATE, ONCE, exits=_KILLED),
             harm(AGAIN_LATE, ONCE_LATE, ONCE, exits=_KILLED),
         ),
-        lambda mode: _planted(mode, 2.5),
+        lambda mode: _planted(mode, 3.0),
         name="until it expires",
         moment="kill_worker",
     ),

@@ -40,19 +40,18 @@ CASES: tuple[Case, ...] = (
     case(
         "drop_connections",
         late(harm(ONCE, ONCE_BACK, ONCE), harm(TWICE, ONCE_BACK, ONCE)),
-        lambda mode: holding(mode, fault("drop_connections", started())),
-        refused_by=("url",),
+        lambda mode: behind(mode, fault("drop_connections", started()), long_s=1.4),
     ),
     case(
         "drop_connections",
         late(harm(ONCE, TWICE, ONCE), harm(TWICE, TWICE, ONCE)),
-        lambda mode: holding(
+        lambda mode: behind(
             mode,
             fault("drop_connections", started()),
+            long_s=1.4,
             workers=[{"pool": "threads", "concurrency": 1, "prefetch_multiplier": 2}],
         ),
         name="a pool of threads",
-        refused_by=("url",),
     ),
     case(
         "cut_off",

@@ -44,7 +44,7 @@ def _poisoned(mode: str) -> Fields:
     return holding(
         mode,
         fault("poison", started(), task="bad"),
-        tasks=[task("bad", 0.05, crash="child", **each), task(service_s=0.5, **each)],
+        tasks=[task("bad", 0.05, crash="child", **each), task(service_s=0.8, **each)],
     )
 
 
@@ -54,7 +54,7 @@ def _out_of_memory(mode: str) -> Fields:
     return holding(
         mode,
         fault("memory_error", on("started"), task="bad"),
-        tasks=[task("bad", 0.4, crash="memory", **each), task(service_s=0.9, **each)],
+        tasks=[task("bad", 0.6, crash="memory", **each), task(service_s=1.2, **each)],
         workers=[{"concurrency": 2, "prefetch_multiplier": 2}],
         loads=[burst(1), burst(5, at_s=0.25)],
     )

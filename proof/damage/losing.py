@@ -57,9 +57,9 @@ def _full(mode: str) -> Fields:
     """Return a broker that refuses writes until its worker has given up."""
     return holding(
         mode,
-        fault("maxmemory", started(0.15), for_s=0.6),
+        fault("maxmemory", started(0.15), for_s=0.7),
         back_up(),
-        service_s=0.3,
+        service_s=0.5,
         kind={"ignore_result": True},
     )
 
@@ -132,7 +132,7 @@ CASES: tuple[Case, ...] = (
         "flush",
         every(_EMPTIED),
         lambda mode: holding(
-            mode, fault("flush", started()), service_s=0.4, loads=[burst(5), burst(1, at_s=1.6)]
+            mode, fault("flush", started()), service_s=0.7, loads=[burst(5), burst(1, at_s=1.6)]
         ),
         refused_by=("url",),
     ),
@@ -151,7 +151,7 @@ CASES: tuple[Case, ...] = (
         lambda mode: holding(
             mode,
             fault("maxmemory", started(), policy="allkeys-lru"),
-            service_s=0.4,
+            service_s=0.7,
             loads=[burst(5), burst(1, at_s=1.6)],
         ),
         name="allkeys-lru",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from proof.build import ACK_MODES, HOUR_S, QUICK_SWEEPS, Fields, burst, fault, on, task
 from proof.damage._case import (
     FAILED,
@@ -17,18 +19,19 @@ from proof.damage._case import (
 )
 
 ALL_ONCE = harm(ONCE, ONCE, ONCE)
+API: Fields = {"name": "api", "capacity": 4}
 SERVICE: Fields = {"dependency": "api", "service": {"kind": "deterministic", "value_s": 0.05}}
 
 
 def _past_the_timeout(mode: str) -> Fields:
     """Return two workers, one of them stopped until the other has done all that it can."""
-    n_elsewhere = 7 if mode == "early" else 8
+    n_elsewhere = 6 if mode == "early" else 7
     return holding(
         mode,
         fault("pause_worker", on("started", 1, 0.25, worker="worker1")),
         fault("resume_worker", on("succeeded", n_elsewhere, 0.1, worker="worker2")),
-        n=8,
-        service_s=0.35,
+        n=7,
+        service_s=0.5,
         workers=[{"n_workers": 2, "prefetch_multiplier": 2}],
         broker=QUICK_SWEEPS,
     )
@@ -44,22 +47,21 @@ def _an_hour_of_pause(mode: str) -> Fields:
     )
 
 
-def _calls(mode: str, *faults: Fields, service_s: float = 0.4, **more: object) -> Fields:
+def _calls(mode: str, *faults: Fields, **more: Any) -> Fields:
     """Return tasks that call a dependency after their own work."""
-    each = ACK_MODES[mode] | {"calls": SERVICE}
-    return (
-        holding(mode, *faults, tasks=[task(service_s=service_s, **each)])
-        | {"dependencies": [{"name": "api", "capacity": 4}]}
-        | more
-    )
+    calling = task(service_s=0.8, calls=SERVICE, **ACK_MODES[mode])
+    return holding(mode, *faults, tasks=[calling], dependencies=[API]) | more
 
 
 def _slow(mode: str) -> Fields:
-    """Return calls that outlast the visibility timeout, until the first of them is served."""
+    """Return a call that outlasts the visibility timeout, and tasks behind it that call nobody."""
+    each = ACK_MODES[mode]
     return _calls(
         mode,
-        fault("slow_dependency", started(0.2), dependency="api", factor=50.0),
+        fault("slow_dependency", started(), dependency="api", factor=50.0),
         fault("slow_dependency", on("succeeded"), dependency="api", factor=1.0),
+        tasks=[task("long", 0.8, calls=SERVICE, **each), task(service_s=0.1, **each)],
+        loads=[burst(1, "long"), burst(3, at_s=0.02)],
         broker=QUICK_SWEEPS,
     )
 
@@ -104,9 +106,7 @@ CASES: tuple[Case, ...] = (
     case(
         "fail_dependency",
         every(harm(FAILED, ONCE, ONCE)),
-        lambda mode: _calls(
-            mode, fault("fail_dependency", started(0.2), dependency="api", for_s=0.4)
-        ),
+        lambda mode: _calls(mode, fault("fail_dependency", started(), dependency="api", for_s=0.8)),
     ),
     case(
         "slow_dependency",
@@ -139,8 +139,6 @@ CASES: tuple[Case, ...] = (
         lambda mode: holding(
             mode,
             fault("start_beat", started()),
-            service_s=0.4,
-            loads=[burst(4)],
             beat=[{"name": "tick", "task": "job", "every_s": 0.9}],
             horizon_s=2.0,
         ),

@@ -27,7 +27,7 @@ class Maybe(Fault):
     real workers agree, and a replication with another seed draws anew. So what a prediction
     says of one further run has both cases in it.
 
-    The same under each ack mode as ``fault``, or as a run without it.
+    - every ack mode: what ``fault`` says of it, or as in a run without it.
     """
 
     kind: Literal["maybe"] = "maybe"
