@@ -85,7 +85,7 @@ def store(overheads: Overheads, broker: str) -> Path:
     Raises OSError when the folder cannot be written.
     """
     path = _path(broker)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     kept = _Stored(broker=broker, machine=machine(), at=time.time(), overheads=overheads)
     partial = path.with_suffix(f".{os.getpid()}.part")
     partial.write_text(kept.model_dump_json(indent=1), encoding="utf-8")

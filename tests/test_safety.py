@@ -28,6 +28,7 @@ import redis
 from sandbox.audit import audit
 from sandbox.engines.live import start
 from sandbox.engines.live.engine import LiveSession
+from sandbox.engines.live.processes import Processes
 from sandbox.engines.live.supervisor import die_with_parent
 from sandbox.errors import EngineError
 from sandbox.faults import OnEvent
@@ -153,6 +154,24 @@ def test_no_command_line_and_no_environment_holds_the_password(session: LiveSess
     for pid in pids(session):
         for name in ("cmdline", "environ"):
             assert password(session).encode() not in Path(f"/proc/{pid}/{name}").read_bytes()
+
+
+@pytest.mark.redis
+def test_no_program_is_started_with_the_password_in_its_arguments(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Redis hides its own later; at its start they are there for all to read."""
+    real, started = Processes.order, []
+
+    def order(self: Processes, verb: str, **arguments: Any) -> Any:
+        if verb == "exec":
+            started.append(str(arguments["argv"]))
+        return real(self, verb, **arguments)
+
+    monkeypatch.setattr(Processes, "order", order)
+    alone = scenario(loads=[], workers=[{"pool": "solo"}])
+    with start(alone, broker=real_redis(), runs=tmp_path) as session:
+        assert started and password(session) not in started[0]
 
 
 def everywhere(session: LiveSession) -> list[Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import os
 from collections import Counter
 from dataclasses import replace
@@ -94,6 +95,11 @@ def test_the_memory_of_a_process_is_the_kernel_s_own_figure() -> None:
     assert held
 
 
+def test_the_example_of_the_slope_runs() -> None:
+    """It is the one that says how much may be anything."""
+    assert doctest.testmod(judge).failed == 0
+
+
 # --- descriptors ----------------------------------------------------------------------------
 
 
@@ -163,6 +169,14 @@ UNEXPLAINED = {
         SENT, DELIVERED, STARTED, *SECOND, on("worker1", 1.0, "succeeded"), dump(9.0),
     ),
     "stuck at the end": (SENT,),
+    "never delivered, and what was lost was lost long after the next one was taken": (
+        SENT, Event(0.1, "sent", "crunch/1", queue="celery"),
+        Event(0.2, "delivered", "crunch/1", worker="worker1", tag="b"),
+        Event(0.3, "acked", "crunch/1", worker="worker1", tag="b"),
+        Event(0.3, "started", "crunch/1", worker="worker1", slot=0, retry=0, tag="b"),
+        Event(0.4, "succeeded", "crunch/1", worker="worker1", slot=0, retry=0, tag="b"),
+        gone("worker1", 30.0), dump(40.0),
+    ),
 }  # fmt: skip
 
 

@@ -53,6 +53,7 @@ class Chaos:
 
     def look(self) -> None:
         """Take what has happened; keep the queue filled; start what has ended by itself."""
+        self._session._trouble()  # noqa: SLF001 - a session that has ended is not waited for
         fresh = self._session.events_since(self._seen)
         self._seen += len(fresh)
         for event in fresh:

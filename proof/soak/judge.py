@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from statistics import median
 
 from proof.soak.watch import SINGLES, Sample
 from sandbox.audit import Account, Audit
 from sandbox.audit.clues import Record
+from sandbox.journeys import Attempt
 from sandbox.run import Event, Run
 
 MOST_MB_A_MINUTE = 0.5
@@ -21,7 +21,8 @@ ALLOWED_FDS: Mapping[str, int] = {
     "proxy": 16, "broker": 8, "client": 4, "operator": 4,
 }  # fmt: skip
 """By role, how many more descriptors it may have at the end; 1 for those not named."""
-_NEAR_S = 3.0
+_NEAR_S = 10.0
+"""How long a connection that has taken a message can be lost after that: a link cut in silence."""
 _BACK = {"restored", "requeued"}
 
 
@@ -145,79 +146,96 @@ def explained(audit: Audit, run: Run) -> dict[str, str | None]:
 
 @dataclass(frozen=True)
 class Breaks:
-    """When the broker lost what it had, and when a worker or a connection was lost."""
+    """When the broker lost what it had, and when what was on the way to a worker could be lost.
+
+    ``taken``: of each task that was delivered, its type, when it was sent and first delivered.
+    """
 
     emptied: tuple[float, ...]
-    cut: tuple[float, ...]
+    cut: tuple[tuple[float, str | None], ...]
+    taken: tuple[tuple[str, float, float], ...]
 
     @classmethod
     def of(cls, run: Run) -> Breaks:
-        """Read them from the events of workers and of the broker."""
+        """Read them from the events of tasks, workers and the broker."""
         emptied, cut = [], []
+        sent: dict[str, float] = {}
+        taken: dict[str, tuple[str, float, float]] = {}
         for event in run.events:
-            if event.kind == "broker_flushed" or _forgets(event):
+            task = event.task or ""
+            if event.kind == "sent":
+                sent.setdefault(task, event.t_s)
+            elif event.kind == "delivered" and task in sent:
+                taken.setdefault(task, (_type(task), sent[task], event.t_s))
+            elif event.kind == "broker_flushed" or _forgets(event):
                 emptied.append(event.t_s)
             if event.kind in {"worker_exited", "disconnected", "broker_stopped"}:
-                cut.append(event.t_s)
-        return cls(tuple(emptied), tuple(cut))
+                cut.append((event.t_s, event.worker))
+        return cls(tuple(emptied), tuple(cut), tuple(taken.values()))
+
+    def in_the_hole(self, task: str, since_s: float) -> bool:
+        """Whether a connection was lost when a task that was never delivered must have left.
+
+        It was taken before the next one of its type, which came into the same list after it.
+        """
+        next_s = min(
+            (at for kind, sent_s, at in self.taken if kind == _type(task) and sent_s > since_s),
+            default=float("inf"),
+        )
+        return any(since_s <= at <= next_s + _NEAR_S for at, _ in self.cut)
+
+    def lost(self, worker: str, since_s: float) -> bool:
+        """Whether a worker ended, or forgot what it had not begun, after a moment."""
+        return any(at >= since_s for at, name in self.cut if name == worker)
 
 
 def _forgets(event: Event) -> bool:
     return event.kind == "broker_stopped" and not (event.detail or {}).get("keeps", False)
 
 
+def _type(task: str) -> str:
+    return task.rpartition("/")[0]
+
+
 def _cause(account: Account, record: Record, breaks: Breaks) -> str | None:
     own = record.events.get(account.task, [])
     if account.verdict == "unknown":
-        return _has(own, "publish_unknown") and "its publish call failed"
-    if account.verdict == "stuck":
-        return None
+        return "its publish call failed" if _has(own, "publish_unknown") else None
     if account.verdict == "lost":
-        return _lost(account, own, record, breaks)
-    return _repeated(own)
+        return _lost(own, record.attempts.get(account.task, []), breaks)
+    return _repeated(own) if account.verdict == "done more than once" else None
 
 
-def _lost(account: Account, own: list[Event], record: Record, breaks: Breaks) -> str | None:
-    attempts = record.attempts.get(account.task, [])
-    acked = [a.acked_s for a in attempts if a.acked_s is not None]
+def _lost(own: Sequence[Event], attempts: Sequence[Attempt], breaks: Breaks) -> str | None:
     if _has(own, "rejected"):
         return "rejected without requeue"
-    if any(a.outcome in {"killed", "retried"} and a.acked_s is not None for a in attempts):
+    acked = [a for a in attempts if a.acked_s is not None]
+    if any(a.outcome in {"killed", "retried"} for a in acked):
         return "acknowledged early, and killed midway"
-    if acked and record.count(account.task, "started") < len(attempts):
-        return (
-            "acknowledged early, and its worker ended before it began"
-            if _after(breaks.cut, acked[-1])
-            else None
-        )
+    if any(a.started_s is None and breaks.lost(a.worker, a.acked_s or 0.0) for a in acked):
+        return "acknowledged early, and its worker ended before it began"
     last_s = own[-1].t_s if own else 0.0
-    if _after(breaks.emptied, last_s):
+    if any(at_s >= last_s for at_s in breaks.emptied):
         return "in the broker when that lost what it had"
-    if _after(breaks.cut, last_s):
+    if own and breaks.in_the_hole(own[-1].task or "", last_s):
         return "taken from its queue by a connection that was lost before it was noted in unacked"
     return None
 
 
-def _repeated(own: list[Event]) -> str | None:
-    """A second execution needs a second delivery, and that a way back into the queue."""
-    starts = [i for i, event in enumerate(own) if event.kind == "started"]
-    for i, j in pairwise(starts):
-        between = {event.kind for event in own[: j + 1]}
-        if not (between & _BACK or "retried" in {e.kind for e in own[i : j + 1]}):
-            return "published twice" if _sent_twice(own[: j + 1]) else None
-    return "given back to its queue while it ran"
+def _repeated(own: Sequence[Event]) -> str | None:
+    """Each execution needs a message of its own: one that was sent, or came back to a queue."""
+    n_sent = n_back = n_started = 0
+    for event in own:
+        n_sent += event.kind == "sent"
+        n_back += event.kind in _BACK
+        n_started += event.kind == "started"
+        if n_started > n_sent + n_back:
+            return None
+    return "given back to its queue while it ran" if n_back else "published twice"
 
 
-def _sent_twice(events: Iterable[Event]) -> bool:
-    return sum(event.kind == "sent" for event in events) > 1
-
-
-def _has(own: list[Event], kind: str) -> bool:
+def _has(own: Sequence[Event], kind: str) -> bool:
     return any(event.kind == kind for event in own)
-
-
-def _after(times: Sequence[float], at_s: float) -> bool:
-    return any(time >= at_s for time in times)
 
 
 def _named(tasks: Sequence[str]) -> str:

@@ -69,7 +69,7 @@ class LiveSession(Closing):
         self.folder = run_folder(runs, scenario.name, scenario.to_json())
         self._claim = Claim()
         self._run: Run | None = None
-        self._ended = "stopped"
+        self._ended, self._unread = "stopped", ""
         self._stopping = threading.Event()
         self._closing = threading.Lock()
         self._record = Record(self.folder / "raw")
@@ -217,7 +217,11 @@ class LiveSession(Closing):
 
     def _pump(self) -> None:
         while not self._stopping.is_set():
-            self._record.pump()
+            try:
+                self._record.pump()
+            except Exception as exc:  # noqa: BLE001 - whatever it is, nobody may wait for it in vain
+                self._unread = f"{type(exc).__name__}: {exc}"
+                return
             if self._record.t0 is not None:
                 self.controls.fire()
             self._stopping.wait(_PUMP_S)
@@ -259,6 +263,8 @@ class LiveSession(Closing):
         """Raise when the run cannot go on: one of our own processes is gone."""
         if not self._processes.alive and not self._stopping.is_set():
             raise EngineError("the supervisor process was killed; the session is over")
+        if self._unread:
+            raise EngineError(f"the record cannot be read: {self._unread}; the session is over")
         for name in ("client", "operator", "broker", "front", "visitors", DOWNSTREAM, PROXY):
             is_meant = name == "broker" and self.controls.outage.is_down
             if name in self._processes.exited and not is_meant:

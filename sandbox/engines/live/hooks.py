@@ -15,6 +15,9 @@ from typing import Any
 
 from sandbox.engines.live.writer import Writer
 
+_MOST_REMEMBERED = 100_000
+"""More than a worker reserves at a time."""
+
 HOOKS = {
     "kombu.transport.redis:QoS.append": ("delivered",),
     "kombu.transport.redis:QoS.ack": ("acked",),
@@ -63,12 +66,20 @@ def missing_hooks(hooks: dict[str, tuple[str, ...]] | None = None) -> dict[str, 
     return missing
 
 
+def remember(known: dict[str, str], key: str, value: str) -> None:
+    """Note the newest of a kind and forget the oldest: a worker may live for millions of tasks."""
+    known.pop(key, None)
+    known[key] = value
+    if len(known) > _MOST_REMEMBERED:
+        del known[next(iter(known))]
+
+
 class Hooks:
     """The hooks of a worker's main process; its children inherit them and never call them."""
 
     def __init__(self, writer: Writer) -> None:
         self.writer = writer
-        self.given_back: dict[str, str | None] = {}
+        self.given_back: dict[str, str] = {}
 
     def connect(self, package: str = "") -> None:
         """Replace the methods of one package ("" for all) that this version has."""
@@ -132,11 +143,13 @@ class Hooks:
             at = time.monotonic()
             result = original(qos, tag, client=client, leftmost=leftmost)
             payload = qos.channel.sandbox_restored
-            if payload:
+            # A reply to an inspection can be restored, too: it is no task's message.
+            task = payload["headers"].get("id") if payload else None
+            if task is not None:
                 name = tag.decode() if isinstance(tag, bytes) else tag
-                self.given_back[name] = payload["headers"].get("id")
+                remember(self.given_back, name, task)
                 kind = "requeued" if leftmost else "restored"
-                self.writer.write(kind, at=at, task=payload["headers"].get("id"), tag=name)
+                self.writer.write(kind, at=at, task=task, tag=name)
             return result
 
         return restore_by_tag

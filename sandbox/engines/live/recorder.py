@@ -14,7 +14,7 @@ import time
 from datetime import datetime
 from typing import Any
 
-from sandbox.engines.live.hooks import Hooks, lost_process
+from sandbox.engines.live.hooks import Hooks, lost_process, remember
 from sandbox.engines.live.writer import Writer
 
 
@@ -111,7 +111,7 @@ class _Main:
     def __init__(self, writer: Writer) -> None:
         self.writer = writer
         self.tags: dict[str, str] = {}
-        self.failed: set[str | None] = set()
+        self.failed: dict[str, str] = {}
 
     def connect(self) -> None:
         """Connect the signals."""
@@ -127,8 +127,8 @@ class _Main:
 
     def _received(self, request: Any, **_rest: Any) -> None:
         tag = request.message.delivery_tag
-        self.tags[request.id] = tag
-        self.failed.discard(tag)
+        remember(self.tags, request.id, tag)
+        self.failed.pop(tag, None)
         self.writer.write_task("received", request.id, tag)
         if request.eta:
             self.writer.write("eta_held", task=request.id, tag=tag)
@@ -145,9 +145,9 @@ class _Main:
         request = sender.request
         here = not isinstance(exception, lost_process())
         tag = (request.properties or {}).get("delivery_tag") if here else self.tags.get(task_id)
-        if not here and tag in self.failed:
+        if not here and (tag or "") in self.failed:
             return  # a hard time limit is reported twice: by the timer and by the lost child
-        self.failed.add(tag)
+        remember(self.failed, tag or "", task_id)
         self.writer.write(
             "failed",
             task=task_id,
