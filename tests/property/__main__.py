@@ -56,7 +56,10 @@ def live_round(number: int, tally: Tally, folder: Path, broker: str) -> str | No
         return run
 
     draw()
-    return _finding(lambda: hold(drawn_one[-1], engine, tally=tally, folder=folder))
+    drawn = drawn_one[-1]
+    if broker == "fake":  # it keeps nothing when it is stopped, and says so
+        drawn = drawn.but(broker=drawn.broker.but(persistence="none"))
+    return _finding(lambda: hold(drawn, engine, tally=tally, folder=folder))
 
 
 def _finding(search: object) -> str | None:
