@@ -1,6 +1,6 @@
 """Random systems under random faults, on the model: no law is broken, and what breaks one shows.
 
-The short form of ``make property``: the same 150 systems each time.
+The short form of ``make property``: the same 300 systems each time.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from tests.property.strategies import KINDS, ON_THE_MODEL, scenarios
 _SEEN = Tally()
 
 
-@settings(quiet, max_examples=150, derandomize=True)
+@settings(quiet, max_examples=300, derandomize=True)
 @given(scenarios(kinds=ON_THE_MODEL))
 def test_no_law_is_broken(drawn: Scenario) -> None:
     """Lost or run twice only by a listed path, a verdict each, totals, the same run again."""
