@@ -69,6 +69,23 @@ def test_a_delivery_that_a_child_has_begins_though_main_forgot_it() -> None:
     assert paths_taken(run) == {"given back by its worker while it ran or waited": 1}
 
 
+def test_what_a_replaced_bucket_holds_runs_though_main_forgot_it() -> None:
+    """A new limit of one type replaces every bucket; a cut empties the new ones, not the old.
+
+    celery/worker/consumer/consumer.py `Consumer.on_close`, `reset_rate_limits`.
+    """
+    run = ran(
+        {"kind": "rate_limit", "task": "job", "rate": "5/s", "when": after("started", after_s=0.1)},
+        {"kind": "drop_connections", "when": after("started", after_s=0.2)},
+        tasks=[job(), job(name="other", rate_limit="2/s")],
+        workers=[{"concurrency": 2}],
+        loads=[{"kind": "burst", "task": "other", "n": 2}],
+    )
+    first, second = [a for a in run.fold.attempts if a.task == "other/1"]
+    assert (first.outcome, second.outcome) == ("succeeded", "succeeded")
+    assert audit(run).tasks["other/1"].verdict == "done more than once"
+
+
 def test_a_stopped_worker_keeps_what_its_brpop_was_answered_with() -> None:
     """A listed hole, even under reject: out of Redis, in nobody's `unacked`, in a stopped socket."""
     run = ran(
