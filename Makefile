@@ -7,7 +7,7 @@ AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help lab demo test notebooks browser bench conformance faults theory coverage kill malformed soak lint wheelhouse wheelhouse-test clean
+.PHONY: help lab demo test notebooks browser bench conformance faults theory coverage kill malformed property soak lint wheelhouse wheelhouse-test clean
 
 help:  ## print this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,11 @@ test: $(VENV)/.dev  ## all tests (within 10 minutes on 2 cores)
 malformed: SEED ?= $(shell date +%s)
 malformed: $(VENV)/.dev  ## 10,000 malformed scenarios, runs, calibrations, command lines
 	MALFORMED=2500 $(BIN)/python -m pytest tests/malformed -v --hypothesis-seed=$(SEED)
+
+# Each round's seed is printed; SEED=… begins with that one.
+property: SECONDS ?= 600
+property: $(VENV)/.dev  ## draw random systems and faults for SECONDS=600, on the model and live
+	$(BIN)/python -m tests.property --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
 
 notebooks: $(VENV)/.dev  ## build the notebooks from their sources and verify them
 	$(BIN)/python tools/build_notebooks.py

@@ -141,7 +141,7 @@ class Fold:
         journey.n_executions += 1
         slot = (event.worker or "", event.slot or 0)
         attempt = self._first(event, lambda a: a.started_s is None and a.ended_s is None)
-        if attempt is not None and (attempt.received_s is None or attempt.ended_s is not None):
+        if attempt is not None and not attempt.is_due:
             attempt = on_its_way(self._by_tag[attempt.worker, attempt.tag]) or attempt
         if attempt is None or attempt.started_s is not None:
             self.problems.append(f"{journey.task} started without having been delivered")

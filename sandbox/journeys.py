@@ -30,6 +30,11 @@ class Attempt:
     acked_s: float | None = None
     outcome: str | None = None
 
+    @property
+    def is_due(self) -> bool:
+        """Whether a living worker has read it and nobody has begun it yet."""
+        return self.received_s is not None and self.started_s is None and self.ended_s is None
+
     def row(self) -> dict[str, Any]:
         """Return the attempt as a row of the attempts table."""
         fields = {name: getattr(self, name) for name in self.__slots__}
@@ -39,7 +44,7 @@ class Attempt:
 def on_its_way(attempts: Iterable[Attempt]) -> Attempt | None:
     """Return the delivery that main forgot when a child had it already, as one that goes on.
 
-    Its message can be delivered anew before it begins: that delivery is not yet received.
+    Or a bucket that a new rate limit has replaced: `Consumer.on_close` clears only the new ones.
     """
     for attempt in attempts:
         if attempt.outcome == "forgotten" and attempt.received_s is not None:

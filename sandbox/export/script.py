@@ -1,7 +1,7 @@
 """One Python script that shows what a scenario shows, with nothing but celery and redis.
 
-It has the app, the workers' commands, the publishings and the faults of the scenario, and says
-at its end what became of each task; its driver is text of ``parts/``, without what it does not need.
+It has the app, the workers' commands, the publishings and the faults of the scenario, and says at
+its end what became of each task; its driver is text of ``parts/``, less what it does not need.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def _check(scenario: Scenario, functions: set[str]) -> None:
             raise ScenarioError(
                 f"loads[{i}].kind is {load.kind!r}; allowed in a script: {one_of('', _OPEN)}"
             )
-    fields = {"front_door": scenario.front_door, "app": scenario.app}
+    fields: dict[str, object] = {"front_door": scenario.front_door, "app": scenario.app}
     for i, kind in enumerate(scenario.tasks):
         fields |= {f"tasks[{i}].waits_for": kind.waits_for, f"tasks[{i}].calls": kind.calls}
     fields |= {f"hosts[{i}].cores": host.cores for i, host in enumerate(scenario.hosts)}
@@ -100,7 +100,9 @@ def _head(scenario: Scenario, claims: tuple[Claim, ...]) -> str:
         "machine, and ends with it.",
         "",
         *(f"- {fault.kind}: {_told(fault)}" for fault in scenario.faults),
-        f"Written for celery {version('celery')}, kombu {version('kombu')}, redis {version('redis')}.",
+        "Written for "
+        + ", ".join(f"{name} {version(name)}" for name in ("celery", "kombu", "redis"))
+        + ".",
         '"""',
         "",
         "import json, os, random, signal, threading, time",

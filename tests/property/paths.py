@@ -110,13 +110,18 @@ def _killed_after_its_ack(case: Case) -> bool:
 
 
 def _not_noted(case: Case) -> bool:
-    """Whether it was last seen in a queue, and a connection died or hung since."""
+    """Whether it was last seen in a queue, and somebody could take it without noting it."""
     moves = [e for e in case.own if e.kind in {"sent", "restored", "requeued", "delivered"}]
-    return (
-        bool(moves)
-        and moves[-1].kind != "delivered"
-        and bool(case.ordered("half_open", "cut_off", "kill_worker", "drop_connections", "deploy"))
-    )
+    if not moves or moves[-1].kind == "delivered":
+        return False
+    verbs = ("half_open", "cut_off", "drop_connections", "kill_worker", "pause_worker")
+    no_credit = case.run.of_kind("eta_released") or _solo(case)
+    ends = case.run.of_kind("worker_exited", "disconnected")
+    return bool(case.ordered(*verbs) or no_credit or ends)
+
+
+def _solo(case: Case) -> bool:
+    return any(pool.pool == "solo" for pool in case.run.scenario.workers)
 
 
 LOSSES: tuple[Path, ...] = (
@@ -154,7 +159,8 @@ LOSSES: tuple[Path, ...] = (
     ),
     Path(
         "taken from its queue and not noted in unacked",
-        "BRPOP removes the message, a MULTI of its own writes unacked: what dies between, loses it",
+        "BRPOP removes the message, and a MULTI of its own writes unacked: who dies, is stopped, "
+        "or has no credit left in between, has it in a socket, where nobody finds it",
         "kombu/transport/redis.py Channel._brpop_read, QoS.append",
         _not_noted,
     ),

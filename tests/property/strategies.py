@@ -79,9 +79,9 @@ _POLICIES: tuple[Drawn, ...] = (
 
 
 @st.composite
-def task_types(draw: st.DrawFn, name: str, mode: str) -> Drawn:
+def task_types(draw: st.DrawFn, name: str, mode: str, services_s: tuple[float, ...]) -> Drawn:
     """Draw a task type of an ack mode; seldom one that is poison or out of memory."""
-    service_s = _one(draw, 0.5, 0.05, 2.0, 6.0)
+    service_s = _one(draw, *services_s)
     found: Drawn = {"name": name, "service": {"kind": "deterministic", "value_s": service_s}}
     for one_in, field, values in _MORE:
         if _now_and_then(draw, one_in):
@@ -95,9 +95,9 @@ def task_types(draw: st.DrawFn, name: str, mode: str) -> Drawn:
 
 
 @st.composite
-def _tasks(draw: st.DrawFn, modes: tuple[str, ...]) -> list[Drawn]:
+def _tasks(draw: st.DrawFn, modes: tuple[str, ...], services_s: tuple[float, ...]) -> list[Drawn]:
     names = ("job", "other")[: draw(st.integers(1, 2))]
-    tasks = [draw(task_types(name, _one(draw, *modes))) for name in names]
+    tasks = [draw(task_types(name, _one(draw, *modes), services_s)) for name in names]
     if len(tasks) > 1 and _now_and_then(draw, 6):
         tasks[0]["waits_for"] = "other"
     return tasks
@@ -223,6 +223,8 @@ PLAIN = tuple(
     if not any(_is_fault(field.annotation) for field in FAULTS[kind].model_fields.values())
 )
 """The kinds that wrap no other."""
+ON_THE_MODEL = tuple(kind for kind in KINDS if kind != "bandwidth")
+"""The kinds that the model has: it knows no message's size."""
 
 
 # --- the scenario ---------------------------------------------------------------------------------
@@ -233,10 +235,11 @@ def scenarios(
     draw: st.DrawFn,
     modes: tuple[str, ...] = tuple(ACK_MODES),
     kinds: tuple[str, ...] = KINDS,
-    **fixed: Any,
+    *,
+    live: bool = False,
 ) -> Scenario:
-    """Draw a system without faults, then faults that it admits; ``fixed`` are fields to keep."""
-    tasks = draw(_tasks(modes))
+    """Draw a system without faults, then faults that it admits; ``live``: one of seconds."""
+    tasks = draw(_tasks(modes, (0.3, 0.05, 1.0) if live else (0.5, 0.05, 2.0, 6.0)))
     names = tuple(task["name"] for task in tasks)
     described: Drawn = {
         "name": "drawn",
@@ -244,8 +247,8 @@ def scenarios(
         "workers": [draw(_workers())],
         "loads": draw(_loads(names)),
         "broker": draw(_broker()),
-        "horizon_s": 4.0,
-        "deadline_s": 120.0,
+        "horizon_s": 2.0 if live else 4.0,
+        "deadline_s": 12.0 if live else 120.0,
         "seed": draw(st.integers(0, 3)),
     }
     if _now_and_then(draw, 5):
@@ -254,7 +257,7 @@ def scenarios(
         described["tasks"][0]["calls"] = call | {"timeout_s": 2.0}
     if _now_and_then(draw, 8):
         described["beat"] = [{"name": "tick", "task": names[-1], "every_s": 1.0}]
-    found = _valid(described | fixed)
+    found = _valid(described)
     assume(found is not None)
     assert found is not None
     n = draw(st.integers(0, MOST_FAULTS))
