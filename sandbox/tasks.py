@@ -154,6 +154,16 @@ class TaskType(Part):
         return self
 
     @model_validator(mode="after")
+    def _soft_before_hard(self) -> TaskType:
+        # celery/app/task.py apply_async: each publish would raise ValueError.
+        soft_s, hard_s = self.soft_time_limit_s, self.time_limit_s
+        if soft_s is not None and hard_s is not None and soft_s > hard_s:
+            raise ScenarioError(
+                f"soft_time_limit_s is {soft_s}; allowed: up to time_limit_s = {hard_s}"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _crashes_alone(self) -> TaskType:
         if self.crash is not None:
             for field in ("retries", "p_failure", "calls"):

@@ -131,7 +131,7 @@ def test_every_fault_is_in_a_script_or_refused_by_name() -> None:
 @pytest.mark.parametrize(
     ("field", "changes"),
     [
-        ("front_door", {}),
+        ("app", {}),
         (r"loads\[0\].kind", {"loads": [{"kind": "closed", "task": "job", "n_clients": 1}]}),
         (r"hosts\[0\].cores", {"hosts": [{"cores": 1}]}),
     ],

@@ -224,5 +224,15 @@ def with_limits(
                 what = f"its workers differ in --{option.replace('_', '-')}"
                 notes.add(f"tasks.{key}.{option}_s", what, "none")
             else:
-                found[key] = found[key].but(**{f"{option}_s": float(values.pop())})
+                found[key] = _limited(found[key], f"{option}_s", float(values.pop()))
     return found
+
+
+def _limited(kind: TaskType, field: str, limit_s: float) -> TaskType:
+    """Return a task with one more limit; a soft one above the hard one is never reached."""
+    limits = {name: getattr(kind, name) for name in ("soft_time_limit_s", "time_limit_s")}
+    limits[field] = limit_s
+    soft_s, hard_s = limits.values()
+    if soft_s is not None and hard_s is not None and soft_s > hard_s:
+        limits["soft_time_limit_s"] = None
+    return kind.but(**limits)

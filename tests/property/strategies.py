@@ -86,6 +86,8 @@ def task_types(draw: st.DrawFn, name: str, mode: str, services_s: tuple[float, .
     for one_in, field, values in _MORE:
         if _now_and_then(draw, one_in):
             found[field] = _one(draw, *values)
+    if found.get("soft_time_limit_s", 0) > found.get("time_limit_s", 1.0):
+        del found["soft_time_limit_s"]  # Celery refuses to publish that
     if _now_and_then(draw, 12):
         found["crash"] = _one(draw, "child", "memory")
         found.pop("p_failure", None)

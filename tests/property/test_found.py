@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from sandbox.audit import audit
+from sandbox.errors import ScenarioError
 from sandbox.run import Run, broken_laws
 from sandbox.scenario import Scenario
 from tests.property.harness import Tally, on_the_model
@@ -118,6 +119,17 @@ def test_two_copies_of_a_message_publish_the_same_retry_each() -> None:
     again = [account for account in audit(run).tasks.values() if account.n_sent > 2]
     assert len(again) == 1
     assert again[0].task in audit(run).at_most_once.tasks
+
+
+def test_a_soft_limit_above_the_hard_one_is_refused() -> None:
+    """Celery refuses each publish with it, which ended the client process on real workers."""
+    with pytest.raises(ScenarioError, match=r"tasks\[0\].soft_time_limit_s is 0.5; allowed: up to"):
+        ran(
+            {"kind": "noop", "when": after("started")},
+            tasks=[job(soft_time_limit_s=0.5, time_limit_s=0.25)],
+        )
+    equal = job(soft_time_limit_s=0.25, time_limit_s=0.25)
+    assert ran({"kind": "noop", "when": after("started")}, tasks=[equal]).events
 
 
 def test_a_tally_counts_what_was_drawn() -> None:

@@ -14,6 +14,8 @@ import pytest
 from hypothesis import given, settings
 
 from sandbox.audit import Audit
+from sandbox.errors import ScenarioError
+from sandbox.export import to_script
 from sandbox.faults import FAULTS
 from sandbox.run import Run
 from sandbox.scenario import Scenario
@@ -39,6 +41,20 @@ def test_what_is_drawn_is_a_scenario_as_its_json_says_it(drawn: Scenario) -> Non
     assert Scenario.from_json(drawn.to_json()) == drawn
     assert len(drawn.worker_names) <= 3
     assert {fault.kind for fault in drawn.faults} <= FAULTS.keys()
+
+
+@settings(quiet, max_examples=100, derandomize=True)
+@given(scenarios(kinds=KINDS))
+def test_what_is_drawn_is_a_script_or_refused_in_a_sentence(drawn: Scenario) -> None:
+    """An exported script is whole: it parses, and each verb that it orders is in it."""
+    try:
+        script = to_script(drawn)
+    except ScenarioError as exc:
+        assert "script" in str(exc)
+        return
+    functions = {p.name for p in ast.walk(ast.parse(script)) if isinstance(p, ast.FunctionDef)}
+    verbs = {command.verb for fault in drawn.faults for command in fault.commands()}
+    assert {f"do_{verb}" for verb in verbs} <= functions
 
 
 def test_every_listed_path_has_a_reason_and_a_source() -> None:
