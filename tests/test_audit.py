@@ -186,6 +186,13 @@ def test_a_task_that_still_runs_is_not_lost_when_the_broker_does_not_have_it() -
     assert (running.verdict, running.where) == ("stuck", "running on w1 slot 0")
 
 
+def test_a_copy_that_a_living_worker_will_begin_is_not_lost_without_its_message() -> None:
+    crash = (SENT, DELIVERED, on("w1", 0.3, "restored"))
+    kept = verdict(*crash, dump(9.0, celery=[]))
+    assert (kept.verdict, kept.where) == ("stuck", "in the memory of w1, without a message")
+    assert verdict(*crash, gone("w1", 0.4), dump(9.0, celery=[])).verdict == "lost"
+
+
 def test_a_task_that_the_events_lost_but_the_broker_holds_is_stuck() -> None:
     task = verdict(SENT, DELIVERED, on("w1", 0.2, "acked"), dump(9.0, ["hi/0"]))
     assert (task.verdict, task.where) == ("stuck", "unacked of an unknown worker")

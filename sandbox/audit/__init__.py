@@ -137,7 +137,7 @@ def _present(journey: Journey, dump: Dump | None) -> bool:
     """Whether something can still happen to a task; its places name what."""
     if dump is None or not dump.rules(journey.task):
         return not journey.gone
-    return bool(journey.running or journey.held) or dump.holds(journey.task)
+    return bool(journey.running or journey.held or journey.kept) or dump.holds(journey.task)
 
 
 def _verdict(journey: Journey, dump: Dump | None, effects: tuple[Effect, ...] | None) -> Verdict:

@@ -30,7 +30,7 @@ class Place:
     queue celery, priority step 3
     """
 
-    where: Literal["queue", "unacked", "eta", "rate", "running", "rejected"]
+    where: Literal["queue", "unacked", "eta", "rate", "running", "kept", "rejected"]
     queue: str | None = None
     step: int | None = None
     worker: str | None = None
@@ -47,6 +47,8 @@ class Place:
             return f"running on {self.worker} slot {self.slot}"
         if self.where in {"eta", "rate"}:
             return f"held for its {self.where} on {self.worker or '?'}"
+        if self.where == "kept":
+            return f"in the memory of {self.worker}, without a message"
         since = "" if self.since_s is None else f" since {self.since_s:.3f} s"
         if self.where == "rejected":
             return f"rejected by {self.worker}{since}"

@@ -15,7 +15,7 @@ _INTO_QUEUE = ("sent", "requeued", "restored")
 def places(journey: Journey, record: Record, dump: Dump | None) -> tuple[Place, ...]:
     """Return where a task is: by the dump where it has the last word, else by the events."""
     ruling = dump if dump is not None and dump.rules(journey.task) else None
-    found = [*_running(journey, record), *_held(journey, record)]
+    found = [*_running(journey, record), *_held(journey, record), *_kept(journey, record)]
     if ruling is None:
         found += _queued(journey, record)
         found += [_unacked(journey, tag, record) for tag in _owned(journey)]
@@ -41,6 +41,14 @@ def _held(journey: Journey, record: Record) -> Iterator[Place]:
         event = record.last(journey.task, f"{why}_held", tag=tag)
         worker = attempt.worker if attempt else None
         yield Place(where, worker=worker, tag=tag, since_s=event.t_s if event else None)
+
+
+def _kept(journey: Journey, record: Record) -> Iterator[Place]:
+    """Name who will still begin a copy whose message has gone back, or is gone."""
+    for attempt in record.attempts.get(journey.task, ()):
+        is_kept = (attempt.worker, attempt.delivery) in journey.kept
+        if is_kept and attempt.tag not in journey.held:
+            yield Place("kept", worker=attempt.worker, tag=attempt.tag, since_s=attempt.delivered_s)
 
 
 def _queued(journey: Journey, record: Record) -> Iterator[Place]:
