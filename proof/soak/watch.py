@@ -171,7 +171,7 @@ def pss_mb(pid: int) -> float:
     """Return what a process has written (MB): of what n processes share, the nth part.
 
     Without the pages of programs and libraries: they cannot leak, and how many share them depends
-    on what else runs on the machine, which moved the sum by some 10 MB.
+    on what else runs on the machine.
     """
     lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines()
     kb = dict(line.split()[:2] for line in lines[1:])
