@@ -54,7 +54,7 @@ def written(
         _load(facts),
         _faults(facts),
         _accounts(facts),
-        "## Minute by minute\n\nMedians; memory in MB (proportional set size).\n",
+        "## Minute by minute\n\nMedians; memory in MB (anonymous and shared, proportional).\n",
         _minutes(minutes),
     ]
     return "\n".join(parts)

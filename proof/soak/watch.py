@@ -26,7 +26,7 @@ WORKERS = "workers"
 
 @dataclass(frozen=True)
 class Sample:
-    """One look: by role, the memory (MB, proportional set size) and the descriptors.
+    """One look: by role, the memory (MB, see ``pss_mb``) and the descriptors.
 
     ``whole``: every process was there, so that its memory can be compared with another's.
     """
@@ -168,8 +168,11 @@ def _is(pid: int, born: float) -> bool:
 
 
 def pss_mb(pid: int) -> float:
-    """Return a process's proportional set size (MB): of what n processes share, the nth part."""
-    for line in Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines():
-        if line.startswith("Pss:"):
-            return int(line.split()[1]) / 1024
-    return 0.0
+    """Return what a process has written (MB): of what n processes share, the nth part.
+
+    Without the pages of programs and libraries: they cannot leak, and how many share them depends
+    on what else runs on the machine.
+    """
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines()
+    kb = dict(line.split()[:2] for line in lines[1:])
+    return (int(kb["Pss_Anon:"]) + int(kb["Pss_Shmem:"])) / 1024
