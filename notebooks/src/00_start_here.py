@@ -41,7 +41,7 @@ for correction in lab.system("leadlawk").corrections:
 
 # %% [markdown]
 # *Late ack* means: the message is acknowledged after the task is done, so it still exists when a
-# worker dies. The scenario puts a load on it, kills worker 2, starts it again two seconds later,
+# worker dies. The scenario puts a load on it, kills worker 2, starts it again a second later,
 # kills one process of worker 1, and at last lets an hour pass. (That hour is skipped, not waited
 # for: the messages are made an hour older.)
 #

@@ -202,7 +202,7 @@ _FRONT: tuple[Row, ...] = (
     row(
         "visitors give up, the door works on", ("sync door",), "answers", "answered_after_s",
         tasks=[task(service_s=1.0)],
-        **_door("sync", [0.0, 0.0, 0.0, 1.2], n_web_workers=1, timeout_s=1.6),
+        **_door("sync", [0.0, 0.0, 0.0, 1.9], n_web_workers=1, timeout_s=1.6),
     ),
     row(
         "accepted, then polled for", ("async door", "first come"), "answers", "accepted",

@@ -27,7 +27,7 @@ _EXIT_S = 20.0
 _UP_S = 60.0
 _STILL_S = 45.0
 _WEIGHTS = {
-    "kill_child": 4, "kill_worker": 3, "terminate_worker": 3, "quit_worker": 3, "pause_worker": 3,
+    "kill_child": 4, "child_oom": 1, "kill_worker": 3, "terminate_worker": 3, "quit_worker": 3, "pause_worker": 3,
     "deploy": 1, "drop_connections": 3, "pause_broker": 2, "latency": 2, "bandwidth": 2,
     "cut_off": 3, "half_open": 2, "stop_broker": 3, "flush": 0.5, "evict": 0.5, "plant_mutex": 1,
     "skew": 1, "sweep": 1, "skip": 2, "rate_limit": 1, "fail_dependency": 2, "slow_dependency": 1,
@@ -124,6 +124,9 @@ class Chaos:
 
     def _kill_child(self, worker: str) -> None:
         self._do.kill_child(worker)
+
+    def _child_oom(self, _worker: str) -> None:
+        self._do.child_oom(self._draw.choice(FILLERS), 0.5)
 
     def _pause_worker(self, worker: str) -> None:
         self._do.pause_worker(worker)

@@ -2,7 +2,7 @@
 
 Its document promises recovery within 30 s of a worker's failure. The scenario keeps its
 settings, puts an evening's load on it, kills one child and one worker, starts the worker
-again two seconds later, and when all else is done lets an hour pass.
+again a second later, and when all else is done lets an hour pass.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ _SCENARIO = Scenario(
             when=OnEvent(event="started", nth=4, after_s=0.1, worker="worker2"),
         ),
         StartWorker(
-            worker="worker2", when=OnEvent(event="worker_exited", after_s=2.0, worker="worker2")
+            worker="worker2", when=OnEvent(event="worker_exited", after_s=1.0, worker="worker2")
         ),
         KillChild(
             worker="worker1",
