@@ -27,10 +27,11 @@ _EXIT_S = 20.0
 _UP_S = 60.0
 _STILL_S = 45.0
 _WEIGHTS = {
-    "kill_child": 4, "child_oom": 1, "kill_worker": 3, "terminate_worker": 3, "quit_worker": 3, "pause_worker": 3,
-    "deploy": 1, "drop_connections": 3, "pause_broker": 2, "latency": 2, "bandwidth": 2,
-    "cut_off": 3, "half_open": 2, "stop_broker": 3, "flush": 0.5, "evict": 0.5, "plant_mutex": 1,
-    "skew": 1, "sweep": 1, "skip": 2, "rate_limit": 1, "fail_dependency": 2, "slow_dependency": 1,
+    "kill_child": 4, "child_oom": 1, "kill_worker": 3, "terminate_worker": 3, "quit_worker": 3,
+    "pause_worker": 3, "deploy": 1, "drop_connections": 3, "pause_broker": 2, "latency": 2,
+    "bandwidth": 2, "cut_off": 3, "half_open": 2, "stop_broker": 3, "flush": 0.5, "evict": 0.5,
+    "plant_mutex": 1, "skew": 1, "sweep": 1, "skip": 2, "rate_limit": 1, "fail_dependency": 2,
+    "slow_dependency": 1,
 }  # fmt: skip
 
 
