@@ -35,10 +35,10 @@ ALONE = [{"concurrency": 1, "prefetch_multiplier": 2}]
 def test_a_flush_loses_what_is_queued(begin: Begin, mode: str) -> None:
     """What runs and what was prefetched is done, what comes later too; the queue is gone."""
     described = scenario(
-        tasks=[task(service_s=0.4, **ACK_MODES[mode])],
+        tasks=[task(service_s=0.7, **ACK_MODES[mode])],
         workers=ALONE,
         loads=[burst(6), burst(1, at_s=1.6)],
-        faults=[{"kind": "flush", "when": on_start(1)}],
+        faults=[{"kind": "flush", "when": on_start(1, 0.35)}],
     )
     run = finish(begin, described)
     flushed_s = run.of_kind("broker_flushed")[0].t_s

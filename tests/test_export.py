@@ -35,8 +35,8 @@ NEEDS_THE_PROXY = ("bandwidth", "cut_off", "half_open", "latency")
 
 
 def described(fault: dict[str, Any] | None = None, **kind: Any) -> Scenario:
-    started = {"on": "event", "event": "started", "nth": 1, "after_s": 0.2}
-    task = {"name": "job", "service": {"kind": "deterministic", "value_s": 0.8}} | kind
+    started = {"on": "event", "event": "started", "nth": 1, "after_s": 0.5}
+    task = {"name": "job", "service": {"kind": "deterministic", "value_s": 1.0}} | kind
     return Scenario(
         name="exported",
         tasks=[task],
