@@ -6,12 +6,15 @@
 def over(system):
     """Whether nothing more can happen: calm for a second, since a message on its way is nowhere.
 
-    Longer where something is yet to be done on an event.
+    Longer where something is yet to be done on an event, or a task has come to no end: one that
+    was acknowledged and has not begun is nowhere, either.
     """
     calm = not (PLAN["publications"] or system.due or system.paused or system.running())
     if not calm or system.held() != {}:
         system.calm_since = time.monotonic()
-    return time.monotonic() - system.calm_since > (5 if system.pending else 1)
+    ended = {e["task"] for e in system.events if e["kind"] in {"finished", "raised", "revoked"}}
+    open_ends = {e["task"] for e in system.events if e["task"]} - ended
+    return time.monotonic() - system.calm_since > (5 if system.pending or open_ends else 1)
 
 
 def main():
