@@ -73,5 +73,8 @@ def begin(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Begin]:
 
 @pytest.fixture(params=["model", _REDIS])
 def begin_full(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Begin]:
-    """The same for what the fake broker lacks: persistence, and a limit to its memory."""
+    """The same without the fake: it lacks persistence and a limit to its memory.
+
+    What faults of links and memory do on it, ``make faults`` shows; here it would cost a minute.
+    """
     yield from _starts(request.param, tmp_path)

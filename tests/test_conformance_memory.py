@@ -32,7 +32,7 @@ ALONE = [{"concurrency": 1, "prefetch_multiplier": 2}]
 
 
 @pytest.mark.parametrize("mode", ACK_MODES)
-def test_a_flush_loses_what_is_queued(begin: Begin, mode: str) -> None:
+def test_a_flush_loses_what_is_queued(begin_full: Begin, mode: str) -> None:
     """What runs and what was prefetched is done, what comes later too; the queue is gone."""
     described = scenario(
         tasks=[task(service_s=0.7, **ACK_MODES[mode])],
@@ -40,7 +40,7 @@ def test_a_flush_loses_what_is_queued(begin: Begin, mode: str) -> None:
         loads=[burst(6), burst(1, at_s=1.6)],
         faults=[{"kind": "flush", "when": on_start(1, 0.35)}],
     )
-    run = finish(begin, described)
+    run = finish(begin_full, described)
     flushed_s = run.of_kind("broker_flushed")[0].t_s
     held = {e.task for e in run.of_kind("delivered") if e.t_s < flushed_s}
     assert len(held) == (3 if mode == "early" else 2)
@@ -50,7 +50,7 @@ def test_a_flush_loses_what_is_queued(begin: Begin, mode: str) -> None:
     assert run.of_kind("disconnected", "failed", "restored") == []
 
 
-def test_after_a_flush_there_is_nothing_to_give_back(begin: Begin) -> None:
+def test_after_a_flush_there_is_nothing_to_give_back(begin_full: Begin) -> None:
     """acks_late + reject_on_worker_lost: what a dead child ran is lost, not requeued."""
     described = scenario(
         tasks=[task(service_s=3.0, **ACK_MODES["reject"])],
@@ -62,7 +62,7 @@ def test_after_a_flush_there_is_nothing_to_give_back(begin: Begin) -> None:
         ],
         deadline_s=9.0,
     )
-    run = finish(begin, described)
+    run = finish(begin_full, described)
     assert len(run.of_kind("child_lost")) == 1
     assert run.of_kind("requeued") == []
     assert verdicts(run) == {"lost": 1}
@@ -77,7 +77,7 @@ def crashing(crash: str, mode: str, service_s: float = 0.2) -> list[dict[str, An
 
 
 @pytest.mark.parametrize("mode", ["early", "late"])
-def test_a_poison_message_fails_after_one_attempt(begin: Begin, mode: str) -> None:
+def test_a_poison_message_fails_after_one_attempt(begin_full: Begin, mode: str) -> None:
     """Its process is gone, its worker goes on; the others are done once."""
     described = scenario(
         tasks=crashing("child", mode),
@@ -86,7 +86,7 @@ def test_a_poison_message_fails_after_one_attempt(begin: Begin, mode: str) -> No
         faults=[{"kind": "poison", "task": "bad", "when": on_start(1)}],
         deadline_s=9.0,
     )
-    run = finish(begin, described)
+    run = finish(begin_full, described)
     assert executions(run) == {"job/0": 1, "job/1": 1, poisoned(run): 1}
     assert verdicts(run) == {"done once": 2, "failed": 1}
     assert [e.task for e in run.of_kind("child_lost")] == [poisoned(run)]
@@ -96,7 +96,7 @@ def poisoned(run: Any) -> str:
     return next(e.task for e in run.of_kind("sent") if e.task.startswith("bad/"))
 
 
-def test_a_poison_message_comes_back_for_ever_where_it_is_rejected(begin: Begin) -> None:
+def test_a_poison_message_comes_back_for_ever_where_it_is_rejected(begin_full: Begin) -> None:
     """acks_late + reject_on_worker_lost: requeued without a count, and run again."""
     described = scenario(
         tasks=crashing("child", "reject", 0.05),
@@ -104,7 +104,7 @@ def test_a_poison_message_comes_back_for_ever_where_it_is_rejected(begin: Begin)
         loads=[],
         faults=[{"kind": "poison", "task": "bad", "when": {"on": "time", "at_s": 0.1}}],
     )
-    with begin(described) as session:
+    with begin_full(described) as session:
         session.wait_for(OnEvent(event="started", nth=2), 12.0)
     run = session.close()
     assert_laws(run)
@@ -114,7 +114,7 @@ def test_a_poison_message_comes_back_for_ever_where_it_is_rejected(begin: Begin)
 
 
 @pytest.mark.parametrize("mode", ACK_MODES)
-def test_a_memory_error_ends_its_whole_worker(begin: Begin, mode: str) -> None:
+def test_a_memory_error_ends_its_whole_worker(begin_full: Begin, mode: str) -> None:
     """Exit code 1, once what runs is done; the rest goes back, late with the one that raised."""
     described = scenario(
         tasks=crashing("memory", mode),
@@ -122,7 +122,7 @@ def test_a_memory_error_ends_its_whole_worker(begin: Begin, mode: str) -> None:
         loads=[burst(1), burst(1, "bad", 0.05), burst(3, at_s=0.1)],
         deadline_s=4.0,
     )
-    with begin(described) as session:
+    with begin_full(described) as session:
         session.wait_for(OnEvent(event="worker_exited"))
         session.wait(0.2)
     run = session.close()
@@ -137,7 +137,7 @@ def test_a_memory_error_ends_its_whole_worker(begin: Begin, mode: str) -> None:
 
 
 @pytest.mark.parametrize("mode", ["early", "late"])
-def test_a_memory_error_ends_one_worker_after_the_other(begin: Begin, mode: str) -> None:
+def test_a_memory_error_ends_one_worker_after_the_other(begin_full: Begin, mode: str) -> None:
     """Early ack: the message is gone with the first; late: it goes back and ends the next."""
     n_exits = 1 if mode == "early" else 2
     described = scenario(
@@ -147,7 +147,7 @@ def test_a_memory_error_ends_one_worker_after_the_other(begin: Begin, mode: str)
         faults=[{"kind": "memory_error", "task": "bad", "when": {"on": "time", "at_s": 0.1}}],
         deadline_s=5.0,
     )
-    with begin(described) as session:
+    with begin_full(described) as session:
         session.wait_for(OnEvent(event="worker_exited", nth=n_exits))
         if mode == "early":
             assert session.wait() == "drained"
@@ -185,7 +185,7 @@ def test_what_a_crash_does_not_go_with(fields: dict[str, Any], says: str) -> Non
 
 
 @pytest.mark.parametrize("mode", ACK_MODES)
-def test_a_deployment_within_its_grace_loses_nothing(begin: Begin, mode: str) -> None:
+def test_a_deployment_within_its_grace_loses_nothing(begin_full: Begin, mode: str) -> None:
     """Each worker in turn: what runs ends, what was prefetched goes back, each task runs once."""
     described = scenario(
         tasks=[task(service_s=0.3, **ACK_MODES[mode])],
@@ -193,7 +193,7 @@ def test_a_deployment_within_its_grace_loses_nothing(begin: Begin, mode: str) ->
         loads=[burst(8)],
         faults=[{"kind": "deploy", "grace_s": 5.0, "when": on_start(1)}],
     )
-    run = finish(begin, described)
+    run = finish(begin_full, described)
     ends = [
         (e.kind, e.worker) for e in run.of_kind("worker_exited", "worker_ready") if e.t_s > 0.02
     ]
@@ -207,7 +207,7 @@ def test_a_deployment_within_its_grace_loses_nothing(begin: Begin, mode: str) ->
 
 
 @pytest.mark.parametrize("mode", ACK_MODES)
-def test_a_task_longer_than_the_grace_is_killed(begin: Begin, mode: str) -> None:
+def test_a_task_longer_than_the_grace_is_killed(begin_full: Begin, mode: str) -> None:
     """Early ack loses it; late, it waits in `unacked` for the visibility timeout."""
     described = scenario(
         tasks=[task(service_s=3.0, **ACK_MODES[mode])],
@@ -216,7 +216,7 @@ def test_a_task_longer_than_the_grace_is_killed(begin: Begin, mode: str) -> None
         faults=[{"kind": "deploy", "grace_s": 0.5, "when": on_start(1)}],
         deadline_s=4.0,
     )
-    with begin(described) as session:
+    with begin_full(described) as session:
         session.wait_for(OnEvent(event="worker_exited"))
         session.wait(1.5)
     run = session.close()

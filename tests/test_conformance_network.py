@@ -40,7 +40,7 @@ def slow(on: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("mode", ACK_MODES)
-def test_a_slow_link_delays_each_step_by_its_answers(begin: Begin, mode: str) -> None:
+def test_a_slow_link_delays_each_step_by_its_answers(begin_full: Begin, mode: str) -> None:
     """One answer while a message is noted in `unacked`, two for a result; late, one for its ack."""
     described = scenario(
         tasks=[task(service_s=0.05, **ACK_MODES[mode])],
@@ -48,7 +48,7 @@ def test_a_slow_link_delays_each_step_by_its_answers(begin: Begin, mode: str) ->
         loads=[burst(3, at_s=0.1)],
         faults=[slow(worker="worker1")],
     )
-    run = finish(begin, described)
+    run = finish(begin_full, described)
     assert verdicts(run) == {"done once": 3}
     assert set(executions(run).values()) == {1}
     attempts = sorted(run.fold.attempts, key=lambda a: a.started_s or 0.0)
@@ -65,7 +65,7 @@ def test_a_slow_link_delays_each_step_by_its_answers(begin: Begin, mode: str) ->
         assert min(gaps) >= TRIP_S - CLOCK_S
 
 
-def test_a_slow_link_is_one_workers_alone(begin: Begin) -> None:
+def test_a_slow_link_is_one_workers_alone(begin_full: Begin) -> None:
     """The other worker takes what the slow one has no time for."""
     described = scenario(
         tasks=[task(service_s=0.05, ignore_result=True)],
@@ -73,7 +73,7 @@ def test_a_slow_link_is_one_workers_alone(begin: Begin) -> None:
         loads=[burst(12, at_s=0.1)],
         faults=[slow(worker="worker1", delay_s=0.4)],
     )
-    run = finish(begin, described)
+    run = finish(begin_full, described)
     by_worker = [e.worker for e in run.of_kind("succeeded")]
     assert by_worker.count("worker2") > by_worker.count("worker1")
     for attempt in run.fold.attempts:
@@ -81,7 +81,7 @@ def test_a_slow_link_is_one_workers_alone(begin: Begin) -> None:
         assert (took_s >= 0.4 - CLOCK_S) == (attempt.worker == "worker1")
 
 
-def test_a_publish_waits_for_its_answer_until_the_latency_ends(begin: Begin) -> None:
+def test_a_publish_waits_for_its_answer_until_the_latency_ends(begin_full: Begin) -> None:
     """Everyone's link is slow: a publish call takes one answer longer; then no more."""
     on = {"on": "event", "event": "succeeded"}
     described = scenario(
@@ -90,7 +90,7 @@ def test_a_publish_waits_for_its_answer_until_the_latency_ends(begin: Begin) -> 
         loads=[burst(1), burst(1, at_s=1.0), burst(1, at_s=2.6)],
         faults=[slow(on, delay_s=0.3, for_s=2.0)],
     )
-    run = finish(begin, described)
+    run = finish(begin_full, described)
     sent = {e.task: e.t_s for e in run.of_kind("sent")}
     took = {e.task: e.t_s - sent[e.task] for e in run.of_kind("published")}
     assert took["job/1"] >= 0.3 - CLOCK_S
@@ -102,7 +102,9 @@ def test_a_publish_waits_for_its_answer_until_the_latency_ends(begin: Begin) -> 
 
 
 @pytest.mark.parametrize("mode", ACK_MODES)
-def test_what_a_cut_off_worker_had_not_begun_waits_for_the_timeout(begin: Begin, mode: str) -> None:
+def test_what_a_cut_off_worker_had_not_begun_waits_for_the_timeout(
+    begin_full: Begin, mode: str
+) -> None:
     """It comes back with nothing in hand; what it held runs once a sweep has restored it.
 
     Between two sweeps: one that is cut off in the middle leaves its mutex behind.
@@ -114,7 +116,7 @@ def test_what_a_cut_off_worker_had_not_begun_waits_for_the_timeout(begin: Begin,
         loads=[burst(1), burst(4, "short", 0.05)],
         faults=[{"kind": "cut_off", "worker": "worker1", "for_s": 0.5, "when": on_start(1, 0.25)}],
     )
-    run = finish(begin, described)
+    run = finish(begin_full, described)
     cut_s = at_of(run, "cut_off")
     held = {e.task for e in run.of_kind("delivered") if e.t_s < cut_s} - {"job/0"}
     assert len(held) == (2 if mode == "early" else 1)
@@ -125,7 +127,9 @@ def test_what_a_cut_off_worker_had_not_begun_waits_for_the_timeout(begin: Begin,
 
 
 @pytest.mark.parametrize("ignores", [True, False])
-def test_a_result_that_cannot_reach_the_broker_fails_its_task(begin: Begin, ignores: bool) -> None:
+def test_a_result_that_cannot_reach_the_broker_fails_its_task(
+    begin_full: Begin, ignores: bool
+) -> None:
     """A task that ends while its worker is cut off fails, if it has a result to store."""
     described = scenario(
         tasks=[task(service_s=0.5, acks_late=True, ignore_result=ignores)],
@@ -133,19 +137,19 @@ def test_a_result_that_cannot_reach_the_broker_fails_its_task(begin: Begin, igno
         loads=[burst(1)],
         faults=[{"kind": "cut_off", "worker": "worker1", "for_s": 1.0, "when": on_start(1)}],
     )
-    run = finish(begin, described)
+    run = finish(begin_full, described)
     assert verdicts(run) == ({"done once": 1} if ignores else {"failed": 1})
     assert executions(run) == {"job/0": 1}
 
 
-def test_the_others_go_on_while_one_worker_is_cut_off(begin: Begin) -> None:
+def test_the_others_go_on_while_one_worker_is_cut_off(begin_full: Begin) -> None:
     """Nothing is published in vain, and the worker that is left runs what comes."""
     described = scenario(
         tasks=[task(service_s=0.05)],
         workers=[{"n_workers": 2, "prefetch_multiplier": 1}],
         loads=[],
     )
-    with begin(described) as session:
+    with begin_full(described) as session:
         session.controls.cut_off("worker1")
         session.controls.submit("job", 5)
         session.wait_for(OnEvent(event="succeeded", nth=5))
@@ -156,9 +160,9 @@ def test_the_others_go_on_while_one_worker_is_cut_off(begin: Begin) -> None:
     assert run.of_kind("publish_unknown") == []
 
 
-def test_what_a_cut_off_worker_can_be_told(begin: Begin) -> None:
+def test_what_a_cut_off_worker_can_be_told(begin_full: Begin) -> None:
     """It can be killed and mended; what needs its broker is refused, in one sentence."""
-    with begin(scenario(loads=[], workers=[{}])) as session:
+    with begin_full(scenario(loads=[], workers=[{}])) as session:
         controls = session.controls
         with pytest.raises(EngineError, match=r"^mend_link: worker1 is not cut off$"):
             controls.mend_link("worker1")
@@ -203,14 +207,14 @@ def test_a_link_with_tls_cannot_be_broken() -> None:
 
 
 @pytest.mark.parametrize("mode", ACK_MODES)
-def test_a_paused_broker_only_delays(begin: Begin, mode: str) -> None:
+def test_a_paused_broker_only_delays(begin_full: Begin, mode: str) -> None:
     """Everything waits for its answer: each task once, nothing fails, nothing is given back."""
     described = scenario(
         tasks=[task(service_s=0.3, **ACK_MODES[mode])],
         loads=[burst(8), burst(2, at_s=0.8)],
         faults=[{"kind": "pause_broker", "for_s": 1.0, "when": on_start(2)}],
     )
-    run = finish(begin, described)
+    run = finish(begin_full, described)
     paused_s, resumed_s = at_of(run, "pause_broker"), at_of(run, "resume_broker")
     assert verdicts(run) == {"done once": 10}
     assert set(executions(run).values()) == {1}
@@ -221,7 +225,7 @@ def test_a_paused_broker_only_delays(begin: Begin, mode: str) -> None:
     assert sent == ["job/8"]
 
 
-def test_a_worker_begins_little_while_the_broker_stands_still(begin: Begin) -> None:
+def test_a_worker_begins_little_while_the_broker_stands_still(begin_full: Begin) -> None:
     """Early ack, no results: the next task begins, and its acknowledgement holds main up."""
     described = scenario(
         tasks=[task(service_s=0.2, ignore_result=True)],
@@ -229,14 +233,14 @@ def test_a_worker_begins_little_while_the_broker_stands_still(begin: Begin) -> N
         loads=[burst(5)],
         faults=[{"kind": "pause_broker", "for_s": 1.2, "when": on_start(1)}],
     )
-    run = finish(begin, described)
+    run = finish(begin_full, described)
     paused_s, resumed_s = at_of(run, "pause_broker"), at_of(run, "resume_broker")
     begun = [e.task for e in run.of_kind("started") if paused_s < e.t_s < resumed_s]
     assert begun == ["job/1"]
     assert verdicts(run) == {"done once": 5}
 
 
-def test_late_acknowledgements_hold_main_up(begin: Begin) -> None:
+def test_late_acknowledgements_hold_main_up(begin_full: Begin) -> None:
     """acks_late, no results: nothing more begins, since main waits for its acknowledgement."""
     described = scenario(
         tasks=[task(service_s=0.2, ignore_result=True, acks_late=True)],
@@ -244,16 +248,16 @@ def test_late_acknowledgements_hold_main_up(begin: Begin) -> None:
         loads=[burst(5)],
         faults=[{"kind": "pause_broker", "for_s": 1.2, "when": on_start(1)}],
     )
-    run = finish(begin, described)
+    run = finish(begin_full, described)
     paused_s, resumed_s = at_of(run, "pause_broker"), at_of(run, "resume_broker")
     during = [e for e in run.of_kind("started", "succeeded") if paused_s < e.t_s < resumed_s]
     assert [(e.kind, e.task) for e in during] == [("succeeded", "job/0")]
     assert verdicts(run) == {"done once": 5}
 
 
-def test_what_a_paused_broker_refuses(begin: Begin) -> None:
+def test_what_a_paused_broker_refuses(begin_full: Begin) -> None:
     """A broker that stands still can only be resumed, one that goes on only be paused."""
-    with begin(scenario(loads=[], workers=[{}])) as session:
+    with begin_full(scenario(loads=[], workers=[{}])) as session:
         controls = session.controls
         with pytest.raises(EngineError, match=r"^resume_broker: the broker is not paused$"):
             controls.resume_broker()
@@ -283,7 +287,7 @@ def half_open(when: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("mode", ACK_MODES)
-def test_a_half_open_worker_hangs_at_its_next_command(begin: Begin, mode: str) -> None:
+def test_a_half_open_worker_hangs_at_its_next_command(begin_full: Begin, mode: str) -> None:
     """Early ack: one more task begins; late: none does, and what ran is not acknowledged."""
     described = scenario(
         tasks=[task(service_s=0.3, ignore_result=True, **ACK_MODES[mode])],
@@ -293,7 +297,7 @@ def test_a_half_open_worker_hangs_at_its_next_command(begin: Begin, mode: str) -
         deadline_s=3.0,
     )
     n_done = 2 if mode == "early" else 1
-    with begin(described) as session:
+    with begin_full(described) as session:
         session.wait_for(OnEvent(event="succeeded", nth=n_done))
         session.wait(1.0)
         with pytest.raises(
@@ -309,7 +313,7 @@ def test_a_half_open_worker_hangs_at_its_next_command(begin: Begin, mode: str) -
 
 
 @pytest.mark.parametrize("mode", ACK_MODES)
-def test_after_a_kill_a_half_open_worker_starts_afresh(begin: Begin, mode: str) -> None:
+def test_after_a_kill_a_half_open_worker_starts_afresh(begin_full: Begin, mode: str) -> None:
     """What it held comes back like a dead worker's; late, what it had done runs again."""
     described = scenario(
         tasks=[task(service_s=0.3, ignore_result=True, **ACK_MODES[mode])],
@@ -319,7 +323,7 @@ def test_after_a_kill_a_half_open_worker_starts_afresh(begin: Begin, mode: str) 
         deadline_s=9.0,
     )
     n_done = 2 if mode == "early" else 1
-    with begin(described) as session:
+    with begin_full(described) as session:
         session.wait_for(OnEvent(event="succeeded", nth=n_done))
         session.controls.kill_worker("worker1")
         session.controls.skip(3600.0)
@@ -333,7 +337,7 @@ def test_after_a_kill_a_half_open_worker_starts_afresh(begin: Begin, mode: str) 
     assert verdicts(run) == {"done once": 3, "done more than once": 1}
 
 
-def test_the_new_connection_brings_one_message_and_loses_it(begin: Begin) -> None:
+def test_the_new_connection_brings_one_message_and_loses_it(begin_full: Begin) -> None:
     """BRPOP is renewed when its check finds it silent; noting the message hangs on an old one."""
     described = scenario(
         tasks=[task(service_s=0.05)],
@@ -343,7 +347,7 @@ def test_the_new_connection_brings_one_message_and_loses_it(begin: Begin) -> Non
         faults=[half_open({"on": "time", "at_s": 1.2})],
         deadline_s=4.6,
     )
-    with begin(described) as session:
+    with begin_full(described) as session:
         session.wait()
     run = session.close()
     assert run.of_kind("delivered") == []
@@ -373,7 +377,7 @@ def two_queues(mode: str, service_s: float = 2.0) -> dict[str, Any]:
 @pytest.mark.parametrize("mode", ACK_MODES)
 @pytest.mark.parametrize(("who", "offset_s"), [("o1", 3600.0), ("h1", -3600.0)])
 def test_a_wrong_clock_restores_what_others_hold(
-    begin: Begin, mode: str, who: str, offset_s: float
+    begin_full: Begin, mode: str, who: str, offset_s: float
 ) -> None:
     """A sweeper ahead, a holder behind: early ack, what is prefetched; late, what runs, too."""
     # Nobody sweeps before the first task has begun: an early ack would be a race with the sweep.
@@ -389,7 +393,7 @@ def test_a_wrong_clock_restores_what_others_hold(
         ]
     described = scenario(**two_queues(mode), faults=faults)
     described = described.but(loads=[burst(2, at_s=0.3)])
-    with begin(described) as session:
+    with begin_full(described) as session:
         session.wait_for(OnEvent(event="received", nth=3))
     run = session.close()
     restored = {e.task for e in run.of_kind("restored")}
@@ -399,7 +403,7 @@ def test_a_wrong_clock_restores_what_others_hold(
     assert restored == ({"job/1"} if mode == "early" else {"job/0", "job/1"})
 
 
-def test_what_was_noted_ahead_of_time_waits_longer(begin: Begin) -> None:
+def test_what_was_noted_ahead_of_time_waits_longer(begin_full: Begin) -> None:
     """A holder ahead of its time dies: its messages are not older than the timeout for an hour."""
     fields = two_queues("late", 2.0) | {"broker": QUICK_SWEEPS | {"visibility_timeout_s": 0.6}}
     ahead = {"kind": "skew", "worker": "h1", "offset_s": 3600.0}
@@ -410,7 +414,7 @@ def test_what_was_noted_ahead_of_time_waits_longer(begin: Begin) -> None:
             {"kind": "kill_worker", "worker": "h1", "when": on_start(1, worker="h1")},
         ],
     )
-    with begin(described) as session:
+    with begin_full(described) as session:
         session.wait_for(OnEvent(event="worker_exited"))
         session.wait(2.0)
     run = session.close()
