@@ -98,6 +98,16 @@ def test_a_script_shows_none_where_none_is(tmp_path: Path) -> None:
     assert rows["job/0"] == ["1", "2", "1", "gone"]
 
 
+def test_a_chance_is_in_a_script_only_if_it_strikes() -> None:
+    """With the scenario's own seed, as in its runs."""
+    kill = {"kind": "kill_worker", "worker": "worker1", "when": {"on": "time", "at_s": 1.0}}
+    for probability, strikes in ((1.0, True), (0.0, False)):
+        chance = {"kind": "maybe", "probability": probability, "fault": kill}
+        script = to_script(described().but(faults=[chance]))
+        assert ("- kill_worker: " in script) is strikes
+        assert ("'verb': 'kill_worker'" in script) is strikes
+
+
 def test_a_script_needs_only_celery_and_redis() -> None:
     """It imports nothing else that is not Python's own, and does not name the sandbox."""
     faults = [{"kind": "skip", "seconds": 5.0}, {"kind": "deploy"}, {"kind": "stop_broker"}]

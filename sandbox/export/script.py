@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args
 
 from sandbox.errors import ScenarioError, one_of
 from sandbox.export.app import app_of
-from sandbox.faults import Command
+from sandbox.faults import Command, commands_of
 from sandbox.scenario import Scenario
 from sandbox.schedule import schedule
 
@@ -44,7 +44,7 @@ def to_script(scenario: Scenario, *, claims: tuple[Claim, ...] = CLAIMS) -> str:
             raise ScenarioError(f"claim is {claim!r}; allowed: {one_of(claim, CLAIMS)}")
     verbs = _part("verbs")
     _check(scenario, {f.name for f in _functions(verbs)})
-    commands = [command for fault in scenario.faults for command in fault.commands()]
+    commands = list(commands_of(scenario.faults, scenario.seed))
     return "\n".join(
         [
             _head(scenario, claims),
@@ -99,7 +99,11 @@ def _head(scenario: Scenario, claims: tuple[Claim, ...]) -> str:
         "redis-server on PATH, or in REDIS_URL a Redis that may be used. All it starts is on this",
         "machine, and ends with it.",
         "",
-        *(f"- {fault.kind}: {_told(fault)}" for fault in scenario.faults),
+        *(
+            f"- {fault.inner.kind}: {_told(fault.inner)}"
+            for place, fault in enumerate(scenario.faults)
+            if fault.strikes(scenario.seed, place)
+        ),
         "Written for "
         + ", ".join(f"{name} {version(name)}" for name in ("celery", "kombu", "redis"))
         + ".",
