@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import socket
@@ -328,6 +329,9 @@ def app(port: int, tmp_path: Path) -> Iterator[Celery]:
         try:
             yield client
         finally:
+            # A result that is collected tells its broker so; later there is none, and whatever
+            # else runs in this process by then waits for 20 retries.
+            gc.collect()
             os.killpg(worker.pid, signal.SIGTERM)
             try:
                 worker.wait(10)
