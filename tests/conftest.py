@@ -73,8 +73,9 @@ def begin(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Begin]:
 
 @pytest.fixture(params=["model", _REDIS])
 def begin_full(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Begin]:
-    """The same without the fake: it lacks persistence and a limit to its memory.
+    """The same without the fake, which lacks persistence and a limit to its memory.
 
-    What faults of links and memory do on it, ``make faults`` shows; here it would cost a minute.
+    Also where a worker's own doing is shown, or a link's: the fake's rows would cost two minutes,
+    and ``make conformance`` and ``make faults`` have some of each on it.
     """
     yield from _starts(request.param, tmp_path)

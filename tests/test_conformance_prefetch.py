@@ -54,24 +54,24 @@ def ahead(run: Run) -> int:
     ],
 )
 def test_what_a_worker_takes_ahead(
-    begin: Begin, settings: dict[str, Any], late: bool, n: int
+    begin_full: Begin, settings: dict[str, Any], late: bool, n: int
 ) -> None:
     """P1, P3: 1 × 4, and the running one too under early ack; 0 is all; disabled is none."""
     tasks = [task(service_s=0.5, acks_late=late), task("last", 0.01, acks_late=late)]
     loads = [burst(1), burst(8, "last")]
-    run = finish(begin, scenario(tasks=tasks, workers=pool(**settings), loads=loads))
+    run = finish(begin_full, scenario(tasks=tasks, workers=pool(**settings), loads=loads))
     assert ahead(run) == n
     assert verdicts(run) == {"done once": 9}
 
 
-def test_unlimited_prefetch_leaves_nothing_for_others(begin: Begin) -> None:
+def test_unlimited_prefetch_leaves_nothing_for_others(begin_full: Begin) -> None:
     """P3: with multiplier 0 the worker that is there takes all; one that comes later idles."""
     described = scenario(
         tasks=[task(service_s=0.2)],
         workers=[{"n_workers": 2, "concurrency": 1, "prefetch_multiplier": 0}],
         loads=[],
     )
-    with begin(described) as session:
+    with begin_full(described) as session:
         session.controls.terminate_worker("worker2")
         session.wait_for(OnEvent(event="worker_exited", worker="worker2"))
         session.controls.submit("job", 10)
@@ -96,7 +96,7 @@ HIGH = {
 
 @pytest.mark.parametrize("how", HIGH)
 def test_prefetched_tasks_go_before_a_higher_priority(
-    begin: Begin, how: tuple[int, bool, bool]
+    begin_full: Begin, how: tuple[int, bool, bool]
 ) -> None:
     """P2, P9: what is in the worker already goes first, also with multiplier 1, early ack."""
     multiplier, late, disabled = how
@@ -107,40 +107,40 @@ def test_prefetched_tasks_go_before_a_higher_priority(
     ]
     loads = [burst(1, "first"), burst(7, "low"), burst(1, "high", 0.3)]
     workers = pool(prefetch_multiplier=multiplier, disable_prefetch=disabled)
-    run = finish(begin, scenario(tasks=tasks, workers=workers, loads=loads))
+    run = finish(begin_full, scenario(tasks=tasks, workers=workers, loads=loads))
     assert order(run).index("high/0") == HIGH[how]
 
 
 @pytest.mark.parametrize("disabled", [False, True])
-def test_rate_limited_tasks_block_the_window(begin: Begin, disabled: bool) -> None:
+def test_rate_limited_tasks_block_the_window(begin_full: Begin, disabled: bool) -> None:
     """P12: held ones keep their credit, also without prefetch: free ones wait for a token."""
     tasks = [task("limited", 0.01, rate_limit="2/s"), task("free", 0.01)]
     loads = [burst(6, "limited"), burst(2, "free", 0.2)]
     workers = pool(disable_prefetch=disabled)
-    run = finish(begin, scenario(tasks=tasks, workers=workers, loads=loads))
+    run = finish(begin_full, scenario(tasks=tasks, workers=workers, loads=loads))
     assert order(run) == [
         "limited/0", "limited/1", "limited/2", "free/0", "free/1",
         "limited/3", "limited/4", "limited/5",
     ]  # fmt: skip
 
 
-def test_a_rate_limit_saves_nothing_up(begin: Begin) -> None:
+def test_a_rate_limit_saves_nothing_up(begin_full: Begin) -> None:
     """P13: after an idle second the bucket holds one token, as ever."""
     tasks = [task(service_s=0.01, rate_limit="2/s")]
     loads = [burst(1), burst(3, at_s=1.5)]
-    run = finish(begin, scenario(tasks=tasks, workers=pool(), loads=loads))
+    run = finish(begin_full, scenario(tasks=tasks, workers=pool(), loads=loads))
     starts = [e.t_s for e in run.of_kind("started")]
     assert starts[-1] - starts[1] >= 2 * 0.5 - 0.15
 
 
-def test_rate_limited_beyond_the_timeout_runs_twice(begin: Begin) -> None:
+def test_rate_limited_beyond_the_timeout_runs_twice(begin_full: Begin) -> None:
     """P14: the wait in the bucket counts as unacknowledged, and nothing renews it."""
     broker = {
         "visibility_timeout_s": 1.6, "unacked_restore_interval_s": 0.1, "unacked_restore_throttle": 1,
     }  # fmt: skip
     tasks = [task(service_s=0.01, rate_limit="1/s")]
     described = scenario(tasks=tasks, workers=pool(), loads=[burst(4)], broker=broker)
-    run = finish(begin, described)
+    run = finish(begin_full, described)
     assert executions(run) == {"job/0": 1, "job/1": 1, "job/2": 2, "job/3": 2}
     assert verdicts(run) == {"done once": 2, "done more than once": 2}
 
@@ -150,29 +150,29 @@ def test_rate_limited_beyond_the_timeout_runs_twice(begin: Begin) -> None:
 
 @pytest.mark.parametrize("acks", [{}, {"acks_late": True}])
 def test_autoscale_adds_a_process_for_each_reserved_task(
-    begin: Begin, acks: dict[str, Any]
+    begin_full: Begin, acks: dict[str, Any]
 ) -> None:
     """P15: from 1 to 3 as three tasks are reserved, also with multiplier 1 and late ack."""
     tasks = [task(service_s=0.8, **acks)]
     workers = [{"autoscale": (3, 1), "prefetch_multiplier": 1}]
-    run = finish(begin, scenario(tasks=tasks, workers=workers, loads=[burst(6)]))
+    run = finish(begin_full, scenario(tasks=tasks, workers=workers, loads=[burst(6)]))
     assert [e.detail["processes"] for e in run.of_kind("scaled")] == [2, 3]
     assert {e.slot for e in run.of_kind("started")} == {0, 1, 2}
     assert verdicts(run) == {"done once": 6}
 
 
-def test_autoscale_prefetches_for_the_most(begin: Begin) -> None:
+def test_autoscale_prefetches_for_the_most(begin_full: Begin) -> None:
     """The credit is that of three processes while there is one: 3 × 2."""
     tasks = [task(service_s=0.6, acks_late=True)]
     workers = [{"autoscale": (3, 1), "prefetch_multiplier": 2}]
-    run = finish(begin, scenario(tasks=tasks, workers=workers, loads=[burst(9)]))
+    run = finish(begin_full, scenario(tasks=tasks, workers=workers, loads=[burst(9)]))
     assert ahead(run) == 6
 
 
-def test_autoscale_takes_processes_away_at_a_tick(begin: Begin) -> None:
+def test_autoscale_takes_processes_away_at_a_tick(begin_full: Begin) -> None:
     """Nothing received for the keepalive: back to the fewest; never while tasks come."""
     workers = [{"autoscale": (3, 1), "autoscale_keepalive_s": 1.0}]
-    with begin(scenario(tasks=[task()], workers=workers, loads=[burst(3)])) as session:
+    with begin_full(scenario(tasks=[task()], workers=workers, loads=[burst(3)])) as session:
         session.wait_for(OnEvent(event="scaled", nth=3))
         session.controls.submit("job", 3)
         session.wait_for(OnEvent(event="succeeded", nth=6))
@@ -181,10 +181,10 @@ def test_autoscale_takes_processes_away_at_a_tick(begin: Begin) -> None:
     assert [e.detail["processes"] for e in run.of_kind("scaled")] == [2, 3, 1, 2, 3]
 
 
-def test_held_tasks_are_not_reserved(begin: Begin) -> None:
+def test_held_tasks_are_not_reserved(begin_full: Begin) -> None:
     """Tasks that come due do not call the autoscaler: one process takes them in turn."""
     tasks = [task(service_s=0.3, countdown_s=0.5)]
     workers = [{"autoscale": (3, 1)}]
-    run = finish(begin, scenario(tasks=tasks, workers=workers, loads=[burst(3)]))
+    run = finish(begin_full, scenario(tasks=tasks, workers=workers, loads=[burst(3)]))
     assert {e.slot for e in run.of_kind("started")} == {0}
     assert run.of_kind("scaled") == []

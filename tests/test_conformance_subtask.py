@@ -57,13 +57,13 @@ def errors(run: Run, type_name: str) -> list[str]:
     return [text.partition(":")[0].partition("(")[0] for text in told]
 
 
-def test_with_enough_slots_parents_and_children_are_done(begin: Begin) -> None:
+def test_with_enough_slots_parents_and_children_are_done(begin_full: Begin) -> None:
     """Each attempt publishes one, keeps its slot, and goes on when the result is there."""
     described = scenario(
         tasks=[parent(), task()], loads=[burst(2, "album")],
         workers=[{"concurrency": 4, "prefetch_multiplier": 1}],
     )  # fmt: skip
-    run = finish(begin, described)
+    run = finish(begin_full, described)
     assert executions(run) == {"album/0": 1, "album/1": 1, child_of(0): 1, child_of(1): 1}
     assert verdicts(run) == {"done once": 4}
     for n in range(2):
@@ -74,13 +74,13 @@ def test_with_enough_slots_parents_and_children_are_done(begin: Begin) -> None:
     assert [e.worker for e in run.of_kind("sent") if e.task == child_of(0)] == ["worker1"]
 
 
-def test_when_all_slots_wait_nothing_ends_any_more(begin: Begin) -> None:
+def test_when_all_slots_wait_nothing_ends_any_more(begin_full: Begin) -> None:
     """Two slots, two parents: each holds the slot that the other's child needs."""
     described = scenario(
         tasks=[parent(), task()], loads=[burst(2, "album")],
         workers=[{"concurrency": 2, "prefetch_multiplier": 1}], horizon_s=1.0, deadline_s=2.0,
     )  # fmt: skip
-    with begin(described) as session:
+    with begin_full(described) as session:
         session.wait_for(OnEvent(event="published", nth=4))
         assert session.wait() == "deadline"
     run = session.close()
@@ -91,27 +91,27 @@ def test_when_all_slots_wait_nothing_ends_any_more(begin: Begin) -> None:
     assert {found.task for found in audit(run).of("stuck")} >= {child_of(0), child_of(1)}
 
 
-def test_workers_of_their_own_for_children_cannot_deadlock(begin: Begin) -> None:
+def test_workers_of_their_own_for_children_cannot_deadlock(begin_full: Begin) -> None:
     """More parents than slots, but none of them holds what a child needs."""
-    run = finish(begin, scenario(**apart(loads=[burst(5, "album")])))
+    run = finish(begin_full, scenario(**apart(loads=[burst(5, "album")])))
     assert verdicts(run) == {"done once": 10}
 
 
 @pytest.mark.parametrize(("pool", "concurrency"), [("threads", 2), ("solo", 1)])
-def test_other_pools_wait_as_well(begin: Begin, pool: str, concurrency: int) -> None:
+def test_other_pools_wait_as_well(begin_full: Begin, pool: str, concurrency: int) -> None:
     """A thread, and a solo worker's main process, wait for a child on another worker."""
     front = FRONT | {"pool": pool, "concurrency": concurrency}
-    run = finish(begin, scenario(**apart(workers=[front, BACK], loads=[burst(4, "album")])))
+    run = finish(begin_full, scenario(**apart(workers=[front, BACK], loads=[burst(4, "album")])))
     assert verdicts(run) == {"done once": 8}
 
 
-def test_a_solo_worker_waits_for_itself_for_ever(begin: Begin) -> None:
+def test_a_solo_worker_waits_for_itself_for_ever(begin_full: Begin) -> None:
     """Its one slot is its main process: the child is never even fetched."""
     described = scenario(
         tasks=[parent(), task()], loads=[burst(1, "album")],
         workers=[{"pool": "solo"}], horizon_s=1.0, deadline_s=1.5,
     )  # fmt: skip
-    with begin(described) as session:
+    with begin_full(described) as session:
         assert session.wait() == "deadline"
     run = session.close()
     assert_laws(run)
@@ -119,19 +119,19 @@ def test_a_solo_worker_waits_for_itself_for_ever(begin: Begin) -> None:
     assert verdicts(run) == {"stuck": 2}
 
 
-def test_a_failed_child_fails_its_parent(begin: Begin) -> None:
+def test_a_failed_child_fails_its_parent(begin_full: Begin) -> None:
     """The parent sees a failure of its own; without a policy it is final."""
-    run = finish(begin, scenario(**apart(child={"p_failure": 1.0})))
+    run = finish(begin_full, scenario(**apart(child={"p_failure": 1.0})))
     assert verdicts(run) == {"failed": 4}
     assert errors(run, "job") == ["WorkFailed"] * 2
     assert errors(run, "album") == ["SubtaskFailed"] * 2
 
 
-def test_a_retried_parent_publishes_another_child(begin: Begin) -> None:
+def test_a_retried_parent_publishes_another_child(begin_full: Begin) -> None:
     """Each attempt has a child of its own, and all of them fail."""
     policy = {"kind": "self", "max_retries": 1, "countdown_s": 0.2}
     mine = {"service_s": 0.1, "retries": [policy]}
-    run = finish(begin, scenario(**apart(parent=mine, child={"p_failure": 1.0})))
+    run = finish(begin_full, scenario(**apart(parent=mine, child={"p_failure": 1.0})))
     assert executions(run) == {
         "album/0": 2, "album/1": 2,
         child_of(0): 1, child_of(0, 1): 1, child_of(1): 1, child_of(1, 1): 1,
@@ -139,17 +139,17 @@ def test_a_retried_parent_publishes_another_child(begin: Begin) -> None:
     assert verdicts(run) == {"failed": 6}
 
 
-def test_a_retried_child_holds_its_parent_back(begin: Begin) -> None:
+def test_a_retried_child_holds_its_parent_back(begin_full: Begin) -> None:
     """A retry is no result: the parent waits for the last attempt."""
     policy = {"kind": "self", "max_retries": 1, "countdown_s": 0.4}
     theirs = {"service_s": 0.1, "p_failure": 1.0, "retries": [policy]}
-    run = finish(begin, scenario(**apart(child=theirs)))
+    run = finish(begin_full, scenario(**apart(child=theirs)))
     assert executions(run)[child_of(0)] == 2
     assert verdicts(run) == {"failed": 4}
     assert at(run, "failed", "album/0") >= at(run, "failed", child_of(0))
 
 
-def test_a_child_that_expires_fails_its_parent(begin: Begin) -> None:
+def test_a_child_that_expires_fails_its_parent(begin_full: Begin) -> None:
     """REVOKED is a result that one waits for, as a failure is."""
     tasks = [
         parent(0.1, queue="parents"),
@@ -159,34 +159,34 @@ def test_a_child_that_expires_fails_its_parent(begin: Begin) -> None:
     back = BACK | {"concurrency": 1}
     loads = [burst(1, "first"), burst(1, "album", 0.1)]
     described = scenario(**apart(tasks=tasks, loads=loads, workers=[FRONT, back]))
-    run = finish(begin, described)
+    run = finish(begin_full, described)
     assert verdicts(run) == {"done once": 1, "failed": 1, "revoked": 1}
     assert errors(run, "album") == ["SubtaskFailed"]
 
 
-def test_a_soft_limit_ends_the_deadlock(begin: Begin) -> None:
+def test_a_soft_limit_ends_the_deadlock(begin_full: Begin) -> None:
     """The limit is raised in the wait; then the children find slots, and nobody reads them."""
     described = scenario(
         tasks=[parent(soft_time_limit_s=1.0), task()], loads=[burst(2, "album")],
         workers=[{"concurrency": 2, "prefetch_multiplier": 1}],
     )  # fmt: skip
-    run = finish(begin, described)
+    run = finish(begin_full, described)
     assert verdicts(run) == {"done once": 2, "failed": 2}
     assert errors(run, "album") == ["SoftTimeLimitExceeded"] * 2
     assert at(run, "started", child_of(0)) > min(e.t_s for e in run.of_kind("failed"))
 
 
-def test_a_hard_limit_ends_the_deadlock(begin: Begin) -> None:
+def test_a_hard_limit_ends_the_deadlock(begin_full: Begin) -> None:
     """The parent is killed in its wait, and acknowledged."""
     described = scenario(
         tasks=[parent(time_limit_s=1.0), task()], loads=[burst(2, "album")],
         workers=[{"concurrency": 2, "prefetch_multiplier": 1}],
     )  # fmt: skip
-    run = finish(begin, described)
+    run = finish(begin_full, described)
     assert verdicts(run) == {"done once": 2, "failed": 2}
 
 
-def test_a_killed_child_process_fails_the_parent_once(begin: Begin) -> None:
+def test_a_killed_child_process_fails_the_parent_once(begin_full: Begin) -> None:
     """WorkerLostError is the child's; the parent, whose process lives, fails by itself."""
     kill = {"on": "event", "event": "started", "task": "job", "nth": 1, "after_s": 0.1}
     described = apart(
@@ -194,13 +194,13 @@ def test_a_killed_child_process_fails_the_parent_once(begin: Begin) -> None:
         loads=[burst(1, "album")],
         faults=[{"kind": "kill_child", "worker": "back1", "when": kill}],
     )  # fmt: skip
-    run = finish(begin, scenario(**described))
+    run = finish(begin_full, scenario(**described))
     assert executions(run) == {"album/0": 1, child_of(0): 1}
     assert verdicts(run) == {"failed": 2}
     assert errors(run, "album") == ["SubtaskFailed"]
 
 
-def test_a_redelivered_parent_publishes_the_same_child_again(begin: Begin) -> None:
+def test_a_redelivered_parent_publishes_the_same_child_again(begin_full: Begin) -> None:
     """It runs a second time beside the result of the first, which the parent takes at once."""
     kill = {"on": "event", "event": "started", "task": "job", "nth": 1, "after_s": 0.1}
     done = {"on": "event", "event": "succeeded", "task": "job", "nth": 1, "after_s": 0.3}
@@ -213,7 +213,7 @@ def test_a_redelivered_parent_publishes_the_same_child_again(begin: Begin) -> No
             {"kind": "skip", "seconds": HOUR_S, "when": done},
         ],
     )  # fmt: skip
-    run = finish(begin, scenario(**described))
+    run = finish(begin_full, scenario(**described))
     ran = executions(run)
     assert sorted(ran[f"album/{n}"] for n in range(2)) == [1, 2]
     assert sorted(ran[child_of(n)] for n in range(2)) == [1, 2]
@@ -223,14 +223,14 @@ def test_a_redelivered_parent_publishes_the_same_child_again(begin: Begin) -> No
     assert at(run, "succeeded", f"album/{again}") < max(starts) + 0.5
 
 
-def test_a_paused_parent_publishes_when_it_goes_on(begin: Begin) -> None:
+def test_a_paused_parent_publishes_when_it_goes_on(begin_full: Begin) -> None:
     """Its own work is over meanwhile, but who stands still publishes nothing."""
     first = {"on": "event", "event": "started", "task": "album", "nth": 1, "after_s": 0.1}
     described = apart(
         parent={"service_s": 0.4}, loads=[burst(1, "album")],
         faults=[{"kind": "pause_worker", "worker": "front1", "for_s": 1.0, "when": first}],
     )  # fmt: skip
-    run = finish(begin, scenario(**described))
+    run = finish(begin_full, scenario(**described))
     assert verdicts(run) == {"done once": 2}
     resumed = next(
         e.t_s for e in run.of_kind("control") if (e.detail or {})["verb"] == "resume_worker"
@@ -238,10 +238,10 @@ def test_a_paused_parent_publishes_when_it_goes_on(begin: Begin) -> None:
     assert at(run, "sent", child_of(0)) >= resumed
 
 
-def test_a_chord_of_parents_waits_for_all_of_it(begin: Begin) -> None:
+def test_a_chord_of_parents_waits_for_all_of_it(begin_full: Begin) -> None:
     """The body comes when each header task has had its child's result."""
     tasks = [*apart()["tasks"], task("total", 0.05, queue="children")]
     load = {"kind": "chord", "task": "album", "n": 2, "body": "total"}
-    run = finish(begin, scenario(**apart(tasks=tasks, loads=[load])))
+    run = finish(begin_full, scenario(**apart(tasks=tasks, loads=[load])))
     assert verdicts(run) == {"done once": 5}
     assert at(run, "sent", "total/0") >= max(at(run, "succeeded", child_of(n)) for n in range(2))
