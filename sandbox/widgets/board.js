@@ -15,8 +15,8 @@ const OUTCOMES = [
   ["retried", "⟲", "retried"],
   ["redelivered", "↻", "redelivered"],
   ["lost", "?", "lost"],
-  ["duplicated", "⧉", "duplicated"],
-  ["stuck", "⏸", "stuck"],
+  ["duplicated", "‡", "duplicated"],
+  ["stuck", "■", "stuck"],
 ];
 const HARMS = ["lost", "duplicated", "stuck"]; // sandbox.widgets.tally: those in `harmed`
 
