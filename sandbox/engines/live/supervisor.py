@@ -28,6 +28,8 @@ from sandbox.engines.live.writer import Writer
 
 _PR_SET_PDEATHSIG = 1
 _POLL_S = 0.5
+DATABASE = "system.db"
+"""The file of a run's folder that holds a system's own data, unless another database is given."""
 _OWN_FDS = 3  # what comes after stdin, stdout and stderr belongs to the parent
 _MOST_FDS = 256
 
@@ -280,6 +282,8 @@ def main(link: int, order: dict[str, Any], zygote: int) -> None:
     os.chdir(order["cwd"])
     # What a killed worker had no time to remove goes with the session: billiard's folders too.
     os.environ["TMPDIR"] = tempfile.tempdir = str(temp)
+    # Where a system's own app keeps its data; never what the shell had for another program.
+    os.environ["DATABASE_URL"] = order["database"] or f"sqlite:///{folder.resolve() / DATABASE}"
     supervisor = Supervisor(link, folder, temp)
     try:
         supervisor.serve()
