@@ -29,6 +29,7 @@ from sandbox.patterns.submissions import Acceptance, UnknownId
 __all__ = [
     "Acceptance",
     "ActiveTask",
+    "BadArguments",
     "BrokerGone",
     "Cancelled",
     "Progress",
@@ -42,6 +43,10 @@ _GONE = (OperationalError, RedisError, OSError)
 
 class UnknownTask(SandboxError, ValueError):  # noqa: N818 - what is wrong, in the words of the one who reads it
     """A task that this system does not have."""
+
+
+class BadArguments(SandboxError, ValueError):  # noqa: N818 - as above
+    """Arguments that the task does not take, or that no message can carry."""
 
 
 class BrokerGone(SandboxError, ConnectionError):  # noqa: N818 - what is wrong, in the words of the one who reads it
@@ -155,19 +160,28 @@ class TaskManager:
 
         It is recorded before it is published, so an id that was given is never unknown.
         ``number`` continues from the database. ``options`` go to ``apply_async``. UnknownTask
-        for one outside the system; BrokerGone when the broker did not take it, or may not have;
-        ValueError for a number that was given before.
+        for one outside the system; BadArguments for what it does not take; BrokerGone when the
+        broker did not take it, or may not have; NumberTaken for a number given before.
         """
-        self.check(task)
+        self.check(task, args, kwargs or {})
         task_id = submissions.record(self.database, task, args, dict(kwargs or {}), number)
         self._publish(task, task_id, args, dict(kwargs or {}), options)
         submissions.mark(self.database, task_id, "accepted")
         return task_id
 
-    def check(self, task: str) -> None:
-        """UnknownTask unless it is one of this system's."""
+    def check(
+        self, task: str, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> None:
+        """UnknownTask unless it is one of this system's, BadArguments unless it takes these."""
         if task not in self.tasks:
             raise UnknownTask(f"task is {shown(task)}; allowed: {one_of(task, self.tasks)}")
+        try:
+            json.dumps([args, kwargs], allow_nan=False)
+            one = self.app.tasks.get(task)
+            if one is not None and one.typing:
+                one.__header__(*args, **(kwargs or {}))
+        except (TypeError, ValueError, RecursionError) as exc:
+            raise BadArguments(f"the arguments of {task}: {exc}") from None
 
     def _publish(
         self, task: str, task_id: str, args: Any, kwargs: Any, options: dict[str, Any]

@@ -126,7 +126,9 @@ def count(database: Database, accepted: Acceptance | None = None) -> int:
     """Return how many there are, or how many of one acceptance."""
     wanted = [] if accepted is None else [_rows.c.accepted == accepted]
     with database.reading() as connection:
-        return int(connection.execute(select(func.count()).select_from(_rows).where(*wanted)).scalar_one())
+        return int(
+            connection.execute(select(func.count()).select_from(_rows).where(*wanted)).scalar_one()
+        )
 
 
 def _is(task_id: str) -> tuple[Any, Any]:

@@ -15,6 +15,7 @@ from redis import Redis
 from sandbox.patterns import lists, submissions
 from sandbox.patterns.database import Database
 from sandbox.patterns.manager import (
+    BadArguments,
     BrokerGone,
     Progress,
     Status,
@@ -66,14 +67,14 @@ def test_a_failure_is_told_as_text(worker: str, manager: TaskManager) -> None:
 
 def test_numbers_continue_and_none_is_given_twice(manager: TaskManager, client: Redis) -> None:
     """Another process, or the same after a restart, goes on where the database ends."""
-    first, second = (manager.submit("hold", queue="nobody") for _ in range(2))
+    first, second = (manager.submit("hold", ["k"], queue="nobody") for _ in range(2))
     number = int(first.removeprefix("hold/"))
     assert second == f"hold/{number + 1}"
-    assert manager.submit("hold", number=number + 7, queue="nobody") == f"hold/{number + 7}"
+    assert manager.submit("hold", ["k"], number=number + 7, queue="nobody") == f"hold/{number + 7}"
     again = TaskManager(manager.app, manager.database, NAMES)
-    assert again.submit("hold", queue="nobody") == f"hold/{number + 8}"
+    assert again.submit("hold", ["k"], queue="nobody") == f"hold/{number + 8}"
     with pytest.raises(submissions.NumberTaken, match=f"hold/{number + 7} was submitted before"):
-        manager.submit("hold", number=number + 7, queue="nobody")
+        manager.submit("hold", ["k"], number=number + 7, queue="nobody")
     assert client.llen("nobody") == 4
     client.delete("nobody")
 
@@ -83,7 +84,7 @@ def test_the_queue_s_length_is_the_broker_s(
 ) -> None:
     """All priority lists are counted; LLEN of the queue's name sees those of priority 0 only."""
     for priority in (0, 3, 3, 5, 9):
-        manager.submit("hold", queue="nobody", priority=priority)
+        manager.submit("hold", ["k"], queue="nobody", priority=priority)
     (nobody,) = TaskManager(app, database, NAMES, queues=["nobody"]).queues().queues
     assert nobody.by_priority == ((0, 1), (3, 3), (6, 0), (9, 1))
     assert (nobody.waiting, client.llen("nobody")) == (5, 1)
@@ -94,7 +95,7 @@ def test_what_a_worker_holds_is_in_unacked_and_has_an_age(
     manager: TaskManager, app: Celery, client: Redis
 ) -> None:
     """A consumer that takes a message without an acknowledgement."""
-    manager.submit("hold", queue="nobody")
+    manager.submit("hold", ["k"], queue="nobody")
     with app.connection_for_read() as connection, connection.SimpleQueue("nobody") as queue:
         message = queue.get(timeout=5)
         look = lists.read(client, ["nobody"])
@@ -151,13 +152,16 @@ def test_an_id_that_was_never_given_is_unknown(tmp_path: Path, task_id: str) -> 
     database.close()
 
 
-def test_a_task_of_another_system_is_refused_and_not_recorded(database: Database) -> None:
-    """The refusal names what is allowed."""
+def test_a_task_that_cannot_run_is_refused_and_not_recorded(database: Database) -> None:
+    """One of another system, or one with arguments that it does not take."""
     manager = TaskManager(build(NOWHERE), database, NAMES)
     with pytest.raises(
         UnknownTask, match=r"task is 'celery\.backend_cleanup'; allowed: one of 'add'"
     ):
         manager.submit("celery.backend_cleanup")
+    for bad in ([1], [1, {2}], [1, float("nan")]):
+        with pytest.raises(BadArguments, match="the arguments of add: "):
+            manager.submit("add", bad)
     assert submissions.count(database) == 0
 
 
