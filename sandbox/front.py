@@ -61,17 +61,20 @@ class FrontDoor(Part):
 
     def problem(self, scenario: Scenario) -> str | None:
         """Return why it makes no sense in ``scenario``: one sentence, field first, or None."""
-        if self.requests is None or self.task is None:
+        if self.requests is None:
             allowed = "requests, or the app of a system's own door"
             return None if self.app is not None else f"requests is None; allowed: {allowed}"
-        where = f"requests.task is {self.task!r}"
-        if self.task not in scenario.task_names:
-            return scenario.unknown_task(self.task)
+        task = self.requests.task
+        return scenario.unknown_task(task) or self._problem(task, scenario)
+
+    def _problem(self, name: str, scenario: Scenario) -> str | None:
+        assert self.requests is not None
+        where = f"requests.task is {name!r}"
         n = self.requests.expected_n(scenario.horizon_s)
         if n > MOST_REQUESTS:
             return f"requests would be about {n:.3g}; allowed: up to {MOST_REQUESTS:,}"
-        task, others = scenario.task(self.task), [*scenario.loads, *scenario.beat]
-        if any(self.task in (load.task, getattr(load, "body", None)) for load in others):
+        task, others = scenario.task(name), [*scenario.loads, *scenario.beat]
+        if any(name in (load.task, getattr(load, "body", None)) for load in others):
             return f"{where}, which a load or beat publishes too; allowed: a type of its own"
         if self.mode == "async" and task.ignore_result:
             return f"{where}, whose ignore_result is True; visitors poll for results"

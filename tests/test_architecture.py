@@ -56,8 +56,9 @@ LAYERS = (
         "prediction",
     },
     {"comparison", "compare", "claims", "calibration"},
-    {"engines"},
+    {"engines", "patterns"},
     {"capacity"},
+    {"service"},
     {"systems"},
     {"workbench", "export"},
     {"pictures"},
@@ -77,10 +78,11 @@ LAYERS = (
 )
 ONLY = {
     "simpy": ("engines/model",),
-    "celery": ("engines/live", "systems", "derive", "export/parts"),
-    "kombu": ("engines/live", "systems"),
+    "celery": ("engines/live", "systems", "derive", "export/parts", "patterns"),
+    "kombu": ("engines/live", "systems", "patterns"),
     "billiard": ("engines/live",),
-    "redis": ("engines/live", "systems", "export/parts"),
+    "redis": ("engines/live", "systems", "export/parts", "patterns", "service"),
+    "sqlalchemy": ("patterns", "systems", "service"),
     "fakeredis": ("engines/live",),
     "ipywidgets": ("widgets",),
     "anywidget": ("widgets",),
@@ -154,6 +156,19 @@ def test_a_heavy_library_has_one_place(library: str) -> None:
     assert wrong == []
 
 
+def test_the_parts_know_nothing_of_the_sandbox() -> None:
+    """A part goes into somebody's own project: of the sandbox it needs its errors alone."""
+    wrong = [
+        f"{name} imports {imported}"
+        for name, tree in modules()
+        if name.startswith("patterns/")
+        for imported in imports(tree)
+        if imported.startswith("sandbox.")
+        and not imported.startswith(("sandbox.patterns", "sandbox.errors"))
+    ]
+    assert wrong == []
+
+
 def test_the_live_engine_knows_nothing_of_the_model() -> None:
     """What real workers do cannot come from the model that is held against it."""
     wrong = [
@@ -175,7 +190,16 @@ def test_the_live_engine_knows_nothing_of_the_model() -> None:
 )
 def test_the_model_works_without_celery_and_redis(code: str) -> None:
     """Importing and predicting load neither Celery nor Redis nor a display library."""
-    banned = ("celery", "kombu", "redis", "fakeredis", "ipywidgets", "matplotlib")
+    banned = (
+        "celery",
+        "kombu",
+        "redis",
+        "fakeredis",
+        "ipywidgets",
+        "matplotlib",
+        "sqlalchemy",
+        "fastapi",
+    )
     check = f"import sys; {code}; print([m for m in {banned!r} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -1,1 +1,1 @@
-"""A system as a service: its front door, what serves it, and what is asked of it while it runs."""
+"""A system as a service: its front door, its alerts, its operations and its load."""

@@ -67,6 +67,7 @@ class LiveSession(Closing):
         self, scenario: Scenario, choice: brokers.BrokerChoice, runs: Path, ledger: str = ""
     ) -> None:
         self.scenario, self._ledger = scenario, ledger
+        self.web = fronts.processes(scenario.front_door)
         self.folder = run_folder(runs, scenario.name, scenario.to_json())
         self._claim = Claim()
         self._run: Run | None = None
@@ -78,12 +79,8 @@ class LiveSession(Closing):
         _open.add(self)
         try:
             self.info: dict[str, Any] = self._describe()
-            self._processes = Processes(
-                self.folder,
-                self._claim.folder,
-                [*choice.modules, *fronts.modules(scenario.front_door)],
-                os.environ.get("SANDBOX_DATABASE_URL", ""),
-            )
+            modules = [*choice.modules, *fronts.modules(scenario.front_door)]
+            self._processes = Processes(self.folder, self._claim.folder, modules)
             self._start(choice)
         except BaseException:
             self._take_down()
@@ -109,7 +106,7 @@ class LiveSession(Closing):
         self.controls.outage = Outage(choice, self.broker, self._processes, persistence)
         self._record.listeners.append(self.controls.see)
         self._pump_thread.start()
-        web = fronts.processes(self.scenario.front_door)
+        web = self.web
         began = time.monotonic()
         self._start_proxy(*self.scenario.worker_names, "client", "operator", *web)
         if self.scenario.dependencies:
@@ -150,7 +147,7 @@ class LiveSession(Closing):
             self.controls.schedule(command)
         told = ["client"]
         told += [DOWNSTREAM] if self.scenario.dependencies else []
-        told += [VISITORS] if VISITORS in fronts.processes(self.scenario.front_door) else []
+        told += [VISITORS] if VISITORS in self.web else []
         for name in told:
             self._processes.order("tell", name=name, message={"go": self._record.t0})
 
@@ -247,8 +244,7 @@ class LiveSession(Closing):
         record = self._record
         if record.note("_client_done") is None or self.controls.pending:
             return False
-        has_visitors = VISITORS in fronts.processes(self.scenario.front_door)
-        if has_visitors and record.note(f"_{VISITORS}_done") is None:
+        if VISITORS in self.web and record.note(f"_{VISITORS}_done") is None:
             return False
         unseen = self.controls.submitted - record.fold.journeys.keys()
         return not unseen and record.settled and record.fold.drained

@@ -8,7 +8,6 @@ here: one connection a request, ``GET /TOKEN/do/7`` does or publishes request 7,
 from __future__ import annotations
 
 import asyncio
-import os
 import secrets
 import socket
 import time
@@ -20,7 +19,7 @@ from celery import Celery
 from sandbox.draws import draw_s, uniform
 from sandbox.engines.live import app as apps
 from sandbox.engines.live.calls import note_address
-from sandbox.engines.live.fronts import FILE, own_door
+from sandbox.engines.live.fronts import FILE
 from sandbox.engines.live.publish import publishing
 from sandbox.engines.live.recorder import record_publishing
 from sandbox.engines.live.writer import Writer
@@ -28,7 +27,6 @@ from sandbox.front import FrontDoor
 from sandbox.scenario import Scenario
 
 _BACKLOG = 4096
-_LOOK_S = 0.005
 _OK, _ACCEPTED, _FAILED, _BUSY, _UNKNOWN = 200, 202, 500, 503, 404
 PENDING = 204
 
@@ -94,25 +92,6 @@ async def _serve(front: Front, listening: socket.socket, writer: Writer) -> None
     await server.serve_forever()
 
 
-async def _serve_own(door: FrontDoor, app: Celery, listening: socket.socket, writer: Writer) -> None:
-    """Serve a system's own door; its address is known once it answers."""
-    import uvicorn
-
-    token = secrets.token_urlsafe(24)
-    opened = own_door(str(door.app)).open(app, door, os.environ["DATABASE_URL"], token)
-    settings = uvicorn.Config(
-        opened, log_level="warning", access_log=False, server_header=False, loop="asyncio"
-    )
-    server = uvicorn.Server(settings)
-    serving = asyncio.create_task(server.serve(sockets=[listening]))
-    while not server.started and not serving.done():
-        await asyncio.sleep(_LOOK_S)
-    if server.started:
-        note_address(listening.getsockname()[1], FILE, token)
-        writer.write("_front_ready")
-    await serving
-
-
 def main(folder: Path, link: apps.Link) -> None:
     """Serve the front door of the scenario in ``folder``; ends with its supervisor."""
     scenario, writer = apps.scenario_of(folder), Writer(folder / "raw" / "front.jsonl")
@@ -126,6 +105,8 @@ def main(folder: Path, link: apps.Link) -> None:
     app.backend.result_consumer.consume_from("warm-up")
     listening = socket.create_server(("127.0.0.1", scenario.front_door.port), backlog=_BACKLOG)
     if scenario.front_door.app is not None:
-        asyncio.run(_serve_own(scenario.front_door, app, listening, writer))
+        from sandbox.engines.live.own_front import serve
+
+        serve(scenario.front_door, app, listening, writer)
     else:
         asyncio.run(_serve(Front(scenario, scenario.front_door, app), listening, writer))

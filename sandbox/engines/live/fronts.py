@@ -16,7 +16,7 @@ from sandbox.front import FrontDoor
 FILE = "front.json"
 """The file of the session's temporary folder that says where the door is."""
 FRONT, VISITORS = "front", "visitors"
-_SERVING = ("uvicorn", "sandbox.service.door")
+_SERVING = ("sandbox.engines.live.own_front", "sandbox.service.door")
 
 
 class OwnDoor(Protocol):
@@ -54,10 +54,11 @@ def modules(door: FrontDoor | None) -> tuple[str, ...]:
 def own_door(path: str) -> OwnDoor:
     """Return the door that ``path``, a module and a name in it, stands for; or ScenarioError."""
     module, _, name = path.partition(":")
+    where = f"front_door.app is {path!r}"
     try:
         door = getattr(importlib.import_module(module), name or "DOOR")
     except (ImportError, AttributeError) as exc:
-        raise ScenarioError(f"front_door.app is {path!r}, which cannot be imported: {exc}") from None
+        raise ScenarioError(f"{where}, which cannot be imported: {exc}") from None
     if not all(hasattr(door, part) for part in ("open", "ask", "poll", "outcome")):
-        raise ScenarioError(f"front_door.app is {path!r}, which is no front door")
+        raise ScenarioError(f"{where}, which is no front door")
     return cast("OwnDoor", door)
