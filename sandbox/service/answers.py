@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse
 
 from sandbox.errors import one_line, shown
 from sandbox.patterns.database import DatabaseError
-from sandbox.patterns.manager import BrokerGone, UnknownId, UnknownTask
+from sandbox.patterns.manager import BadArguments, BrokerGone, UnknownId, UnknownTask
 from sandbox.patterns.submissions import NumberTaken
 
 RETRY_AFTER_S = 5
@@ -51,6 +51,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 _STATUS: dict[type[Exception], int] = {
     UnknownId: 404,
     UnknownTask: 422,
+    BadArguments: 422,
     NumberTaken: 409,
     BrokerGone: 503,
     DatabaseError: 503,

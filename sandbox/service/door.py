@@ -8,17 +8,18 @@ gets an ASGI app. What every door has alike is here: its web workers, its guard,
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from celery import Celery
 from fastapi import APIRouter, Depends, FastAPI
 from fastapi.security import HTTPBearer
+from kombu.exceptions import OperationalError
 
 from sandbox.front import FrontDoor
 from sandbox.patterns.database import Database
-from sandbox.patterns.manager import TaskManager
+from sandbox.patterns.manager import BrokerGone, TaskManager
 from sandbox.service import answers, guard
 from sandbox.service.answers import PROBLEMS, WorkFailed
 from sandbox.service.meters import Meters
@@ -117,10 +118,10 @@ class Desk:
     def do(self, task: str, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None) -> Any:
         """Do a task's work here and now, in the web worker: what a door without a queue does.
 
-        Nothing is published, and nothing tried again. Raises UnknownTask, and WorkFailed when
-        the body fails.
+        Nothing is published, and nothing tried again. Raises UnknownTask, BadArguments, and
+        WorkFailed when the body fails.
         """
-        self.manager.check(task)
+        self.manager.check(task, args, kwargs or {})
         body = self.app.tasks[task]
         key = f"{task}/{guard.number.get() or 0}"
         # As Celery does for a task that is called: a retry would raise what it is for.
@@ -133,6 +134,18 @@ class Desk:
             raise WorkFailed(f"{to_http(key)} has failed: {exc}") from exc
         finally:
             body.pop_request()
+
+    def warm(self) -> None:
+        """Open what a first request would wait for: connections to broker, results, database.
+
+        A broker that does not answer yet is no reason to stay closed.
+        """
+        with suppress(BrokerGone, OperationalError, OSError):
+            self.manager.queues()
+            with self.app.producer_pool.acquire(block=True) as producer:
+                producer.connection.ensure_connection(max_retries=1, timeout=1.0)
+        with self.database.reading():
+            self.app.backend.get_key_for_task("warm-up")
 
     def close(self) -> None:
         """End the threads and the database's connections."""
@@ -172,6 +185,7 @@ class Door:
 
         @asynccontextmanager
         async def life(_: FastAPI) -> AsyncIterator[None]:
+            await desk.web.do_each(desk.warm)
             yield
             desk.close()
 

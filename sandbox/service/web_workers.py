@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import inspect
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial, wraps
@@ -39,6 +40,17 @@ class WebWorkers:
             return await asyncio.get_running_loop().run_in_executor(self._pool, context.run, work)
         finally:
             self._n_here -= 1
+
+    async def do_each(self, work: Callable[[], Any]) -> None:
+        """Have every web worker do something once, all at the same time."""
+        together = threading.Barrier(self.n)
+
+        def one() -> None:
+            together.wait()
+            work()
+
+        loop = asyncio.get_running_loop()
+        await asyncio.gather(*(loop.run_in_executor(self._pool, one) for _ in range(self.n)))
 
     def endpoint(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Return a coroutine that has a web worker run a plain endpoint; others stay as they are.
