@@ -56,8 +56,9 @@ LAYERS = (
         "prediction",
     },
     {"comparison", "compare", "claims", "calibration"},
-    {"engines"},
+    {"engines", "patterns"},
     {"capacity"},
+    {"service"},
     {"systems"},
     {"workbench", "evidence", "export"},
     {"pictures"},
@@ -78,10 +79,11 @@ LAYERS = (
 )
 ONLY = {
     "simpy": ("engines/model",),
-    "celery": ("engines/live", "systems", "derive", "export/parts"),
-    "kombu": ("engines/live", "systems"),
+    "celery": ("engines/live", "systems", "derive", "export/parts", "patterns"),
+    "kombu": ("engines/live", "systems", "patterns"),
     "billiard": ("engines/live",),
-    "redis": ("engines/live", "systems", "export/parts"),
+    "redis": ("engines/live", "systems", "export/parts", "patterns", "service"),
+    "sqlalchemy": ("patterns", "systems", "service"),
     "fakeredis": ("engines/live",),
     "ipywidgets": ("widgets",),
     "anywidget": ("widgets",),
@@ -155,6 +157,19 @@ def test_a_heavy_library_has_one_place(library: str) -> None:
     assert wrong == []
 
 
+def test_the_parts_know_nothing_of_the_sandbox() -> None:
+    """A part goes into somebody's own project: of the sandbox it needs its errors alone."""
+    wrong = [
+        f"{name} imports {imported}"
+        for name, tree in modules()
+        if name.startswith("patterns/")
+        for imported in imports(tree)
+        if imported.startswith("sandbox.")
+        and not imported.startswith(("sandbox.patterns", "sandbox.errors"))
+    ]
+    assert wrong == []
+
+
 def test_the_live_engine_knows_nothing_of_the_model() -> None:
     """What real workers do cannot come from the model that is held against it."""
     wrong = [
@@ -180,7 +195,16 @@ def test_the_model_works_without_celery_and_redis(code: str) -> None:
 
     A named system is derived from its app, which needs Celery; to list the systems needs none.
     """
-    banned = ("celery", "kombu", "redis", "fakeredis", "ipywidgets", "matplotlib")
+    banned = (
+        "celery",
+        "kombu",
+        "redis",
+        "fakeredis",
+        "ipywidgets",
+        "matplotlib",
+        "sqlalchemy",
+        "fastapi",
+    )
     shop = {"name": "shop", "tasks": [{"name": "mail"}], "workers": [{}], "horizon_s": 1.0}
     check = f"SHOP = {shop!r}; import sys; {code}; print([m for m in {banned!r} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)

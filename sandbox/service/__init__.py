@@ -1,0 +1,1 @@
+"""A system as a service: its front door, its alerts, its operations and its load."""
