@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sandbox import audit_command, export_command, report, systems, what_if_command
+from sandbox import audit_command, claims_command, export_command, report, systems, what_if_command
 from sandbox.console import BUDGET, Group, progress
 from sandbox.errors import EngineError, ScenarioError
 from sandbox.scenario import Scenario, json_schema
@@ -124,6 +124,15 @@ def schema(
 
 
 @main.command()
+@click.argument("system")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def show(system: str, as_json: bool) -> None:
+    """Say what SYSTEM is: question, variants, corrections, what is mended and why."""
+    found = report.system_data(systems.get(system))
+    click.echo(report.to_json(found) if as_json else report.sections(found))
+
+
+@main.command()
 @click.option("--broker", default="auto", show_default=True, help=_BROKER_HELP)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def calibrate(broker: str, as_json: bool) -> None:
@@ -193,6 +202,7 @@ def _predict(scenario: Scenario, budget: float, overheads: Overheads, *, quiet: 
 
 what_if_command.add_to(main, scenario_of)
 audit_command.add_to(main)
+claims_command.add_to(main)
 export_command.add_to(main)
 
 

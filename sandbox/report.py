@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sandbox.overheads import Overheads
     from sandbox.prediction import Prediction
     from sandbox.run import Run
+    from sandbox.systems import System
 
 
 def to_json(data: Any) -> str:
@@ -81,9 +82,33 @@ def sections(found: Mapping[str, Any]) -> str:
     lines = []
     for part, inside in found.items():
         lines.append(f"{part}:")
-        items = inside.items() if isinstance(inside, dict) else [("", inside)]
+        items = inside.items() if isinstance(inside, dict) else [("", x) for x in _each(inside)]
         lines += [f"  {name + ': ' if name else ''}{value}" for name, value in items]
     return "\n".join(lines)
+
+
+def _each(inside: Any) -> list[Any]:
+    return inside if isinstance(inside, list) else [inside]
+
+
+def system_data(system: System) -> dict[str, Any]:
+    """Return what is said of a system, part by part."""
+    variants = {
+        name: f"{', '.join(one.worker_names)}; queues {', '.join(one.workers[0].queues)}; "
+        f"{len(one.faults)} faults; {one.horizon_s:g} s"
+        for name, one in system.variants.items()
+    }
+    parts: dict[str, Any] = {
+        "question": system.question,
+        "document": system.document,
+        "variants": variants,
+        "corrections": list(system.corrections),
+        "assumptions": list(system.assumptions),
+        "mended": [str(change) for change in system.changes],
+        "left out": dict(system.left_out),
+        "claims": f"{len(system.claims)}; sandbox claims {system.name}",
+    }
+    return {name: inside for name, inside in parts.items() if inside}
 
 
 def overheads(measured: Overheads) -> str:

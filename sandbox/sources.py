@@ -28,7 +28,7 @@ class Given(NamedTuple):
 def scenario_of(source: str, given: Given | None = None) -> Scenario:
     """Return a named system's scenario, that of a JSON file, of a stored run, or of an app."""
     path = Path(source)
-    if ":" in source:
+    if ":" in source and source.partition(":")[0] not in systems.all_systems():
         return _from_app(source, given or Given())
     if given is not None and any(given):
         raise ScenarioError(

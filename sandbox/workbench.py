@@ -146,6 +146,7 @@ def claims(measured: Run, prediction: Prediction | None = None) -> list[ClaimVer
     return [
         judge_claim(claim, measure(measured), predicted)
         for claim in (system.claims if system is not None else ())
+        if system is not None and claim.metric and system.scenario in claim.shown_by.values()
     ]
 
 

@@ -16,6 +16,10 @@ class KillWorker(Fault):
     - acks_late: all of it comes back after the visibility timeout and the next sweep.
     - acks_late + reject_on_worker_lost: the same; nobody is left to reject.
 
+    One that is killed in the midst of a sweep leaves ``unacked_mutex`` behind, and until that
+    expires after 300 s nothing at all comes back (kombu/transport/redis.py restore_visible); the
+    model's sweeps take no time, so that its workers are never killed in one.
+
     With ``back_after_s`` it is started again so many seconds later.
     """
 

@@ -8,8 +8,9 @@ import os
 import random
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from celery import Celery, Task
 
@@ -19,6 +20,9 @@ from sandbox.errors import ScenarioError
 from sandbox.scenario import AutoRetry, Scenario, SelfRetry, TaskType
 
 logging.getLogger("kombu").setLevel(logging.WARNING)
+
+Effect = Callable[[int], object]
+"""The real work of one part of a task, by the part's number."""
 
 
 class Link(NamedTuple):
@@ -44,12 +48,15 @@ class _Work:
     scenario: Scenario | None = None
 
 
-def work(task: Task) -> dict[str, Any]:
+def work(task: Task, effect: Effect | None = None, steps: int = 1) -> dict[str, Any]:
     """Do the work drawn for this task and attempt: wait or burn for its time, perhaps fail.
 
     Its effect, a row in the run's ledger, is the last thing that it does.
 
-    A system's own tasks call it where the document leaves the real work out. Raises
+    A system's own tasks call it with their real work as ``effect``: it is called after each of
+    ``steps`` equal parts of the drawn time with the number of the part, and what it takes is taken
+    off the next part, so that real work is padded to the drawn time. What it raises ends the task.
+    The drawn failure, if any, strikes before the last effect. Raises
     WorkFailed as often as the type's ``p_failure`` says, CallFailed or CallTimedOut when the
     dependency that the type calls does not serve it, and SubtaskFailed when the task fails that
     it waits for.
@@ -65,9 +72,13 @@ def work(task: Task) -> dict[str, Any]:
     random.seed(jitter_seed(scenario.seed, task.request.id, retry))
     killed_s = oom.runs_out_s(kind.name, service_s)
     spend = _burn if kind.work == "cpu" else time.sleep
-    spend(service_s if killed_s is None else killed_s)
     if killed_s is not None:
+        spend(killed_s)
         os.kill(os.getpid(), signal.SIGKILL)
+    padded = _Padded(kind.name, service_s / steps, spend)
+    for step in range(steps - 1):
+        padded.do(step, effect)
+    padded.spend()
     if kind.calls is not None:
         stream = f"{kind.name}/call"
         call_s = draw_s(kind.calls.service, scenario.seed, stream, number, retry=retry)
@@ -80,8 +91,34 @@ def work(task: Task) -> dict[str, Any]:
         subtask.wait_for(scenario.task(kind.waits_for), scenario, task, number)
     if fails:
         raise WorkFailed(f"attempt {retry + 1} of {task.request.id} was drawn to fail")
+    padded.apply(steps - 1, effect)
     ledger.apply(task.request)
     return {"service_s": service_s}
+
+
+class _Padded:
+    """Parts of a task's time, each shorter by what the real work of its type took the last time."""
+
+    _took_s: ClassVar[dict[str, float]] = {}
+
+    def __init__(self, name: str, part_s: float, spend: Callable[[float], None]) -> None:
+        self._name, self._part_s, self._spend = name, part_s, spend
+
+    def spend(self) -> None:
+        """Let a part's time go by, but for what its effect will take."""
+        self._spend(max(0.0, self._part_s - self._took_s.get(self._name, 0.0)))
+
+    def apply(self, step: int, effect: Effect | None) -> None:
+        """Do the real work of a part."""
+        if effect is not None:
+            began = time.monotonic()
+            effect(step)
+            self._took_s[self._name] = time.monotonic() - began
+
+    def do(self, step: int, effect: Effect | None) -> None:
+        """Do a whole part."""
+        self.spend()
+        self.apply(step, effect)
 
 
 def _number(task_id: str) -> int:

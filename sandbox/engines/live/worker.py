@@ -52,7 +52,7 @@ def main(folder: Path, name: str, link: Link) -> None:
     from celery import signals
 
     from sandbox.engines.live import app as apps
-    from sandbox.engines.live import ledger, oom, skew
+    from sandbox.engines.live import data, ledger, oom, skew
 
     scenario = apps.scenario_of(folder)
     pool = scenario.pool_of(name)
@@ -63,6 +63,7 @@ def main(folder: Path, name: str, link: Link) -> None:
     skew.install(folder, name)
     oom.install(folder, scenario.task_names)
     ledger.keep(folder, name, link.ledger)
+    data.place(folder, link.ledger)
     app.set_current()
     app.set_default()
 
