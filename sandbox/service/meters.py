@@ -14,7 +14,7 @@ from typing import Literal
 
 from celery.states import READY_STATES, SUCCESS
 from fastapi import APIRouter
-from fastapi.responses import JSONResponse, PlainTextResponse
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from pydantic import BaseModel
@@ -76,7 +76,9 @@ class Meters:
             found = self.health()
             return JSONResponse(found.model_dump(), 200 if found.status == "ok" else 503)
 
-        @router.get("/metrics", response_class=PlainTextResponse)
+        @router.get(
+            "/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}}
+        )
         def metrics() -> PlainTextResponse:
             """Return the figures in Prometheus' text format."""
             return PlainTextResponse(self.text(), media_type=CONTENT_TYPE_PLAIN_0_0_4)
