@@ -213,10 +213,12 @@ def load(
 def _side(
     scenario: Scenario, broker: str, runs: str | Path, overheads: Overheads | None, budget_s: float
 ) -> Side:
-    known = Overheads() if overheads is None else overheads
-    used = known.but(request_s=_request_s(scenario, broker, runs, known))
-    predicted = _predicted(scenario, used)
-    further = tuple(_further(scenario, used, budget_s))
+    used = Overheads() if overheads is None else overheads
+    assert scenario.front_door is not None
+    door = scenario.front_door.but(request_s=_request_s(scenario, broker, runs, used))
+    to_predict = scenario.but(front_door=door)
+    predicted = _predicted(to_predict, used)
+    further = tuple(_further(to_predict, used, budget_s))
     with live.start(scenario, broker=broker, runs=runs) as session:
         session.wait()
     return Side(scenario, predicted, further, figures(session.close()), session.folder)
