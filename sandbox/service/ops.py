@@ -13,14 +13,17 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import redis
 
-from sandbox.patterns.lists import Lists
-
-if TYPE_CHECKING:
-    from sandbox.engines.live.engine import LiveSession
+from sandbox.engines.live.engine import LiveSession
+from sandbox.engines.live.processes import clean_environment
+from sandbox.engines.live.stage import Stage
+from sandbox.errors import ScenarioError
+from sandbox.patterns.lists import BrokerLists, Keys, read
+from sandbox.scenario import Scenario
 
 _CELERY_S = 30.0
 _MOST_LINES = 40
@@ -48,10 +51,23 @@ class Here:
         """A connection to the broker."""
         return redis.Redis.from_url(self.url, socket_timeout=5, decode_responses=True)
 
-    @cached_property
-    def lists(self) -> Lists:
-        """The lengths of all lists of the broker, and of its ``unacked``."""
-        return Lists(self.redis, self.queues, prefix=self.session.broker.prefix)
+    def lists(self) -> BrokerLists:
+        """Return the lengths of all lists of the broker now, and of its ``unacked``."""
+        broker = self.session.scenario.broker
+        keys = Keys(prefix=self.session.broker.prefix, steps=broker.priority_steps)
+        return read(self.redis, self.queues, keys)
+
+    def backlog(self) -> str:
+        """Return what the broker holds now: every list of each queue, and unacked."""
+        found = self.lists()
+        queues = ", ".join(f"{queue.name} {queue.waiting}" for queue in found.queues)
+        return f"waiting: {queues}; taken and not acknowledged: {found.unacked}"
+
+    def workers(self) -> str:
+        """Return which workers run, by the processes themselves."""
+        pids = self.session.pids()
+        up = [name for name in self.session.scenario.worker_names if name in pids]
+        return f"workers: {', '.join(up) or 'none'}"
 
     def celery(self, arguments: str) -> str:
         """Return what ``celery -A … arguments`` prints, run as an operator would run it."""
@@ -62,7 +78,7 @@ class Here:
             text=True,
             timeout=_CELERY_S,
             check=False,
-            env=_environment(),
+            env=clean_environment(),
         )
         return _short(done.stdout.strip() or done.stderr.strip())
 
@@ -72,12 +88,6 @@ class Here:
             return _short(_as_cli(self.redis.execute_command(*shlex.split(command))))
         except redis.ResponseError as exc:
             return f"(error) {exc}"
-
-
-def _environment() -> dict[str, str]:
-    from sandbox.engines.live.processes import clean_environment
-
-    return clean_environment()
 
 
 def _short(text: str) -> str:
@@ -128,6 +138,14 @@ class Done:
     answer: str
     truth: str
 
+    def data(self) -> dict[str, str]:
+        """Return it as what JSON can hold."""
+        op = self.op
+        return {
+            "section": op.section, "command": op.command, "answer": self.answer,
+            "truth": self.truth, "why": op.why,
+        }  # fmt: skip
+
     def __str__(self) -> str:
         """Say it in a few lines."""
         indented = "\n".join(f"    {line}" for line in self.answer.splitlines() or [""])
@@ -135,6 +153,22 @@ class Done:
             f"[{self.op.section}] $ {self.op.command}\n{indented}\n"
             f"  truth: {self.truth}\n  {self.op.why}"
         )
+
+
+def operate(
+    ops: Iterable[Op], scenario: Scenario, *, broker: str = "auto", runs: str | Path = "runs"
+) -> Iterator[Done]:
+    """Start a scenario, run the operations once a task has begun, and end it again.
+
+    Raises ScenarioError when there is nothing to run, EngineError when no task begins.
+    """
+    told = tuple(ops)
+    if not told:
+        raise ScenarioError(f"{scenario.name} has no operations")
+    stage = Stage(broker, Path(runs))
+    with stage.start(scenario) as session:
+        stage.wait(session, lambda events: any(event.kind == "started" for event in events))
+        yield from perform(told, Here(session, str(scenario.app)))
 
 
 def perform(ops: Iterable[Op], here: Here) -> Iterator[Done]:
