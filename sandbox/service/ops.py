@@ -65,7 +65,7 @@ class Here:
 
     def workers(self) -> str:
         """Return which workers run, by the processes themselves."""
-        pids = self.session.pids()
+        pids = Stage.pids(self.session)
         up = [name for name in self.session.scenario.worker_names if name in pids]
         return f"workers: {', '.join(up) or 'none'}"
 
@@ -85,9 +85,10 @@ class Here:
     def redis_cli(self, command: str) -> str:
         """Return what ``redis-cli command`` prints, without needing the program."""
         try:
-            return _short(_as_cli(self.redis.execute_command(*shlex.split(command))))
+            answer = self.redis.execute_command(*shlex.split(command))  # type: ignore[no-untyped-call]
         except redis.ResponseError as exc:
             return f"(error) {exc}"
+        return _short(_as_cli(answer))
 
 
 def _short(text: str) -> str:

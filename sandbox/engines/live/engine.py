@@ -90,11 +90,6 @@ class LiveSession(Closing):
         """Name the session by what does not change from one machine to the next."""
         return f"<live session of {self.scenario.name!r}>"
 
-    def pids(self) -> dict[str, int]:
-        """Return the main process of each part that runs now: worker1, broker, client …"""
-        found: dict[str, int] = self._processes.order("pids")
-        return found
-
     # --- start -----------------------------------------------------------------------
 
     def _start(self, choice: brokers.BrokerChoice) -> None:
