@@ -82,7 +82,7 @@ ONLY = {
     "simpy": ("engines/model",),
     "celery": ("engines/live", "systems", "derive", "export/parts", "patterns", "service"),
     "kombu": ("engines/live", "systems", "patterns", "service"),
-    "billiard": ("engines/live",),
+    "billiard": ("engines/live", "patterns"),
     "redis": ("engines/live", "systems", "export/parts", "patterns", "service"),
     "sqlalchemy": ("patterns", "systems", "service"),
     "uvicorn": ("engines/live/own_front.py",),
