@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from celery import Celery, Task
+from celery import Celery, Task, signals
 
 from sandbox.engines.live.app import WorkFailed, work
 from sandbox.patterns.errors import RetryingTask, retryable
@@ -124,6 +124,19 @@ def _store() -> Any:
     from sandbox.systems.dashboard import store
 
     return store
+
+
+@signals.worker_init.connect
+def _load(**_: Any) -> None:
+    """Load what the children work with before they are forked."""
+    _store()
+
+
+@signals.worker_process_init.connect
+def _open(**_: Any) -> None:
+    """Open the database before the first event, which would wait for it."""
+    with _store().database().reading():
+        pass
 
 
 def _number(task: Task) -> int:
