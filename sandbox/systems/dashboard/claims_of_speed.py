@@ -5,6 +5,8 @@ from __future__ import annotations
 from sandbox.claims import Claim
 from sandbox.dependencies import Call, Dependency
 from sandbox.draws import Deterministic
+from sandbox.faults import At
+from sandbox.faults.latency import Latency
 from sandbox.loads import Burst, Poisson, Trace
 from sandbox.scenario import Scenario
 from sandbox.systems.dashboard import numbers
@@ -28,6 +30,11 @@ _SYNC_PER_S = N_WEB / REQUEST_S
 _PACED = Trace(task=PROCESS, at_s=tuple(0.3 * i for i in range(10)))
 _P95 = f"p95_answer_s.{PROCESS}"
 _PER_S = f"answers_per_s.{PROCESS}"
+
+
+def _is_instant(ms: float) -> bool | None:
+    """Tell whether a publish is below 1 ms; not where another machine would say otherwise."""
+    return None if 0.3 < ms < 3 else ms < 1
 
 
 def _scaled(name: str, processes: int, places: int | None = None) -> Scenario:
@@ -60,7 +67,7 @@ def _before() -> tuple[Claim, ...]:
             text="database writes block the API, limiting throughput to ~50 req/sec",
             source="Architecture Flow, Before",
             metric=_PER_S,
-            holds=lambda per_s: 35 <= per_s <= 65,
+            holds=lambda per_s: 30 <= per_s <= 70,
             shown_by={"": before(full, "full")},
             name="sync-capacity",
             verdict="right",
@@ -84,7 +91,7 @@ def _before() -> tuple[Claim, ...]:
             text="~50 req/sec is what a synchronous front door of this service time can do",
             source="Architecture Flow, Before",
             metric=_PER_S,
-            holds=lambda per_s: 35 <= per_s <= 65,
+            holds=lambda per_s: 30 <= per_s <= 70,
             shown_by={
                 "4 web workers": before(full, "full"),
                 "40 threads": before(full, "threads", door={"n_web_workers": 40}),
@@ -156,7 +163,11 @@ def _after() -> tuple[Claim, ...]:
 
 
 def _queue() -> tuple[Claim, ...]:
-    paced = small("published", _PACED)
+    away = Latency(delay_s=0.005, when=At(at_s=0.0))
+    published = {
+        "Redis on this machine": small("published", _PACED),
+        "Redis 5 ms away": small("away", _PACED, faults=(away,)),
+    }
     surge = small("surge", Burst(task=PROCESS, n=80), commands=ONE)
     return (
         Claim(
@@ -164,12 +175,12 @@ def _queue() -> tuple[Claim, ...]:
             source="Architecture Flow, After",
             number=numbers.publish_ms,
             unit="ms",
-            holds=lambda ms: ms < 1,
-            shown_by={"": paced},
+            holds=_is_instant,
+            shown_by=published,
             name="publish",
             verdict="wrong",
-            why="An LPUSH alone takes less, but apply_async builds the message, subscribes to its "
-            "result and only then pushes.",
+            why="apply_async builds a message and waits for the broker: about 1 ms on one machine, "
+            "by which no verdict is given, and each millisecond of the way comes on top.",
             rows=("1.3 S1-3",),
         ),
         Claim(

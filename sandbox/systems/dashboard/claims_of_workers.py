@@ -154,7 +154,7 @@ def _queues() -> tuple[Claim, ...]:
         Burst(task=BATCH, n=4),
         Poisson(task=PROCESS, rate_per_s=20.0, start_s=0.1, stop_s=0.6),
     )
-    low = (Burst(task=PROCESS, n=64), Burst(task=BATCH, n=1, at_s=0.1))
+    low = (Burst(task=PROCESS, n=96), Burst(task=BATCH, n=1, at_s=0.1))
     shared = small(
         "servers", Burst(task=PROCESS, n=60), Poisson(task=EMAIL, rate_per_s=1.0), commands=SERVERS
     )
