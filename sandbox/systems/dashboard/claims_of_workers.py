@@ -85,6 +85,7 @@ def _crashes() -> tuple[Claim, ...]:
             holds=lambda share: share == 1,
             shown_by={"as started": _stopped("none"), "appendonly yes": _stopped("aof")},
             name="persists",
+            needs="appendonly",
             verdict="depends",
             why="Redis keeps what its persistence keeps: without an append-only file a restart "
             "empties every queue.",
@@ -202,6 +203,7 @@ def _queues() -> tuple[Claim, ...]:
 
 def _processes() -> tuple[Claim, ...]:
     burst = Burst(task=PROCESS, n=32)
+    bare = small("no-queues", Burst(task=PROCESS, n=8), commands=(f"{_WORKER} -c 2",), deadline_s=4)
     grows = (f"{_WORKER} -Q default --autoscale=8,2",)
     return (
         Claim(
@@ -218,6 +220,18 @@ def _processes() -> tuple[Claim, ...]:
             why="Two processes need the memory of two, and do the work of two; it is a worker's "
             "concurrency that is reduced, not the number of workers.",
             rows=("1.3 S1-8",),
+        ),
+        Claim(
+            text="celery -A app.tasks worker -c 2, worker -l debug: they take over the work",
+            source="Troubleshooting, Tasks Not Processing, Memory Issues",
+            number=numbers.share_done,
+            unit="of the events done",
+            holds=lambda share: share == 1,
+            shown_by={"": bare},
+            name="no-queues",
+            verdict="wrong",
+            why="Without -Q such a worker listens to 'celery' alone: restarted so, nobody takes "
+            "from default, emails and batch_processing any more.",
         ),
         Claim(
             text="configure worker auto-scaling based on queue depth",

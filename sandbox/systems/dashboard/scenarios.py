@@ -43,7 +43,7 @@ SERVERS = (
     f"{_WORKER} -n batch2@%h -c 2 -Q batch_processing",
 )
 EVENT_S, REQUEST_S, EMAIL_S, BATCH_S = 0.1, 0.075, 0.3, 2.0
-SERVICE: Mapping[str, Mapping[str, Any]] = {
+SERVICE: dict[str, Mapping[str, Any]] = {
     PROCESS: {"service": LogNormal(mean_s=EVENT_S, cv=0.3)},
     EMAIL: {"service": LogNormal(mean_s=EMAIL_S, cv=0.3)},
     BATCH: {"service": Deterministic(value_s=BATCH_S)},
@@ -138,7 +138,15 @@ def variants() -> dict[str, Scenario]:
         "single-server": scenario(commands=ONE, loads=busy),
         "specialised": scenario(commands=THREE, loads=busy),
         "multi-server": scenario(commands=SERVERS, loads=busy),
+        "operations": _backed_up(),
     }
+
+
+def _backed_up() -> Scenario:
+    """Return a dashboard whose database is slow: what operators look at while a queue backs up."""
+    slow = {PROCESS: {"service": Deterministic(value_s=2.0)}}
+    loads = (Burst(task=PROCESS, n=200), Burst(task=EMAIL, n=5), Burst(task=BATCH, n=3))
+    return scenario(tasks=SERVICE | slow, loads=loads, horizon_s=1.0, deadline_s=150.0)
 
 
 def _as_written() -> tuple[Load, ...]:
