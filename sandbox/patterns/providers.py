@@ -172,7 +172,7 @@ class Provider:
         mine = _messages.c.provider == self.name
         query = select(*per).where(mine).group_by(_messages.c.recipient)
         with self.database.reading() as connection:
-            return dict(connection.execute(query).tuples().all())
+            return {row[0]: row[1] for row in connection.execute(query)}
 
     def duplicates(self) -> Mapping[str, int]:
         """Return who got more than one message, and how many."""
@@ -183,7 +183,7 @@ class Provider:
         mine = _attempts.c.provider == self.name
         query = select(_attempts.c.outcome, func.count()).where(mine).group_by(_attempts.c.outcome)
         with self.database.reading() as connection:
-            return dict(connection.execute(query).tuples().all())
+            return {row[0]: row[1] for row in connection.execute(query)}
 
 
 def smtp(database: Database, **options: float) -> Provider:
