@@ -93,7 +93,7 @@ def aggregate(app_id: object, hours: int, key: str | None = None) -> dict[str, A
     )
 
     def effect(connection: Connection) -> dict[str, Any]:
-        found = dict(connection.execute(query).tuples().all())
+        found = {status: n for status, n in connection.execute(query)}
         row = {"n_events": sum(found.values()), "n_invalid": found.get("invalid", 0)}
         connection.execute(insert(statistics), asked | row)
         return row
