@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import doctest
 import importlib
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from sandbox.run import Event, Run
 from sandbox.scenario import Scenario
 from sandbox.service.serve import Served, serve
 from sandbox.systems.dashboard import SYSTEM, app, front, numbers, ops, scenarios, store
+from tests.openapi import check_openapi
 from tests.waiting import until
 
 CLAIMS = SYSTEM.claims
@@ -26,6 +28,9 @@ ROWS = {
     "1.2 #1", "1.2 #2", "1.2 #22", "1.2 #27", "1.5-4 S1/S5 sync door",
     *(f"1.3 S1-{n}" for n in range(1, 9)),
 }  # fmt: skip
+N_EXAMPLES = 3
+DOOR = dataclasses.replace(front.DOOR, reply_s=0.2)
+"""The dashboard's door, without a second's wait in each look at its workers."""
 EVENT = {"eventName": "user_login", "userId": 123}
 
 
@@ -185,12 +190,12 @@ def test_an_event_with_an_unknown_status_is_no_matter_of_trying_again(database: 
 @pytest.fixture(scope="module")
 def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """Yield the mended dashboard's door with its workers, on the fake."""
-    mended, after = SYSTEM.variant("mended"), SYSTEM.variant("after")
+    mended = SYSTEM.variant("mended")
     # One worker, and work without padding: the door is looked at, not its speed.
     quick = {"kind": "deterministic", "value_s": 0.01}
     what = mended.but(
         name="door",
-        front_door=after.front_door,
+        front_door={"app": f"{__name__}:DOOR", "n_web_workers": 4},
         faults=(),
         loads=(),
         tasks=tuple(task.but(service=quick) for task in mended.tasks),
@@ -260,6 +265,12 @@ def test_an_unknown_id_is_404_and_the_other_tasks_run(client: httpx.Client) -> N
         assert answer.status_code == 202
         assert final(client, answer.json()["task_id"])["state"] == "SUCCESS"
     assert client.get("/api/queues").json()["waiting"] == 0
+
+
+@pytest.mark.live
+def test_the_door_answers_as_its_openapi_says(opened: Served) -> None:
+    """Valid and invalid requests to every endpoint, made up by Schemathesis."""
+    assert "POST /api/logs/{app_id}" in check_openapi(opened, n_examples=N_EXAMPLES)
 
 
 @pytest.mark.parametrize(

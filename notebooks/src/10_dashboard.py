@@ -28,8 +28,9 @@ print(dashboard.question)
 # %% [markdown]
 # ## 1. The system
 #
-#     mobile app → API (4 web workers) → Redis ─┬─ default, emails ──→ worker,   4 processes ─┐
-#                                               └─ batch_processing → worker-b, 2 processes ─┴→ database
+#     mobile app → API (4 web workers) → Redis
+#         default, emails  → worker    (4 processes) → database, SMTP
+#         batch_processing → worker-b  (2 processes) → database
 #
 # Three task types, each with a queue of its own. The times are the document's where it states
 # them.
@@ -165,7 +166,9 @@ doors = {name: figures(lab.run(lab.load(f"dashboard:{name}"))) for name in ("bef
 before, after = doors["before"], doors["after"]
 print("all requests were taken, before:", before["accepted"] == before["requests"])
 print("all requests were taken, after:", after["accepted"] == after["requests"])
-print("answered sooner than before:", after["time_to_response_p50"] < before["time_to_response_p50"])
+print(
+    "answered sooner than before:", after["time_to_response_p50"] < before["time_to_response_p50"]
+)
 print("stored sooner than before:", after["time_to_done_p50"] < before["time_to_done_p50"])
 
 # %% tags=["nbval-ignore-output"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sandbox.claims import Claim
 from sandbox.dependencies import Call, Dependency
 from sandbox.draws import Deterministic
@@ -39,10 +41,9 @@ def _is_instant(ms: float) -> bool | None:
 
 def _scaled(name: str, processes: int, places: int | None = None) -> Scenario:
     """Return 6 events a process at 0.2 s each, stored over so many database connections."""
-    if places is None:
-        event = {"service": Deterministic(value_s=0.2)}
-        beside: dict[str, object] = {}
-    else:
+    event: dict[str, Any] = {"service": Deterministic(value_s=0.2)}
+    beside: dict[str, Any] = {}
+    if places is not None:
         call = Call(dependency="postgresql", service=Deterministic(value_s=0.2))
         event = {"service": Deterministic(value_s=0.0), "calls": call}
         beside = {"dependencies": (Dependency(name="postgresql", capacity=places),)}

@@ -16,7 +16,6 @@ from sandbox.systems.dashboard.scenarios import (
     BATCH,
     EMAIL,
     ONE,
-    PER_S,
     PROCESS,
     SERVERS,
     THREE,

@@ -103,8 +103,8 @@ def routes(desk: Desk) -> APIRouter:
     """Return the dashboard's endpoints."""
     router = desk.router()
 
-    @router.post("/api/logs/{app_id}", status_code=202, responses={200: {"model": Stored}})
-    def log(app_id: AppId, event: Event) -> Queued:
+    @router.post("/api/logs/{app_id}", status_code=202, **_answers(Queued, Stored))
+    def log(app_id: AppId, event: Event) -> Any:
         """Validate an event and have it stored: now, or by a worker."""
         found = validate(event)
         given = {
@@ -124,14 +124,14 @@ def routes(desk: Desk) -> APIRouter:
             message="Event queued for processing",
         )
 
-    @router.post("/api/otp", status_code=202, responses={200: {"model": Taken}})
-    def otp(mail: Mail) -> Taken:
+    @router.post("/api/otp", status_code=202, **_answers(Taken, Taken))
+    def otp(mail: Mail) -> Any:
         """Send a one-time password."""
         given = {"email": mail.email, "subject": "Your OTP", "html_body": "<h1>OTP: 123456</h1>"}
         return _either(desk, EMAIL, given)
 
-    @router.post("/api/apps/{app_id}/statistics", status_code=202, responses={200: {"model": Taken}})
-    def statistics(app_id: AppId, span: Span) -> Taken:
+    @router.post("/api/apps/{app_id}/statistics", status_code=202, **_answers(Taken, Taken))
+    def statistics(app_id: AppId, span: Span) -> Any:
         """Aggregate an app's events of the last hours."""
         return _either(desk, BATCH, {"app_id": app_id, "hours": span.hours})
 
@@ -140,6 +140,11 @@ def routes(desk: Desk) -> APIRouter:
     shared.add_cancel(router, desk)
     shared.add_queues(router, desk)
     return router
+
+
+def _answers(queued: type[BaseModel], done: type[BaseModel]) -> dict[str, Any]:
+    """Return what an endpoint answers: 202 with a queue behind it, 200 without."""
+    return {"response_model": queued, "responses": {200: {"model": done}}}
 
 
 def _either(desk: Desk, task: str, given: dict[str, Any]) -> Any:

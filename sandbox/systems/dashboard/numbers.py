@@ -55,7 +55,9 @@ def done_ms(run: Run) -> float:
 def accepted_before_done(run: Run) -> float:
     """Return the share of requests that were answered 202 before their work was done."""
     accepted, done = _first(run, "accepted"), _first(run, "succeeded")
-    return _share(sum(at < done.get(task, math.inf) for task, at in accepted.items()), len(accepted))
+    return _share(
+        sum(at < done.get(task, math.inf) for task, at in accepted.items()), len(accepted)
+    )
 
 
 def share_done(run: Run) -> float:
@@ -72,7 +74,9 @@ def executions_per_event(run: Run) -> float:
 def lesser_share(run: Run) -> float:
     """Return the share of the executions of events that the worker with the fewest had."""
     of = Counter({pool: 0 for pool in run.scenario.worker_names if not pool.startswith("batch")})
-    of.update(e.worker for e in run.events if e.kind == "started" and e.worker in of)
+    for event in run.events:
+        if event.kind == "started" and event.worker is not None and event.worker in of:
+            of[event.worker] += 1
     return _share(min(of.values()), sum(of.values()))
 
 

@@ -52,13 +52,15 @@ def _events(here: Here) -> str:
     """Return the events that come in a moment, as ``celery events`` would show them."""
     from celery import Celery
 
-    with Celery("looker", broker=here.url, set_as_current=False) as app:
-        with app.connection_for_read() as connection:
-            seen: list[str] = []
-            receiver = app.events.Receiver(connection, {"*": lambda e: seen.append(e["type"])})
-            end = time.monotonic() + _LISTEN_S
-            while (left := end - time.monotonic()) > 0:
-                _receive(receiver, left)
+    seen: list[str] = []
+    with (
+        Celery("looker", broker=here.url, set_as_current=False) as app,
+        app.connection_for_read() as connection,
+    ):
+        receiver = app.events.Receiver(connection, {"*": lambda e: seen.append(e["type"])})
+        end = time.monotonic() + _LISTEN_S
+        while (left := end - time.monotonic()) > 0:
+            _receive(receiver, left)
     return f"{sum(kind.startswith('task-') for kind in seen)} task events in {_LISTEN_S} s"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from sandbox.draws import Deterministic, LogNormal
 from sandbox.faults import At, OnEvent
@@ -85,7 +85,7 @@ def scenario(  # noqa: PLR0913 - what a claim may want to have otherwise
     )
 
 
-def small(  # noqa: PLR0913 - as above
+def small(
     name: str,
     *loads: Load,
     app: str = "celery_app",
@@ -110,7 +110,7 @@ def small(  # noqa: PLR0913 - as above
     )  # fmt: skip
 
 
-def door(requests: Any, mode: str, **more: Any) -> FrontDoor:
+def door(requests: Any, mode: Literal["sync", "async"], **more: Any) -> FrontDoor:
     """Return the document's front door with these visitors; asynchronous ones look each second."""
     given: dict[str, Any] = {"n_web_workers": N_WEB, "app": DOOR} | more
     return FrontDoor(requests=requests, mode=mode, **given)
@@ -133,7 +133,7 @@ def after(requests: Any, name: str = "after", **more: Any) -> Scenario:
 def variants() -> dict[str, Scenario]:
     """Return the main scenario and the topologies that the document states."""
     stated = Poisson(task=PROCESS, rate_per_s=PER_S)
-    busy = _LOADS[:3] + (Burst(task=BATCH, n=2, at_s=1.0),)
+    busy = (*_LOADS[:3], Burst(task=BATCH, n=2, at_s=1.0))
     return {
         "corrected": scenario(faults=crash("worker-b1")),
         "as-written": scenario("written", horizon_s=5.0, deadline_s=6.0, loads=_as_written()),

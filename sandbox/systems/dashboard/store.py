@@ -87,13 +87,13 @@ def aggregate(app_id: object, hours: int, key: str | None = None) -> dict[str, A
     asked = {"app_id": str(app_id), "hours": hours}
     since = time.time() - 3600 * hours
     query = (
-        select(events.c.status, func.count())
+        select(events.c.status, func.count().label("n"))
         .where(events.c.app_id == asked["app_id"], events.c.at > since)
         .group_by(events.c.status)
     )
 
     def effect(connection: Connection) -> dict[str, Any]:
-        found = {status: n for status, n in connection.execute(query)}
+        found = {row.status: row.n for row in connection.execute(query)}
         row = {"n_events": sum(found.values()), "n_invalid": found.get("invalid", 0)}
         connection.execute(insert(statistics), asked | row)
         return row
