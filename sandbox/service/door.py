@@ -115,7 +115,9 @@ class Desk:
         self.meters.submitted(task, task_id)
         return to_http(task_id)
 
-    def do(self, task: str, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None) -> Any:
+    def do(
+        self, task: str, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
         """Do a task's work here and now, in the web worker: what a door without a queue does.
 
         Nothing is published, and nothing tried again. Raises UnknownTask, BadArguments, and

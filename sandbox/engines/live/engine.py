@@ -115,7 +115,7 @@ class LiveSession(Closing):
         for name in self.scenario.worker_names:
             self._processes.order("worker", name=name, ledger=self._ledger, **self.links.of(name))
         for name in ("client", "operator", *web):
-            way = self.links.of(name) | {"straight": self.broker.url}
+            way = self.links.of(name) | {"straight": self.broker.url, "ledger": self._ledger}
             self._processes.order("client", name=name, role=name, **way)
         missing = self._processes.order("missing_hooks").items()
         self.info["notes"] += [

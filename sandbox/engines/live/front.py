@@ -18,6 +18,7 @@ from celery import Celery
 
 from sandbox.draws import draw_s, uniform
 from sandbox.engines.live import app as apps
+from sandbox.engines.live import data
 from sandbox.engines.live.calls import note_address
 from sandbox.engines.live.fronts import FILE
 from sandbox.engines.live.publish import publishing
@@ -97,6 +98,7 @@ def main(folder: Path, link: apps.Link) -> None:
     scenario, writer = apps.scenario_of(folder), Writer(folder / "raw" / "front.jsonl")
     if scenario.front_door is None:
         raise ValueError("the scenario has no front door")
+    data.place(folder, link.ledger)
     app = apps.build(scenario, link)
     record_publishing(writer)
     with app.producer_pool.acquire(block=True) as producer:

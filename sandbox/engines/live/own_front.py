@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import socket
 from collections.abc import Callable
@@ -11,6 +10,7 @@ from typing import Any
 import uvicorn
 from celery import Celery
 
+from sandbox.engines.live import data
 from sandbox.engines.live.calls import note_address
 from sandbox.engines.live.fronts import FILE, own_door
 from sandbox.engines.live.writer import Writer
@@ -36,7 +36,7 @@ def serve(door: FrontDoor, app: Celery, listening: socket.socket, writer: Writer
     Its address is noted, and with it the token, once it answers.
     """
     token = secrets.token_urlsafe(24)
-    opened: Any = own_door(str(door.app)).open(app, door, os.environ["DATABASE_URL"], token)
+    opened: Any = own_door(str(door.app)).open(app, door, data.url(), token)
 
     def answers() -> None:
         note_address(listening.getsockname()[1], FILE, token)

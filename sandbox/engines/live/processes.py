@@ -111,8 +111,7 @@ class Processes:
     """All processes of one live session. Every order is answered or raises EngineError.
 
     ``modules`` are imported before the supervisor is forked, once for all sessions. ``mark``
-    is how the processes of this and of no other notebook can be recognised. A system's app keeps
-    its data at the URL in ``SANDBOX_DATABASE_URL``, else in a file of the run's folder.
+    is how the processes of this and of no other notebook can be recognised.
     """
 
     def __init__(self, folder: Path, temp: Path, modules: Sequence[str] = ()) -> None:
@@ -124,9 +123,7 @@ class Processes:
         self.alive = True
         places = {"folder": str(folder), "temp": str(temp), "cwd": str(Path.cwd())}
         self._link, self.pid, self.mark = _fork_supervisor(
-            places
-            | {"path": sys.path, "modules": list(modules)}
-            | {"database": os.environ.get("SANDBOX_DATABASE_URL", "")}
+            places | {"path": sys.path, "modules": list(modules)}
         )
         self._listener = threading.Thread(
             target=self._listen, name="sandbox-processes", daemon=True

@@ -28,8 +28,6 @@ from sandbox.engines.live.writer import Writer
 
 _PR_SET_PDEATHSIG = 1
 _POLL_S = 0.5
-DATABASE = "system.db"
-"""The file of a run's folder that holds a system's own data, unless another database is given."""
 _OWN_FDS = 3  # what comes after stdin, stdout and stderr belongs to the parent
 _MOST_FDS = 256
 
@@ -111,7 +109,7 @@ class Supervisor:
         link = app.Link(url, prefix, ledger)
         return self._fork(name, lambda: worker.main(self.folder, name, link))
 
-    def do_client(self, name: str, role: str, url: str, prefix: str, straight: str) -> int:
+    def do_client(self, name: str, role: str, **link: str) -> int:
         """Fork a client process: the one that publishes, operates, or plays the web."""
         from sandbox.engines.live import app, client, front, operator, visitors
 
@@ -119,8 +117,7 @@ class Supervisor:
             "client": client.main, "operator": operator.main,
             "front": front.main, "visitors": visitors.main,
         }  # fmt: skip
-        link = app.Link(url, prefix, straight=straight)
-        return self._fork(name, lambda: mains[role](self.folder, link))
+        return self._fork(name, lambda: mains[role](self.folder, app.Link(**link)))
 
     def do_downstream(self, name: str) -> int:
         """Fork the server that plays the scenario's dependencies."""
@@ -282,8 +279,6 @@ def main(link: int, order: dict[str, Any], zygote: int) -> None:
     os.chdir(order["cwd"])
     # What a killed worker had no time to remove goes with the session: billiard's folders too.
     os.environ["TMPDIR"] = tempfile.tempdir = str(temp)
-    # Where a system's own app keeps its data; never what the shell had for another program.
-    os.environ["DATABASE_URL"] = order["database"] or f"sqlite:///{folder.resolve() / DATABASE}"
     supervisor = Supervisor(link, folder, temp)
     try:
         supervisor.serve()

@@ -1,21 +1,21 @@
-"""The dashboard's Celery app: an event is validated, hashed and stored, then takes its drawn time.
+"""The dashboard's Celery app: an event is hashed and stored, which takes its drawn time.
 
-The broker's address is set by whoever starts the app; the database is that of ``DATABASE_URL``.
+The broker's address and the database's are set by whoever starts the app.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 from functools import cache
 from typing import Any
 
 from celery import Celery, Task
-from sandbox.patterns.database import Database, metadata
 from sqlalchemy import Column, Integer, String, Table, insert
 
+from sandbox.engines.live import data
 from sandbox.engines.live.app import work
+from sandbox.patterns.database import Database, metadata
 
 events = Table(
     "events",
@@ -31,7 +31,7 @@ events = Table(
 @cache
 def database() -> Database:
     """Return this process's database, made at first need."""
-    return Database(os.environ["DATABASE_URL"])
+    return Database(data.url())
 
 
 mended = Celery("dashboard", set_as_current=False)
@@ -55,8 +55,12 @@ def process_event_async(  # noqa: PLR0913, PLR0917 - the document's signature
     """Store an event with the hash of its payload."""
     digest = hashlib.sha256(json.dumps(payload, sort_keys=True).encode()).hexdigest()
     row = {"app_id": app_id, "event_name": event_name, "payload_hash": digest}
-    with database().transaction() as connection:
-        stored = connection.execute(insert(events), row | {"status": validation_status})
-    key = stored.inserted_primary_key
-    work(self)
-    return {"id": key[0] if key else 0, "payload_hash": digest}
+    stored: list[int] = []
+
+    def store(_part: int) -> None:
+        with database().transaction() as connection:
+            done = connection.execute(insert(events), row | {"status": validation_status})
+            stored.extend(done.inserted_primary_key or ())
+
+    work(self, store)
+    return {"id": stored[0], "payload_hash": digest}
