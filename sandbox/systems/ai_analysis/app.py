@@ -14,12 +14,7 @@ from celery import Celery, Task
 from celery.signals import worker_process_init
 
 from sandbox.engines.live.app import work
-
-ANALYZE = "celery_tasks.analyze_section_task"
-CHAT = "celery_tasks.process_chat_task"
-TEST = "celery_tasks.test_connection_task"
-HURRY = 30
-"""A minute of the document is 60 / HURRY seconds of a run: rates that many times as high."""
+from sandbox.systems.ai_analysis.names import ANALYZE, CHAT, HURRY, TEST
 
 WRITTEN: dict[str, Any] = {
     "task_annotations": {ANALYZE: {"rate_limit": "5/m"}, CHAT: {"rate_limit": "10/m"}},

@@ -1,0 +1,3 @@
+from sandbox.claims import Claim
+def claims() -> tuple[Claim, ...]:
+    return ()
