@@ -71,6 +71,7 @@ def _installed() -> tuple[Claim, ...]:
             verdict="depends",
             why="What is queued survives a restart only as far as Redis writes it down, of which "
             "the document says nothing.",
+            needs="appendonly",
         ),
         Claim(
             text="RabbitMQ: more complex, not needed here",

@@ -1,27 +1,17 @@
-"""What the AI analysis keeps: each call of the provider, and the feedback on each section."""
+"""What the AI analysis keeps: the provider's messages, and the feedback on each section."""
 
 from __future__ import annotations
 
 import hashlib
-import os
-import time
 from functools import cache
 from typing import Any
 
-from sqlalchemy import JSON, Column, Connection, Float, Integer, String, Table, insert, select
+from sqlalchemy import JSON, Column, Connection, Integer, String, Table, func, insert, select
 
 from sandbox.engines.live import data
+from sandbox.patterns import providers
 from sandbox.patterns.database import Database, metadata
-
-calls = Table(
-    "ai_calls",
-    metadata,
-    Column("id", Integer, primary_key=True),
-    Column("task", String, nullable=False),
-    Column("engine", Integer, nullable=False),
-    Column("at", Float, nullable=False),
-)
-"""Each call of the provider: for which task, by whose engine, and when (s since the epoch)."""
+from sandbox.patterns.idempotency import once
 
 feedback = Table(
     "ai_feedback",
@@ -43,24 +33,36 @@ def digest(content: str) -> str:
     """Return what tells one content from another.
 
     >>> digest("a report")[:8]
-    'ad5f3f3a'
+    '90bd35df'
     """
     return hashlib.sha256(content.encode()).hexdigest()
 
 
-def call(connection: Connection, task: str) -> None:
-    """Count a call of the provider."""
-    row = {"task": task, "engine": os.getpid(), "at": time.time()}
-    connection.execute(insert(calls), row)
+def ask(text: str, about: str, *, key: str | None = None) -> dict[str, Any]:
+    """Ask the AI service about a text, which counts as one of its messages; return its answer.
+
+    With a ``key`` that it knows it answers again and counts nothing. Raises what a provider does.
+    """
+    providers.ai(database()).send(about, text, key=key)
+    return dict(providers.answer(text))
 
 
-def keep(connection: Connection, task: str, content: str, found: dict[str, Any]) -> None:
-    """Store the feedback on a section."""
-    row = {"task": task, "content_hash": digest(content), "found": found}
-    connection.execute(insert(feedback), row)
+def keep(task: str, content: str, found: dict[str, Any], *, key: str | None = None) -> None:
+    """Store the feedback on a section; with a ``key``, once, however often it is asked to."""
+
+    def write(connection: Connection) -> None:
+        row = {"task": task, "content_hash": digest(content), "found": found}
+        connection.execute(insert(feedback), row)
+
+    if key is None:
+        with database().transaction() as connection:
+            write(connection)
+    else:
+        once(database(), key, write)
 
 
-def n_calls(of: Database | None = None) -> int:
-    """Return how often the provider was called."""
-    with (of or database()).reading() as connection:
-        return len(connection.execute(select(calls.c.id)).all())
+def counts(of: Database) -> tuple[int, int]:
+    """Return how many messages the provider has got, and how many feedbacks are stored."""
+    with of.reading() as connection:
+        stored = connection.execute(select(func.count()).select_from(feedback)).scalar_one()
+    return sum(providers.ai(of).counts().values()), stored
