@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Literal
 
 from sandbox.claims import Claim
 from sandbox.scenario import Scenario
@@ -17,7 +18,7 @@ _BLINK_S = 0.5
 
 
 @cache
-def door(mode: str, n_web_workers: int = 10) -> Scenario:
+def door(mode: Literal["sync", "async"], n_web_workers: int = 10) -> Scenario:
     """Return ten users at a door with so many web workers."""
     return scenarios.door(mode, n_web_workers=n_web_workers)
 
@@ -95,8 +96,8 @@ def _before_and_after() -> tuple[Claim, ...]:
             unit="polls/answer",
             name="polls",
             verdict="wrong",
-            why="A call of 10 s is polled for five times; thirty requests an answer are the door's load "
-            "when the wait is a minute.",
+            why="A call of 10 s is polled for five times; with a minute's wait "
+            "thirty requests an answer are the door's load.",
         ),
         Claim(
             text="Phase 1: USE_CELERY=false, no code changes",

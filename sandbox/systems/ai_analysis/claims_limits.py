@@ -203,7 +203,7 @@ def _queues() -> tuple[Claim, ...]:
             unit="s",
             name="chat-first",
             verdict="wrong",
-            why="Held analyses fill the worker's prefetch window, so a chat waits for their tokens.",
+            why="Held analyses fill the worker's prefetch window: a chat waits for their tokens.",
             rows=("1.3 S2-3",),
         ),
         Claim(
@@ -305,5 +305,3 @@ def _retries() -> tuple[Claim, ...]:
             why="Three retries follow the first attempt: it is tried four times.",
         ),
     )
-
-

@@ -10,7 +10,7 @@ from sandbox.faults.deploy import Deploy
 from sandbox.faults.kill_worker import KillWorker
 from sandbox.faults.start_broker import StartBroker
 from sandbox.faults.stop_broker import StopBroker
-from sandbox.scenario import Broker, Scenario
+from sandbox.scenario import Scenario
 from sandbox.systems.ai_analysis import numbers, probes
 from sandbox.systems.ai_analysis.scenarios import CONTAINER, WORKER, analyses, consuming, described
 
@@ -220,7 +220,7 @@ def _cost() -> tuple[Claim, ...]:
             source="Cost Comparison",
             name="cost",
             verdict="not testable here",
-            why="Prices of a cloud; the sums are right, and Redis must be had with a VPC connector.",
+            why="Prices of a cloud; the sums are right, and Redis needs a VPC connector besides.",
             rows=("1.3 S2-8",),
         ),
     )

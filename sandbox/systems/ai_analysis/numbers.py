@@ -1,4 +1,4 @@
-"""What the claims read from a run. Minutes and seconds are the document's, unless said otherwise."""
+"""What the claims read from a run: in the document's minutes and seconds, unless said otherwise."""
 
 from __future__ import annotations
 

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 _PATIENCE_S = 3.0
 
 
-
 def app_at(url: str, prefix: str = "") -> Celery:
     """Return the document's app, connected as the web process of it is."""
     from sandbox.systems.ai_analysis.app import WRITTEN, build
@@ -46,7 +45,9 @@ def _running(stage: Stage, n: int) -> Iterator[tuple[LiveSession, Celery]]:
     """Start ``n`` analyses that take their time; yield once the first has begun."""
     one = described("probe", [consuming(WORKER)], loads=(analyses(n),))
     slow = [
-        task.but(service={"kind": "deterministic", "value_s": 2.0}) if task.name == ANALYZE else task
+        task.but(service={"kind": "deterministic", "value_s": 2.0})
+        if task.name == ANALYZE
+        else task
         for task in one.tasks
     ]
     with stage.start(one.but(tasks=slow)) as session:
@@ -107,9 +108,10 @@ def fallback_when_half_open(_: Stage) -> float:
 
 def told_to_stop(_: Stage) -> float:
     """Return to how many of a shell's two children the shell's SIGTERM was passed on."""
-    says = "import signal, sys, time\nsignal.signal(signal.SIGTERM, lambda *_: sys.exit(print('told')))"
-    one = f"python3 -c \"{says}\nprint('up', flush=True)\ntime.sleep(5)\""
-    shell = subprocess.Popen(["sh", "-c", f"{one} & {one}"], stdout=subprocess.PIPE, text=True)
+    child = """/bin/sh -c 'trap "echo told" TERM; echo up; sleep 0.6; sleep 0.6'"""
+    shell = subprocess.Popen(  # noqa: S603 - two shells of our own
+        ["/bin/sh", "-c", f"{child} & {child}"], stdout=subprocess.PIPE, text=True
+    )
     assert shell.stdout is not None
     for _line in range(2):
         shell.stdout.readline()

@@ -6,7 +6,7 @@ Times of the document are divided by ``HURRY``; Celery's own whole seconds of ba
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from sandbox.draws import Deterministic, Uniform
 from sandbox.faults import At, OnEvent
@@ -89,7 +89,6 @@ _MENDED = (
 def variants() -> dict[str, Scenario]:
     """Return the document's deployments, its migration's phases, and its front door."""
     day: dict[str, Any] = {"loads": _DAY, "horizon_s": 10.0, "p_failure": 0.1}
-    box = {"hosts": (Host(cores=1),)}
     stop = OnEvent(event="started", nth=4, after_s=0.05)
     return {
         "corrected": described("corrected", [consuming(WORKER)], **day),
@@ -97,7 +96,7 @@ def variants() -> dict[str, Scenario]:
                                 deadline_s=4.0),
         "mended": described("mended", _MENDED, app="mended", **day),
         "option-1": described(
-            "option-1", [consuming(WORKER)], **day, **box,
+            "option-1", [consuming(WORKER)], **day, hosts=(Host(cores=1),),
             faults=(
                 KillWorker(worker="worker1", when=stop, back_after_s=1.0),
                 Skip(seconds=3600.0, when=At(at_s=12.0)),
@@ -116,13 +115,10 @@ def variants() -> dict[str, Scenario]:
     }  # fmt: skip
 
 
-def door(mode: str, n: int = USERS, n_web_workers: int = 10, **more: Any) -> Scenario:
+def door(
+    mode: Literal["sync", "async"], n: int = USERS, n_web_workers: int = 10, **more: Any
+) -> Scenario:
     """Return the front door to which ``n`` users come at once, without or with a queue."""
-    front = {
-        "requests": analyses(n),
-        "mode": mode,
-        "n_web_workers": n_web_workers,
-        "poll_every_s": POLL_S,
-        "app": DOOR,
-    } | more
-    return described(f"door-{mode}", [consuming(WORKER)], front_door=FrontDoor(**front))
+    fields: dict[str, Any] = {"poll_every_s": POLL_S, "n_web_workers": n_web_workers} | more
+    front = FrontDoor(requests=analyses(n), mode=mode, app=DOOR, **fields)
+    return described(f"door-{mode}", [consuming(WORKER)], front_door=front)
