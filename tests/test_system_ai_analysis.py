@@ -181,8 +181,8 @@ def test_the_operations_are_the_document_s() -> None:
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
     """Yield the database of a run that is under way in this process, on no broker."""
-    monkeypatch.setattr(data._Place, "url", f"sqlite:///{tmp_path / data.FILE}")  # noqa: SLF001
-    monkeypatch.setattr(apps._Work, "scenario", SYSTEM.variant("after"))  # noqa: SLF001
+    monkeypatch.setattr(data._Place, "url", f"sqlite:///{tmp_path / data.FILE}")
+    monkeypatch.setattr(apps._Work, "scenario", SYSTEM.variant("after"))
     store.database.cache_clear()
     yield store.database()
     store.database().close()

@@ -41,7 +41,9 @@ def _state_of_unknown(here: Here) -> str:
 
 
 def _cancel_unknown(here: Here) -> str:
-    _app(here).control.revoke("abc-123-def", terminate=True)
+    unknown = _app(here).AsyncResult("abc-123-def")
+    unknown.revoke(terminate=True)
+    probes.until_revoked(unknown)
     return json.dumps({"cancelled": True})
 
 
@@ -60,7 +62,7 @@ OPS: tuple[Op, ...] = (
         "Support 1",
         "redis-cli -h your-redis-endpoint ping",
         lambda here: here.redis_cli("PING"),
-        Here.backlog,
+        lambda here: f"{here.workers()}; {here.backlog()}",
         "PONG says that a server answers: not that it keeps what it is given, nor that anybody "
         "works.",
     ),

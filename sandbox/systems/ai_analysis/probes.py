@@ -18,6 +18,7 @@ from sandbox.systems.ai_analysis.scenarios import WORKER, analyses, consuming, d
 
 if TYPE_CHECKING:
     from celery import Celery
+    from celery.result import AsyncResult
 
     from sandbox.engines.live.engine import LiveSession
     from sandbox.engines.live.stage import Stage
@@ -77,11 +78,16 @@ def cancelled_is_true(stage: Stage) -> float:
     """Return 1 if only what was there is said to be cancelled; 0 when an unknown id is, too."""
     with _running(stage, 1) as (_, app):
         unknown = app.AsyncResult("abc-123-def")
-        app.control.revoke(unknown.id, terminate=True)
-        deadline = time.monotonic() + _PATIENCE_S
-        while unknown.state != "REVOKED" and time.monotonic() < deadline:
-            time.sleep(0.05)
-        return float(unknown.state != "REVOKED")
+        unknown.revoke(terminate=True)
+        return float(not until_revoked(unknown))
+
+
+def until_revoked(result: AsyncResult[Any]) -> bool:
+    """Wait, but not for long, until a task is said to be REVOKED; return whether it is."""
+    deadline = time.monotonic() + _PATIENCE_S
+    while (is_so := result.state == "REVOKED") is False and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return is_so
 
 
 def fallback_when_half_open(_: Stage) -> float:

@@ -87,7 +87,10 @@ _MENDED = (
 
 
 def variants() -> dict[str, Scenario]:
-    """Return the document's deployments, its migration's phases, and its front door."""
+    """Return the document's deployments, its migration's phases, and its front door.
+
+    ``operations`` is not hurried: at five a minute its backlog stays while commands look at it.
+    """
     day: dict[str, Any] = {"loads": _DAY, "horizon_s": 10.0, "p_failure": 0.1}
     stop = OnEvent(event="started", nth=4, after_s=0.05)
     return {
@@ -110,6 +113,10 @@ def variants() -> dict[str, Scenario]:
         "phase-1": door("sync"),
         "phase-2": door("async", poll_every_s=1000.0, timeout_s=1.0),
         "phase-3": door("async"),
+        "operations": described(
+            "operations", [consuming(WORKER)], app="written", loads=(analyses(30), chats(5)),
+            horizon_s=10.0, deadline_s=30.0,
+        ),
         "before": door("sync"),
         "after": door("async"),
     }  # fmt: skip
