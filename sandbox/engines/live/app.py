@@ -68,8 +68,6 @@ def work(task: Task, effect: Effect | None = None, steps: int = 1) -> dict[str, 
     stream = f"{kind.name}/service"
     service_s = draw_s(kind.service, scenario.seed, stream, number, retry=retry)
     fails = uniform(scenario.seed, f"{kind.name}/failure", number, retry=retry) < kind.p_failure
-    # Celery takes the jitter of a retry from the global generator, right after this body.
-    random.seed(jitter_seed(scenario.seed, task.request.id, retry))
     killed_s = oom.runs_out_s(kind.name, service_s)
     spend = _burn if kind.work == "cpu" else time.sleep
     if killed_s is not None:
@@ -79,6 +77,9 @@ def work(task: Task, effect: Effect | None = None, steps: int = 1) -> dict[str, 
     for step in range(steps - 1):
         padded.do(step, effect)
     padded.spend()
+    # Celery takes the jitter of a retry from the global generator, right after this body. Not
+    # sooner: real work draws from it, too, such as what publishes a task's progress.
+    random.seed(jitter_seed(scenario.seed, task.request.id, retry))
     if kind.calls is not None:
         stream = f"{kind.name}/call"
         call_s = draw_s(kind.calls.service, scenario.seed, stream, number, retry=retry)
