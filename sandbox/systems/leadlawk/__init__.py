@@ -94,31 +94,9 @@ def _half_the_processes(scenario: Scenario) -> Scenario:
 
 
 def _claims() -> tuple[Claim, ...]:
-    crash = {"": SYSTEM.scenario}
-    return (
-        Claim(
-            text="recovery < 30 s after a worker failure (a child process killed)",
-            source="Performance Benchmarks, Recovery time",
-            metric="child_recovery_s",
-            holds=lambda recovery_s: recovery_s < 30,
-            shown_by=crash,
-            name="recovery-child",
-            verdict="right",
-            why="reject_on_worker_lost gives its message back as soon as the child is missed.",
-            rows=("1.3 recovery",),
-        ),
-        Claim(
-            text="recovery < 30 s after a worker failure (the worker killed)",
-            source="Performance Benchmarks, Recovery time",
-            metric="worker_recovery_s",
-            holds=lambda recovery_s: recovery_s < 30,
-            shown_by=crash,
-            name="recovery-worker",
-            verdict="wrong",
-            why="Nobody is left to reject: the message waits for the visibility timeout of 3600 s.",
-            rows=("1.3 recovery",),
-        ),
-    )
+    from sandbox.systems.leadlawk.claims import claims
+
+    return claims()
 
 
 SYSTEM = System(

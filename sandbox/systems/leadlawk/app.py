@@ -19,6 +19,7 @@ from sandbox.engines.live import data
 from sandbox.engines.live.app import work
 
 PAGES = 4
+"""How many result pages a browser job reads."""
 
 
 class ResilientTask(Task):

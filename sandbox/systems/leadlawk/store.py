@@ -29,8 +29,6 @@ from sqlalchemy.exc import IntegrityError
 
 from sandbox.patterns.database import Database, metadata
 
-PAGES = 4
-"""How many result pages a job reads."""
 _ON_A_PAGE = 3
 _DAY_S = 86_400.0
 

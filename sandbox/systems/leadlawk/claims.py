@@ -1,0 +1,11 @@
+"""Every claim of LeadLawk's document, from its top to its bottom."""
+
+from __future__ import annotations
+
+from sandbox.claims import Claim
+from sandbox.systems.leadlawk import claims_broker, claims_operations, claims_tasks
+
+
+def claims() -> tuple[Claim, ...]:
+    """Return what the document says, each with its evidence."""
+    return (*claims_tasks.claims(), *claims_broker.claims(), *claims_operations.claims())
