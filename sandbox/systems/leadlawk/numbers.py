@@ -71,10 +71,7 @@ def acked_early(run: Run) -> float:
 def uncounted(run: Run) -> float:
     """Return how many executions beyond the first of a task were no retry that Celery counts."""
     return float(
-        sum(
-            max(0, one.n_executions - 1 - one.n_retried)
-            for one in run.fold.journeys.values()
-        )
+        sum(max(0, one.n_executions - 1 - one.n_retried) for one in run.fold.journeys.values())
     )
 
 

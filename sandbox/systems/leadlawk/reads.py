@@ -91,7 +91,9 @@ def compressed_share() -> float:
 
 def compression_set() -> float:
     """Return whether any message of the document's app is compressed."""
-    return float(bool(written.conf.task_compression or getattr(written.tasks[BROWSER], "compression", None)))
+    return float(
+        bool(written.conf.task_compression or getattr(written.tasks[BROWSER], "compression", None))
+    )
 
 
 def cluster_transports() -> float:
@@ -106,9 +108,5 @@ def subcommands_with_broker() -> float:
     from celery.bin.celery import celery as command
 
     return float(
-        sum(
-            "--broker" in option.opts
-            for one in command.commands.values()
-            for option in one.params
-        )
+        sum("--broker" in option.opts for one in command.commands.values() for option in one.params)
     )

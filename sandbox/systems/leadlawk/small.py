@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sandbox.draws import Deterministic
-from sandbox.loads import Burst, Load
+from sandbox.loads import Load
 from sandbox.scenario import Scenario
 from sandbox.systems._deriving import derived
 
