@@ -6,7 +6,6 @@ The document leaves out the tasks' bodies: their work is drawn, and what they st
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -17,6 +16,7 @@ from celery.signals import worker_init, worker_process_init
 
 from sandbox.engines.live import data
 from sandbox.engines.live.app import work
+from sandbox.patterns.errors import Permanent
 
 PAGES = 4
 """How many result pages a browser job reads."""
@@ -33,10 +33,10 @@ class ResilientTask(Task):
 
 
 class PatientTask(Task):
-    """One policy: five retries after about 30, 60, 120 … s, but none for what took too long."""
+    """One policy: five retries after up to 30, 60, 120 … s; none where none can help."""
 
     autoretry_for = (Exception,)
-    dont_autoretry_for = (SoftTimeLimitExceeded,)
+    dont_autoretry_for = (Permanent, SoftTimeLimitExceeded)
     max_retries = 5
     retry_backoff = 30
     retry_backoff_max = 600
@@ -120,24 +120,22 @@ def build(settings: dict[str, Any], *, is_mended: bool = False) -> Celery:
 
 
 @worker_init.connect
-def _load(**_: Any) -> None:
-    """Import once, before the processes are forked, what their first tasks would wait for."""
+def _load(sender: Any = None, **_: Any) -> None:
+    """Import once, before the processes are forked, what their first tasks would wait for.
+
+    And have the mended app's workers keep what fails for good: only now is its broker known.
+    """
     _store()
+    if getattr(sender, "app", None) is mended:
+        from sandbox.patterns.dead_letters import DeadLetters, keep
+
+        keep(mended, DeadLetters(mended))
 
 
 @worker_process_init.connect
 def _open(**_: Any) -> None:
     """Open the database before the first task, as the result backend is."""
     _store().answers(data.url())
-
-
-def _scrape(task: Task, *, once: bool) -> Callable[[int], None]:
-    """Return the effect of a browser task: each part of its time ends with a page's leads."""
-
-    def store_page(number: int) -> None:
-        _store().store_page(data.url(), task.request.id, number, once=once)
-
-    return store_page
 
 
 def _add_browser(app: Celery) -> None:
@@ -149,7 +147,7 @@ def _add_browser(app: Celery) -> None:
     ) -> dict[str, Any]:
         """Scrape with a browser; a failure is retried by hand *and* by the base class."""
         try:
-            return work(self, _scrape(self, once=False), PAGES)
+            return work(self, lambda n: _store().store_page(data.url(), self.request.id, n), PAGES)
         except Exception as exc:
             raise self.retry(exc=exc, countdown=60 * (2**self.request.retries)) from exc
 
@@ -157,17 +155,18 @@ def _add_browser(app: Celery) -> None:
 def _add_mended_browser(app: Celery) -> None:
     @app.task(name="celery_app.browser_automation_task", bind=True, shared=False)
     def browser_automation_task(
-        self: Task,
-        job_params: dict[str, Any] | None = None,  # noqa: ARG001 - the document's signature
+        self: Task, job_params: dict[str, Any] | None = None
     ) -> dict[str, Any]:
-        """Scrape with a browser, say how far it is, and store each lead once, however often run."""
-        store_page = _scrape(self, once=True)
+        """Scrape with a browser, say how far it is, and store each page once, however often run."""
+        if job_params is not None and not str(job_params.get("query") or "").strip():
+            raise Permanent("job_params has no query: no attempt will find anything")
 
-        def report(number: int) -> None:
-            store_page(number)
-            self.update_state(state="PROGRESS", meta={"current": number + 1, "total": PAGES})
+        def read_page(number: int) -> None:
+            _store().store_page_once(data.url(), self.request.id, number)
+            if not self.request.called_directly:
+                self.update_state(state="PROGRESS", meta={"current": number + 1, "total": PAGES})
 
-        return work(self, report, PAGES)
+        return work(self, read_page, PAGES)
 
 
 def _add_others(app: Celery) -> None:

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from sandbox.claims import Claim
-from sandbox.systems.leadlawk import claims_broker, claims_operations, claims_tasks
+from sandbox.systems.leadlawk import (
+    claims_benchmarks,
+    claims_broker,
+    claims_operations,
+    claims_tasks,
+)
 
 
 def claims() -> tuple[Claim, ...]:
     """Return what the document says, each with its evidence."""
-    return (*claims_tasks.claims(), *claims_broker.claims(), *claims_operations.claims())
+    parts = (claims_tasks, claims_broker, claims_operations, claims_benchmarks)
+    return tuple(claim for part in parts for claim in part.claims())

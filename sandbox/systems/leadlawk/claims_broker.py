@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sandbox.claims import Claim
 from sandbox.faults import OnEvent
 from sandbox.faults.kill_worker import KillWorker
@@ -11,7 +13,7 @@ from sandbox.faults.stop_broker import StopBroker
 from sandbox.loads import Burst
 from sandbox.scenario import Broker, Scenario
 from sandbox.systems.leadlawk import numbers, probes, reads
-from sandbox.systems.leadlawk.small import DATABASE, PAGESPEED, generated, lasts, small
+from sandbox.systems.leadlawk.small import DATABASE, PAGESPEED, burst, generated, lasts, small
 
 _REDIS = "1. Redis Configuration"
 _FASTER = "10. Performance Optimizations"
@@ -166,9 +168,9 @@ def _memory() -> tuple[Claim, ...]:
 _BEGUN = OnEvent(event="started", nth=2, after_s=0.1)
 
 
-def _six(name: str, **more: object) -> Scenario:
+def _six(name: str, **more: Any) -> Scenario:
     """Return six tasks on two processes: four wait when the first two have begun."""
-    return small(name, {DATABASE: lasts(0.6)}, [Burst(task=DATABASE, n=6)], concurrency=2, **more)
+    return burst(name, 0.6, 6, concurrency=2, **more)
 
 
 def _faster() -> tuple[Claim, ...]:

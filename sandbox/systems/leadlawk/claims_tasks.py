@@ -1,4 +1,4 @@
-"""Claims on what becomes of tasks: crashes, limits, retries, and how fast it all is."""
+"""Claims on what becomes of tasks: crashes, acknowledgements, limits and retries."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ from sandbox.faults.poison import Poison
 from sandbox.faults.skip import Skip
 from sandbox.faults.start_worker import StartWorker
 from sandbox.faults.terminate_worker import TerminateWorker
-from sandbox.loads import Burst, Load, Poisson
+from sandbox.loads import BeatEntry, Burst
 from sandbox.scenario import AutoRetry, Scenario, SelfRetry
 from sandbox.systems.leadlawk import numbers
 from sandbox.systems.leadlawk.small import (
     BROWSER,
     DATABASE,
+    HEALTH,
     PAGESPEED,
+    burst,
     generated,
     lasts,
     small,
@@ -29,12 +31,7 @@ _CORE = "2. Celery Configuration, Core Settings"
 
 def claims() -> tuple[Claim, ...]:
     """Return them in the document's order."""
-    return (*_recovery(), *_acks(), *_limits(), *_retries(), *_benchmarks(), *_scaling())
-
-
-def _database(name: str, seconds: float, n: int, **more: object) -> Scenario:
-    """Return a burst of ``n`` database tasks on one worker."""
-    return small(name, {DATABASE: lasts(seconds)}, [Burst(task=DATABASE, n=n)], **more)
+    return (*_recovery(), *_acks(), *_limits(), *_retries())
 
 
 def _recovery() -> tuple[Claim, ...]:
@@ -92,7 +89,7 @@ def _recovery() -> tuple[Claim, ...]:
 
 def _restart(name: str, seconds: float) -> Scenario:
     stop = OnEvent(event="started", after_s=0.2)
-    return _database(
+    return burst(
         name, seconds, 1,
         faults=(
             TerminateWorker(worker="worker1", when=stop),
@@ -105,9 +102,6 @@ def _restart(name: str, seconds: float) -> Scenario:
 
 
 def _unhealthy() -> Scenario:
-    from sandbox.loads import BeatEntry
-    from sandbox.systems.leadlawk.small import HEALTH
-
     check = BeatEntry(name="health-check", task=HEALTH, every_s=0.25)
     scenario = small(
         "unhealthy", {HEALTH: lasts(0.02)}, [], n_workers=2,
@@ -118,10 +112,10 @@ def _unhealthy() -> Scenario:
 
 def _acks() -> tuple[Claim, ...]:
     lost = OnEvent(event="started", after_s=0.1)
-    requeued = _database(
+    requeued = burst(
         "requeued", 0.3, 3, faults=(KillChild(worker="worker1", when=lost),), deadline_s=15.0
     )
-    again = _database(
+    again = burst(
         "again", 1.5, 1, concurrency=2,
         faults=(Skip(seconds=3600.0, when=OnEvent(event="started", after_s=0.5)),),
     )  # fmt: skip
@@ -131,7 +125,7 @@ def _acks() -> tuple[Claim, ...]:
             source=_CORE,
             number=numbers.acked_early,
             holds=lambda early: early == 0,
-            shown_by={"": _database("acked", 0.1, 8, concurrency=2)},
+            shown_by={"": burst("acked", 0.1, 8, concurrency=2)},
             unit="messages acknowledged before",
             name="acks-late",
             verdict="right",
@@ -166,7 +160,7 @@ def _acks() -> tuple[Claim, ...]:
             source=_CORE,
             number=numbers.most_hoarded,
             holds=lambda beyond: beyond <= 0,
-            shown_by={"": _database("hoarded", 0.2, 12, n_workers=2, concurrency=2)},
+            shown_by={"": burst("hoarded", 0.2, 12, n_workers=2, concurrency=2)},
             unit="messages beyond a worker's processes",
             name="prefetch",
             verdict="right",
@@ -206,7 +200,7 @@ def _poisoned() -> Scenario:
 
 def _limits() -> tuple[Claim, ...]:
     hard = generated(
-        _database("hard-limit", 3.0, 2, concurrency=2),
+        burst("hard-limit", 3.0, 2, concurrency=2),
         soft_time_limit_s=None, time_limit_s=1.0, retries=(),
     )  # fmt: skip
     soft = generated(
@@ -298,88 +292,3 @@ def _failing(name: str, p_failure: float, n: int) -> Scenario:
         AutoRetry(max_retries=5, backoff_s=1, backoff_max_s=1, jitter=True),
     )
     return generated(scenario, retries=both)
-
-
-def _benchmarks() -> tuple[Claim, ...]:
-    jobs = lambda name, seconds, n: _database(name, seconds, n, n_workers=2, concurrency=4)  # noqa: E731
-    idle: list[Load] = [Poisson(task=DATABASE, rate_per_s=4.0, stop_s=2.0)]
-    return (
-        Claim(
-            text="task throughput 500/min with 8 workers",
-            source=f"{_BENCHMARKS}, Task throughput",
-            number=numbers.done_per_minute,
-            holds=lambda done: done >= 500,
-            shown_by={"0.5 s a task": jobs("quick", 0.5, 32), "3 s a scrape": jobs("slow", 3.0, 8)},
-            unit="tasks/min",
-            name="throughput",
-            verdict="depends",
-            why="Eight processes do 500 a minute if a task takes under 0.96 s; a scrape of 30 s "
-            "makes it 16.",
-            rows=("1.3 S3-1",),
-        ),
-        Claim(
-            text="average latency < 100 ms, queue to execution",
-            source=f"{_BENCHMARKS}, Average latency",
-            metric="mean_wait_s",
-            holds=lambda wait_s: wait_s < 0.1,
-            shown_by={
-                "idle": small("idle", {DATABASE: lasts(0.1)}, idle, concurrency=4, n_workers=2),
-                "an evening's 40 jobs at once": jobs("evening", 0.5, 40),
-            },
-            name="latency",
-            verdict="depends",
-            why="Only while processes are free: at 80 % load of eight the mean wait of 0.96 s "
-            "tasks is 0.27 s, and of a burst it is half the time that the burst takes.",
-            rows=("1.3 S3-2",),
-        ),
-        Claim(
-            text="get result: job.get(timeout=300)",
-            source="9. Data Flow, Example Flow",
-            number=numbers.longest_latency_s,
-            holds=lambda latency_s: latency_s < 3,
-            shown_by={"8 jobs of 30 s": jobs("few", 0.3, 8), "100": jobs("many", 0.3, 100)},
-            unit="s, of 3 (÷ 100)",
-            name="get-timeout",
-            verdict="depends",
-            why="The timeout counts from the call, the wait in the queue included.",
-        ),
-    )
-
-
-def _scaling() -> tuple[Claim, ...]:
-    def five(name: str, seconds: float, n: int, work: str) -> Scenario:
-        tasks = {DATABASE: lasts(seconds, work=work)}
-        loads = [Burst(task=DATABASE, n=n)]
-        return small(name, tasks, loads, n_workers=5, concurrency=4)
-
-    single = small("single", {DATABASE: lasts(0.005)}, [Burst(task=DATABASE, n=60)])
-    heavy = small("heavy", {DATABASE: lasts(0.4)}, [Burst(task=DATABASE, n=6)])
-    return (
-        Claim(
-            text="horizontal scaling: docker-compose scale celery-worker=5",
-            source="12. Scaling Strategy",
-            number=numbers.gained,
-            holds=lambda share: share > 0.4,
-            shown_by={
-                "work that waits": five("x5-waits", 0.5, 80, "wait"),
-                "work that computes": five("x5-computes", 0.1, 20, "cpu"),
-            },
-            unit="of 20 processes' work",
-            name="scale",
-            verdict="depends",
-            why="Twenty processes wait for twenty sites at once, but share this machine's cores.",
-        ),
-        Claim(
-            text="task batching: group similar tasks",
-            source="10. Performance Optimizations, Celery",
-            number=numbers.overhead_share,
-            holds=lambda share: share > 0.15,
-            shown_by={"tasks of 5 ms": single, "tasks of 0.4 s": heavy},
-            unit="of the time is no work",
-            name="batching",
-            verdict="depends",
-            why="It saves what Celery adds to a task, some ms: much of 5 ms, nothing of a scrape; "
-            "and one failure then retries the whole batch.",
-            rows=("1.5-7 batching",),
-        ),
-    )

@@ -126,7 +126,7 @@ def oldest_check(run: Run) -> float:
     began = {event.task: event.t_s for event in reversed(run.of_kind("started"))}
     sent = {event.task: event.t_s for event in reversed(run.of_kind("sent"))}
     ages = [at - sent[task] for task, at in began.items() if (task or "").startswith(HEALTH)]
-    return max(ages) / period_s
+    return float(max(ages) / period_s)
 
 
 def workers_back(run: Run) -> float:
@@ -147,7 +147,7 @@ def stayed_expired_s(run: Run) -> float:
 
 
 def overhead_share(run: Run) -> float:
-    """Return the share of the time of its processes that a run spent on something else than work."""
+    """Return the share of its processes' time that a run spent on something else than work."""
     spans = [
         (one.started_s, one.ended_s)
         for one in run.fold.attempts

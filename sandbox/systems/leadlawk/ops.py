@@ -35,10 +35,7 @@ def _state(here: Here) -> str:
 def _restart(here: Here) -> str:
     """Restart a worker as docker-compose does: SIGTERM, and here nothing kills it after 10 s."""
     here.session.controls.terminate_worker("worker1")
-    exits = lambda: [  # noqa: E731 - the same look at two moments
-        e for e in here.session.events_since(0) if e.kind == "worker_exited"
-    ]
-    while not exits() and here.session.wait(timeout_s=0.05) == "timeout":
+    while not _exits(here) and here.session.wait(timeout_s=0.05) == "timeout":
         continue
     here.session.controls.start_worker("worker1")
     return f"worker1 exited after its running tasks, and is back: {here.workers()}"
@@ -96,7 +93,7 @@ OPS: tuple[Op, ...] = (
     ),
     Op(
         _SCALING, "docker-compose scale celery-worker=5",
-        lambda here: "(the variant leadlawk:x5 has five workers from the start)",
+        lambda _: "(the variant leadlawk:x5 has five workers from the start)",
         lambda here: here.workers(),
         "Five workers help while jobs wait for sites, not while they compute.",
     ),
@@ -120,6 +117,10 @@ OPS: tuple[Op, ...] = (
         ends=True,
     ),
 )  # fmt: skip
+
+
+def _exits(here: Here) -> int:
+    return sum(event.kind == "worker_exited" for event in here.session.events_since(0))
 
 
 def _done(here: Here) -> str:

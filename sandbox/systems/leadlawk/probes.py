@@ -88,10 +88,12 @@ def children_replaced(stage: Stage) -> float:
     recycling = _idle("recycled", 0.05, 5, options="--max-tasks-per-child=2")
     with _opened(stage, recycling) as (session, app):
         pids: set[int] = set()
-        seen = lambda: {e.task for e in session.events_since(0) if e.kind == "succeeded"}  # noqa: E731
-        deadline = time.monotonic() + _DEADLINE_S
-        while len(seen()) < 5 and time.monotonic() < deadline:
-            pids |= _processes(app)
+
+        def all_done() -> bool:
+            pids.update(_processes(app))
+            return sum(e.kind == "succeeded" for e in session.events_since(0)) == 5
+
+        _until(all_done)
         return float(len(pids | _processes(app)))
 
 
@@ -107,8 +109,7 @@ def states_beyond(stage: Stage) -> float:
         "states", {BROWSER: lasts(0.05, p_failure=1.0)}, [Burst(task=BROWSER, n=1)], deadline_s=30.0
     )
     with _opened(stage, failing) as (_, app):
-        state = lambda: str(app.AsyncResult(f"{BROWSER}/0").state)  # noqa: E731
-        return float(bool(_until(lambda: state() not in listed)))
+        return float(bool(_until(lambda: app.AsyncResult(f"{BROWSER}/0").state not in listed)))
 
 
 def killed_by_revoke(stage: Stage) -> float:
@@ -116,9 +117,9 @@ def killed_by_revoke(stage: Stage) -> float:
     with _opened(stage, _idle("revoked", 6.0, 1)) as (session, app):
         session.wait_for(OnEvent(event="started"))
         app.control.revoke(f"{DATABASE}/0", terminate=True)
-        ended = lambda: app.AsyncResult(f"{DATABASE}/0").state == "REVOKED"  # noqa: E731
         # It would run to its end in 6 s: by then the answer is known.
-        return float(bool(_until(ended, 5.0)))
+        ended = _until(lambda: app.AsyncResult(f"{DATABASE}/0").state == "REVOKED", 5.0)
+        return float(bool(ended))
 
 
 def runs_though_revoked(stage: Stage) -> float:
@@ -139,7 +140,7 @@ def seen_by_inspect(stage: Stage) -> float:
         session.wait_for(OnEvent(event="started", nth=2))
         active = app.control.inspect(timeout=1.0).active() or {}
         held = lists.read(stage.redis(session), ["database"], lists.Keys(session.broker.prefix))
-        return sum(map(len, active.values())) / held.backlog
+        return float(sum(map(len, active.values())) / held.backlog)
 
 
 def counted_by_stats(stage: Stage) -> float:
@@ -147,7 +148,7 @@ def counted_by_stats(stage: Stage) -> float:
     with _opened(stage, _idle("counted", 0.02, 10)) as (session, app):
         session.wait_for(OnEvent(event="succeeded", nth=10))
         stats = app.control.inspect(timeout=1.0).stats() or {}
-        return sum(one["total"].get(DATABASE, 0) for one in stats.values()) / 10
+        return float(sum(one["total"].get(DATABASE, 0) for one in stats.values()) / 10)
 
 
 def idle_but_answering(stage: Stage) -> float:
@@ -187,8 +188,8 @@ def features(stage: Stage) -> float:
         is_list = redis.type(key) == b"list"
         channels = redis.pubsub_channels() + [b"pattern"] * int(redis.pubsub_numpat())
         session.wait_for(OnEvent(event="succeeded", nth=4))
-        unacked = lambda: redis.hlen(f"{session.broker.prefix}unacked") == 0  # noqa: E731
-        return (is_list + bool(channels) + bool(_until(unacked))) / 3
+        none_left = _until(lambda: redis.hlen(f"{session.broker.prefix}unacked") == 0)
+        return (is_list + bool(channels) + bool(none_left)) / 3
 
 
 def run_with_one_id(stage: Stage) -> float:
@@ -202,7 +203,7 @@ def run_with_one_id(stage: Stage) -> float:
 
 def writes_a_publish(stage: Stage) -> float:
     """Return how many times a publisher writes to Redis a task, when it publishes many."""
-    return _writes(stage, lambda producer: nullcontext())
+    return _writes(stage, lambda _: nullcontext())
 
 
 def writes_a_batched_publish(stage: Stage) -> float:
@@ -211,7 +212,8 @@ def writes_a_batched_publish(stage: Stage) -> float:
 
 
 def _writes(stage: Stage, together: Callable[[Any], AbstractContextManager[Any]]) -> float:
-    plain, n_sent = AbstractConnection.send_packed_command, 0
+    plain: Callable[..., None] = AbstractConnection.send_packed_command
+    n_sent = 0
 
     def counted(connection: AbstractConnection, *args: Any, **kwargs: Any) -> None:
         nonlocal n_sent
@@ -247,7 +249,7 @@ def _clients(redis: Any) -> set[str]:
 
 
 def forged_tasks_run(stage: Stage) -> float:
-    """Return how many tasks run that nobody has published: written to the list by a Redis client."""
+    """Return how many tasks run that no Celery has published: a Redis client wrote the message."""
     with _opened(stage, _idle("forged")) as (session, _):
         stage.redis(session).lpush(f"{session.broker.prefix}database", _forged(f"{DATABASE}/7"))
         _until(lambda: _begun(session, f"{DATABASE}/7"))

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sandbox.draws import Deterministic
-from sandbox.loads import Load
+from sandbox.loads import Burst, Load
 from sandbox.scenario import Scenario
 from sandbox.systems._deriving import derived
 
@@ -44,7 +44,7 @@ def small(  # noqa: PLR0913 - what differs from claim to claim
 
     ``queues`` "" leaves out -Q, as the document does.
 
-    >>> one = small("one", {DATABASE: lasts(0.1)}, [Burst(task=DATABASE, n=3)])
+    >>> one = small("one", {DATABASE: lasts(0.1)}, [])
     >>> one.name, one.task(DATABASE).acks_late, one.workers[0].prefetch_multiplier
     ('leadlawk-one', True, 1)
     """
@@ -57,11 +57,20 @@ def small(  # noqa: PLR0913 - what differs from claim to claim
     )
 
 
+def burst(name: str, seconds: float, n: int, **more: Any) -> Scenario:
+    """Return ``n`` database tasks of so many seconds, sent at once to one worker.
+
+    >>> burst("one", 0.1, 3).loads[0].expected_n(1.0)
+    3.0
+    """
+    return small(name, {DATABASE: lasts(seconds)}, [Burst(task=DATABASE, n=n)], **more)
+
+
 def generated(scenario: Scenario, **changes: Any) -> Scenario:
     """Return a scenario whose app is made of its task types, with ``changes`` to each of them.
 
-    >>> one = small("one", {DATABASE: lasts(0.1)}, [Burst(task=DATABASE, n=3)])
-    >>> generated(one, soft_time_limit_s=None, time_limit_s=1.0).task(DATABASE).time_limit_s
+    >>> one = generated(burst("one", 0.1, 3), soft_time_limit_s=None, time_limit_s=1.0)
+    >>> one.task(DATABASE).time_limit_s
     1.0
     """
     return scenario.but(app=None, tasks=tuple(kind.but(**changes) for kind in scenario.tasks))

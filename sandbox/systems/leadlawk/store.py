@@ -19,15 +19,14 @@ from sqlalchemy import (
     Integer,
     String,
     Table,
-    UniqueConstraint,
     delete,
     func,
     insert,
     select,
 )
-from sqlalchemy.exc import IntegrityError
 
 from sandbox.patterns.database import Database, metadata
+from sandbox.patterns.idempotency import once
 
 _ON_A_PAGE = 3
 _DAY_S = 86_400.0
@@ -40,9 +39,6 @@ leads = Table(
     Column("page", Integer, nullable=False),
     Column("company", String, nullable=False),
     Column("website", String, nullable=False),
-    # As written there is none, and a database takes any number of rows without one.
-    Column("once", String),
-    UniqueConstraint("once"),
 )
 scores = Table(
     "leadlawk_scores",
@@ -73,25 +69,22 @@ def page(job: str, number: int) -> list[dict[str, Any]]:
     return found
 
 
-def store_page(url: str, job: str, number: int, *, once: bool) -> int:
-    """Store the leads of a page and return how many are new; ``once``: not those that are there."""
+def store_page(url: str, job: str, number: int) -> int:
+    """Store the leads of a page, as the document does: again, where the page is read again."""
     with database(url).transaction() as connection:
-        return sum(
-            _store(connection, lead, job, number, f"{job}/{number}/{place}" if once else None)
-            for place, lead in enumerate(page(job, number))
-        )
+        return _store(connection, job, number)
 
 
-def _store(
-    connection: Connection, lead: dict[str, Any], job: str, number: int, once: str | None
-) -> int:
-    row = lead | {"job": job, "page": number, "once": once}
-    try:
-        with connection.begin_nested():
-            connection.execute(insert(leads), row)
-    except IntegrityError:
-        return 0  # an execution before this one has stored it
-    return 1
+def store_page_once(url: str, job: str, number: int) -> bool:
+    """Store the leads of a page unless an execution before this one has; return whether it did."""
+    key = f"{job}/{number}"
+    return once(database(url), key, lambda connection: _store(connection, job, number)).first
+
+
+def _store(connection: Connection, job: str, number: int) -> int:
+    rows = [lead | {"job": job, "page": number} for lead in page(job, number)]
+    connection.execute(insert(leads), rows)
+    return len(rows)
 
 
 def store_score(url: str, job: str) -> float:
