@@ -171,10 +171,10 @@ class Load:
     def _lines(self) -> Iterator[str]:
         for name, side in self.sides.items():
             yield f"{name}: {side.scenario.name}"
-            yield f"  {'':22}{'':5}{'predicted':>11}{'further runs':>20}{'measured':>11}"
+            yield f"  {'':22}{'':5}{'predicted':>11}{'further runs':>24}{'measured':>11}"
             for figure, (unit, _) in _FIGURES.items():
                 low, high = (_shown(value) for value in side.span(figure))
-                told = f"{_shown(side.predicted[figure]):>11}{f'{low} to {high}':>20}"
+                told = f"{_shown(side.predicted[figure]):>11}{f'{low} to {high}':>24}"
                 yield f"  {figure:22}{unit:5}{told}{_shown(side.measured[figure]):>11}"
             yield ""
         for what, figure in (("response", "time_to_response_p50"), ("done", "time_to_done_p50")):
