@@ -7,7 +7,7 @@ again a second later, and when all else is done lets an hour pass.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sandbox.claims import Claim
 from sandbox.draws import Deterministic, Exponential, LogNormal
@@ -22,11 +22,16 @@ from sandbox.systems import System, WrongModel
 from sandbox.systems._deriving import derived
 from sandbox.systems.leadlawk.document import ASSUMPTIONS, CHANGES, LEFT_OUT
 
+if TYPE_CHECKING:
+    from sandbox.service.ops import Op
+
 _APP = "sandbox.systems.leadlawk.app"
 _QUEUES = "browser,pagespeed,database,default"
 _WORKER = "celery -A celery_app worker --loglevel=info --concurrency=4 --max-tasks-per-child=100"
 _BEAT = "celery -A celery_app beat"
 _LOAD_STOPS_S = 20.0
+_NIGHT = 400
+"""Jobs that keep all processes busy for half a minute."""
 _BROWSER = "celery_app.browser_automation_task"
 _PAGESPEED = "celery_app.pagespeed_test_task"
 _DATABASE = "celery_app.database_task"
@@ -99,6 +104,7 @@ def _variants() -> dict[str, Scenario]:
                             tasks=_FIRST),
         "x5": _scenario("celery_app", named, 5, **short),
         "benchmark": _scenario("celery_app", named, **_benchmark()),
+        "operations": _scenario("celery_app", named, loads=(Burst(task=_BROWSER, n=_NIGHT),)),
         "before": _behind_a_door("sync", named),
         "after": _behind_a_door("async", named),
     }  # fmt: skip
@@ -141,12 +147,19 @@ def _claims() -> tuple[Claim, ...]:
     return claims()
 
 
+def _operations() -> tuple[Op, ...]:
+    from sandbox.systems.leadlawk.ops import OPS
+
+    return OPS
+
+
 SYSTEM = System(
     name="leadlawk",
     question="Does the work of a failed worker come back within 30 seconds?",
     document="LeadLawk: Celery & Redis Architecture Documentation",
     make=_variants,
     judge=_claims,
+    operate=_operations,
     corrections=(
         "The document's worker commands have no -Q: as written its routed tasks never run. "
         f"Corrected here: -Q {_QUEUES}.",

@@ -5,20 +5,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, HTTPException, Query
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from redis import RedisError
 
-from sandbox.patterns.dead_letters import DeadLetter, DeadLetters
+from sandbox.patterns.dead_letters import DeadLetter, DeadLetters, NoSuchLetter
+from sandbox.patterns.manager import BrokerGone
 from sandbox.service import routes as shared
-from sandbox.service.door import Ask, Desk, Door
+from sandbox.service.door import Ask, Desk, Door, from_http, to_http
 from sandbox.systems.leadlawk import store
 from sandbox.systems.leadlawk.small import BROWSER, DATABASE, PAGESPEED
 
 Text = Annotated[str, Field(min_length=1, max_length=200, pattern=r"\S")]
+
+
+def _whole(value: Any) -> Any:
+    """Return 50 for 50.0, which JSON Schema takes as an integer."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 class Job(BaseModel):
@@ -28,7 +36,7 @@ class Job(BaseModel):
 
     query: Text
     city: Text
-    limit: Annotated[int, Field(ge=1, le=1000, strict=True)] = 50
+    limit: Annotated[int, BeforeValidator(_whole), Field(ge=1, le=1000, strict=True)] = 50
     headless: Annotated[bool, Field(strict=True)] = True
 
 
@@ -136,23 +144,33 @@ def _add_leads(router: APIRouter, desk: Desk) -> None:
 
 
 def _add_dead_letters(router: APIRouter, desk: Desk) -> None:
+    kept = DeadLetters(desk.app)
+
     @router.get("/dead-letters")
     def letters(limit: Annotated[int, Query(ge=1, le=1000)] = 50) -> list[Letter]:
         """Return the jobs that failed for good, the newest first."""
-        return [_letter(one) for one in DeadLetters(desk.app).list(limit)]
+        with _answering():
+            return [_letter(one) for one in kept.list(limit)]
 
     @router.post("/dead-letters/{task_id}/replay", status_code=202)
-    def replay(task_id: Annotated[str, Path(max_length=200)]) -> Queued:
+    def replay(task_id: shared.TaskId) -> Queued:
         """Give a job that failed for good back to its queue; 404 when it is not there."""
-        from sandbox.service.door import from_http
-
-        DeadLetters(desk.app).replay(from_http(task_id))
+        with _answering():
+            kept.replay(from_http(task_id))
         return _queued(task_id)
 
 
-def _letter(one: DeadLetter) -> Letter:
-    from sandbox.service.door import to_http
+@contextmanager
+def _answering() -> Iterator[None]:
+    try:
+        yield
+    except NoSuchLetter as exc:
+        raise HTTPException(404, str(exc)) from None
+    except RedisError:
+        raise BrokerGone("the broker does not answer") from None
 
+
+def _letter(one: DeadLetter) -> Letter:
     return Letter(id=to_http(one.id), task=one.task, error=one.error, retries=one.retries)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from itertools import pairwise
 
@@ -111,13 +112,14 @@ def _gaps_s(run: Run) -> list[list[float]]:
 
 
 def first_delay_s(run: Run) -> float:
-    """Return the longest time before a first retry (s)."""
-    return max(gaps[0] for gaps in _gaps_s(run) if gaps)
+    """Return the longest time before a first retry (s); nan when none has begun."""
+    return max((gaps[0] for gaps in _gaps_s(run) if gaps), default=math.nan)
 
 
 def least_growth(run: Run) -> float:
-    """Return the smallest ratio of a retry's delay to the one before it."""
-    return min(b / a for gaps in _gaps_s(run) for a, b in pairwise(gaps) if a > 0)
+    """Return the smallest ratio of a retry's delay to the one before it; nan without two."""
+    ratios = (b / a for gaps in _gaps_s(run) for a, b in pairwise(gaps) if a > 0)
+    return min(ratios, default=math.nan)
 
 
 def oldest_check(run: Run) -> float:
@@ -134,6 +136,14 @@ def workers_back(run: Run) -> float:
     exits = [event.t_s for event in run.of_kind("worker_exited")]
     since = min(exits, default=0.0)
     return float(sum(event.t_s > since for event in run.of_kind("worker_ready")))
+
+
+def away_s(run: Run) -> float:
+    """Return how long a killed worker's messages were away (s), with skipped hours; 0: none was."""
+    from sandbox.metrics import measure
+
+    away = measure(run).value("worker_recovery_s")
+    return 0.0 if math.isnan(away) else away
 
 
 def stayed_expired_s(run: Run) -> float:

@@ -10,7 +10,7 @@ from sandbox.systems.leadlawk.small import BROWSER
 _MONITORING = "Operational Procedures, Monitoring"
 _TROUBLE = "Operational Procedures, Troubleshooting"
 _SCALING = "12. Scaling Strategy, Horizontal Scaling"
-_JOB = f"{BROWSER}/39"
+_JOB = f"{BROWSER}/399"
 """The last of the jobs that are sent at once: it waits for long."""
 
 
