@@ -1,0 +1,65 @@
+"""A platform for conversations with customers: FastAPI, three queues, one Celery worker.
+
+Its document calls the queues' names priorities and its retries reliable. The scenario keeps its
+settings, puts messages, webhooks and reports on its one worker, kills that worker while both its
+processes work, and when all else is done lets an hour pass.
+"""
+
+from __future__ import annotations
+
+from sandbox.claims import Claim
+from sandbox.scenario import Scenario
+from sandbox.systems import System, WrongModel
+from sandbox.systems.conversations import deploy, review
+from sandbox.systems.conversations.deploy import platform
+
+
+def _variants() -> dict[str, Scenario]:
+    one_message = {"tasks": (deploy.MESSAGE,), "loads": (), "horizon_s": 12.0}
+    return {
+        "as-written": platform(faults=deploy.crash("worker1")),
+        "mended": platform("mended", deploy.MENDED_WORKERS, faults=deploy.crash("customers1")),
+        "calm": platform(),
+        "one-a-queue": platform(commands=deploy.ONE_A_QUEUE),
+        "two-servers": platform(commands=[deploy.WORKER] * 2),
+        "priority": platform(broker={"queue_order_strategy": "priority"}),
+        "before": platform(front_door=deploy.door("sync"), **one_message),
+        "after": platform(front_door=deploy.door("async"), **one_message),
+    }
+
+
+def _late_ack(scenario: Scenario) -> Scenario:
+    return scenario.but(tasks=tuple(task.but(acks_late=True) for task in scenario.tasks))
+
+
+def _half_the_processes(scenario: Scenario) -> Scenario:
+    return scenario.but(workers=tuple(pool.but(concurrency=1) for pool in scenario.workers))
+
+
+def _claims() -> tuple[Claim, ...]:
+    from sandbox.systems.conversations.claims import claims
+
+    return claims()
+
+
+SYSTEM = System(
+    name="conversations",
+    question="Do customers' messages come first, and does everything accepted get done?",
+    document="Step 7: Asynchronous Task Processing with Redis Queue",
+    make=_variants,
+    judge=_claims,
+    corrections=(
+        "The document's worker command does not say how many processes; Celery then takes as many "
+        "as the machine has cores. Here: --concurrency=2, so that a run is the same everywhere.",
+    ),
+    assumptions=review.ASSUMPTIONS,
+    changes=review.CHANGES,
+    left_out=review.LEFT_OUT,
+    rows=review.ROWS,
+    wrong={
+        "acks_late on": WrongModel(_late_ack, ("lost", "done", "redelivered")),
+        "half the processes": WrongModel(
+            _half_the_processes, ("mean_wait_s", "mean_latency_s", "utilisation")
+        ),
+    },
+)
