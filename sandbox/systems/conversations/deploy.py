@@ -118,5 +118,6 @@ def door(mode: str, **fields: Any) -> FrontDoor:
         "requests": Poisson(task=MESSAGE, rate_per_s=2.0, stop_s=_STOPS_S),
         "n_web_workers": 1,
         "poll_every_s": 0.5,
+        "app": "sandbox.systems.conversations.front:DOOR",
     } | fields
     return FrontDoor(mode=mode, **given)
