@@ -104,6 +104,12 @@ def _keep_letters(app: Celery) -> None:
     signals.worker_init.connect(begin, weak=False, dispatch_uid=f"letters {id(app)}")
 
 
+@signals.worker_init.connect
+def _import_data(**_: Any) -> None:
+    """Have a worker import what its processes need before it forks them."""
+    _data()
+
+
 @signals.worker_process_init.connect
 def _open_database(**_: Any) -> None:
     """Have each process of a worker open its database before its first task pays for that."""

@@ -65,19 +65,20 @@ SERVICE: Mapping[str, Any] = {
 }
 """What one execution takes, by task."""
 
-_STOPS_S = 10.0
+_STARTS_S, _STOPS_S = 4.0, 13.0
+"""When customers come; a worker that was killed at the start is back by then."""
 LOADS: tuple[Load, ...] = (
     Burst(task=ANALYTICS, n=4),
-    Burst(task=BATCH, n=1, at_s=5.0),
-    Burst(task=REPORT, n=1, at_s=3.0),
-    Burst(task=CLEANUP, n=1, at_s=4.0),
-    Poisson(task=MESSAGE, rate_per_s=1.5, start_s=1.0, stop_s=_STOPS_S),
-    Poisson(task=MANIPULATOR, rate_per_s=0.3, start_s=1.0, stop_s=_STOPS_S),
-    Poisson(task=CONTINUE, rate_per_s=0.3, start_s=1.0, stop_s=_STOPS_S),
-    Poisson(task=FACEBOOK, rate_per_s=1.0, start_s=1.0, stop_s=_STOPS_S),
-    Poisson(task=GOOGLE, rate_per_s=0.5, start_s=1.0, stop_s=_STOPS_S),
-    Poisson(task=GENERIC, rate_per_s=0.5, start_s=1.0, stop_s=_STOPS_S),
-    Poisson(task=RESPOND, rate_per_s=1.0, start_s=1.0, stop_s=_STOPS_S),
+    Burst(task=BATCH, n=1, at_s=8.0),
+    Burst(task=REPORT, n=1, at_s=6.0),
+    Burst(task=CLEANUP, n=1, at_s=7.0),
+    Poisson(task=MESSAGE, rate_per_s=1.5, start_s=_STARTS_S, stop_s=_STOPS_S),
+    Poisson(task=MANIPULATOR, rate_per_s=0.3, start_s=_STARTS_S, stop_s=_STOPS_S),
+    Poisson(task=CONTINUE, rate_per_s=0.3, start_s=_STARTS_S, stop_s=_STOPS_S),
+    Poisson(task=FACEBOOK, rate_per_s=1.0, start_s=_STARTS_S, stop_s=_STOPS_S),
+    Poisson(task=GOOGLE, rate_per_s=0.5, start_s=_STARTS_S, stop_s=_STOPS_S),
+    Poisson(task=GENERIC, rate_per_s=0.5, start_s=_STARTS_S, stop_s=_STOPS_S),
+    Poisson(task=RESPOND, rate_per_s=1.0, start_s=_STARTS_S, stop_s=_STOPS_S),
 )
 
 
@@ -86,7 +87,7 @@ def crash(worker: str) -> tuple[Any, ...]:
     return (
         KillWorker(worker=worker, when=OnEvent(event="started", nth=2, after_s=0.1, worker=worker)),
         StartWorker(worker=worker, when=OnEvent(event="worker_exited", after_s=1.0, worker=worker)),
-        Skip(seconds=3600.0, when=At(at_s=13.0)),
+        Skip(seconds=3600.0, when=At(at_s=16.0)),
     )
 
 
@@ -97,7 +98,7 @@ def platform(  # noqa: PLR0913 - each has a default
     tasks: Iterable[str] = tuple(name for name in SERVICE if name != NOTIFY),
     loads: Iterable[Load] = LOADS,
     more: Mapping[str, Mapping[str, Any]] | None = None,
-    horizon_s: float = 16.0,
+    horizon_s: float = 19.0,
     **fields: Any,
 ) -> Scenario:
     """Return the platform with this app, these workers and this load.
@@ -115,7 +116,7 @@ def platform(  # noqa: PLR0913 - each has a default
 def door(mode: str, **fields: Any) -> FrontDoor:
     """Return the front door for customers' messages: one uvicorn process, one request at a time."""
     given: dict[str, Any] = {
-        "requests": Poisson(task=MESSAGE, rate_per_s=2.0, stop_s=_STOPS_S),
+        "requests": Poisson(task=MESSAGE, rate_per_s=2.0, stop_s=10.0),
         "n_web_workers": 1,
         "poll_every_s": 0.5,
         "app": "sandbox.systems.conversations.front:DOOR",

@@ -7,6 +7,7 @@ from the broker, a cancellation says what nobody can guarantee.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
@@ -17,7 +18,7 @@ from pydantic import BaseModel, Field, JsonValue
 from sandbox.patterns.manager import Status
 from sandbox.service import routes as shared
 from sandbox.service.door import Ask, Desk, Door, by_state, from_http, to_http
-from sandbox.systems.conversations import deploy
+from sandbox.systems.conversations import data, deploy
 
 _Text = Annotated[str, Field(min_length=1, max_length=10_000, pattern=r"\S")]
 _Name = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9_.:-]+$")]
@@ -95,6 +96,8 @@ class QueuesStatus(BaseModel):
 
 def routes(desk: Desk) -> APIRouter:
     """Return the platform's endpoints."""
+    with suppress(RuntimeError):  # outside of a run, as for the OpenAPI document, there is none
+        data.database()
     router = desk.router(prefix="/conversations")
     _add_submissions(router, desk)
     _add_queues(router, desk)  # before the status, whose path would take "queues" for an id
