@@ -14,8 +14,10 @@ from pathlib import Path
 from statistics import quantiles
 from typing import Any
 
+from sandbox.draws import Deterministic
 from sandbox.engines import live, model
 from sandbox.errors import ScenarioError
+from sandbox.loads import Trace
 from sandbox.overheads import Overheads
 from sandbox.run import Run
 from sandbox.scenario import Scenario
@@ -25,6 +27,8 @@ SIDES = ("before", "after")
 """The variants of a system that are driven: its door synchronous, and asynchronous."""
 _FEWEST, _MOST = 3, 100
 _SEED_STEP = 7_919
+_N_ASKED, _APART_S, _WORK_S = 60, 0.04, 0.01
+"""How a door's own time is measured: so many requests, so far apart, with so much work (s)."""
 
 
 class _Seen:
@@ -193,6 +197,7 @@ def load(
 ) -> Load:
     """Predict and then measure a door ``before`` and ``after`` (see ``SIDES``), one by one.
 
+    What a door itself takes for a request is measured first, on visitors who come one by one.
     ``budget_s`` is for the model, shared by both. Raises ScenarioError for a side that is missing
     or has no visitors.
     """
@@ -208,12 +213,33 @@ def load(
 def _side(
     scenario: Scenario, broker: str, runs: str | Path, overheads: Overheads | None, budget_s: float
 ) -> Side:
-    used = Overheads() if overheads is None else overheads
+    known = Overheads() if overheads is None else overheads
+    used = known.but(request_s=_request_s(scenario, broker, runs, known))
     predicted = _predicted(scenario, used)
     further = tuple(_further(scenario, used, budget_s))
     with live.start(scenario, broker=broker, runs=runs) as session:
         session.wait()
     return Side(scenario, predicted, further, figures(session.close()), session.folder)
+
+
+def _request_s(scenario: Scenario, broker: str, runs: str | Path, known: Overheads) -> float:
+    """Measure what a door takes for a request beside the work: visitors one by one, short work."""
+    door = scenario.front_door
+    assert door is not None
+    assert door.task is not None
+    times_s = tuple(_APART_S * i for i in range(_N_ASKED))
+    work = Deterministic(value_s=_WORK_S)
+    quiet = scenario.but(
+        name=f"{scenario.name}-door",
+        tasks=tuple(kind.but(service=work) for kind in scenario.tasks),
+        loads=(), beat=(), faults=(), kind="terminating", warmup_s=0.0, deadline_s=None,
+        horizon_s=times_s[-1] + _APART_S,
+        front_door=door.but(requests=Trace(task=door.task, at_s=times_s)),
+    )  # fmt: skip
+    with live.start(quiet, broker=broker, runs=runs) as session:
+        session.wait()
+    beside_s = _WORK_S if door.mode == "sync" else known.publish_s
+    return max(0.0, figures(session.close())["time_to_response_p50"] - beside_s)
 
 
 def _predicted(scenario: Scenario, overheads: Overheads) -> dict[str, float]:

@@ -59,7 +59,7 @@ SYSTEM = System(
     wrong={
         "acks_late on": WrongModel(_late_ack, ("lost", "done", "redelivered")),
         "half the processes": WrongModel(
-            _half_the_processes, ("mean_wait_s", "mean_latency_s", "utilisation")
+            _half_the_processes, ("mean_wait_s", "mean_latency_s")
         ),
     },
 )

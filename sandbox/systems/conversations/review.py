@@ -101,8 +101,10 @@ LEFT_OUT = {
 ROWS = (
     "published", "done", "failed", "revoked", "lost", "stuck", "executions", "redelivered",
     "ran_twice", "duplicated", "retried", "throughput_per_s", "makespan_s", "mean_wait_s",
-    "mean_latency_s", "p95_latency_s", "mean_service_s", "utilisation",
+    "mean_latency_s", "p95_latency_s", "mean_service_s",
     "worker_recovery_s",
 )  # fmt: skip
-"""What the main comparison judges; no median, which lies between webhooks and messages, where
-hardly any task is, so that a millisecond moves it far."""
+"""What the main comparison judges. No median: it lies between webhooks and messages, where hardly
+any task is, so that a millisecond moves it far. No utilisation: it is a share of the time that
+workers are up, and the one that is started again first imports a database, which calibration,
+that has no app, does not know."""
