@@ -56,7 +56,8 @@ def once(database: Database, key: str, effect: Callable[[Connection], T]) -> Onc
         insert = sqlite.insert if database.is_sqlite else postgresql.insert
         row = insert(_keys).values(key=key, at=time.time()).on_conflict_do_nothing()
         mine = _keys.c.key == key
-        if connection.execute(row).rowcount == 0:
+        # Not its rowcount, which is -1 for an INSERT on PostgreSQL.
+        if connection.execute(row.returning(_keys.c.key)).first() is None:
             return Once(connection.execute(select(_keys.c.result).where(mine)).scalar_one(), False)
         result = effect(connection)
         connection.execute(update(_keys).where(mine).values(result=result))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import multiprocessing
-from multiprocessing.connection import Connection as Pipe
+from contextlib import suppress
+from functools import partial
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection as End
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
@@ -13,6 +15,7 @@ from sqlalchemy import Column, Integer, MetaData, Table, select, update
 
 from sandbox.patterns import database as module
 from sandbox.patterns.database import Database, DatabaseError
+from tests.patterns.forked import exit_code, forked
 
 N_WRITERS, N_EACH = 8, 10
 OWN = MetaData()
@@ -53,7 +56,7 @@ def telling_of_waits(monkeypatch: pytest.MonkeyPatch, told: Any) -> None:
     monkeypatch.setattr(module, "_begun", looked)
 
 
-def write(database: Database, pipe: Pipe) -> None:
+def write(database: Database, pipe: End) -> None:
     assert pipe.recv() == "go"
     with pytest.MonkeyPatch.context() as patch:
         telling_of_waits(patch, lambda: pipe.send("waits"))
@@ -63,20 +66,15 @@ def write(database: Database, pipe: Pipe) -> None:
 
 def test_eight_writers_lose_nothing_and_their_waits_are_counted(till: Database) -> None:
     """Eight processes wait for one that has the lock; then each of them writes all it has."""
-    fork = multiprocessing.get_context("fork")
-    pairs = [fork.Pipe() for _ in range(N_WRITERS)]
-    writers = [fork.Process(target=write, args=(till, theirs)) for _, theirs in pairs]
-    for one in writers:
-        one.start()
+    pairs = [Pipe() for _ in range(N_WRITERS)]
+    writers = [forked(partial(write, till, theirs)) for _, theirs in pairs]
     with till.transaction():
         for mine, _ in pairs:
             mine.send("go")
         for mine, _ in pairs:
             assert mine.poll(DEADLINE_S)
             assert mine.recv() == "waits"
-    for one in writers:
-        one.join(DEADLINE_S)
-        assert one.exitcode == 0
+    assert [exit_code(one) for one in writers] == [0] * N_WRITERS
     assert coins(till) == N_WRITERS * N_EACH
     waits = till.lock_waits()
     assert waits is not None
@@ -110,7 +108,7 @@ def test_a_wait_whose_transaction_fails_is_counted_with_the_next(
 
 
 def test_a_transaction_that_raises_leaves_nothing(till: Database) -> None:
-    with pytest.raises(ZeroDivisionError), till.transaction() as connection:
+    with suppress(ZeroDivisionError), till.transaction() as connection:
         connection.execute(update(TILL).values(coins=7))
         1 / 0  # noqa: B018
     assert coins(till) == 0
@@ -124,14 +122,14 @@ def test_a_reader_waits_for_no_writer(till: Database) -> None:
     assert coins(till) == 7
 
 
-def test_a_lock_that_nobody_lets_go_is_an_error_in_one_sentence(
-    till: Database, tmp_path: Path
-) -> None:
+def test_a_lock_that_nobody_lets_go_is_an_error_in_one_sentence(tmp_path: Path) -> None:
     impatient = Database(tmp_path / "other.db", busy_timeout_s=0.01)
-    with impatient.transaction():
-        with pytest.raises(DatabaseError, match=r"locked by another writer for 0\.01 s"):
-            with impatient.transaction():
-                pass
+    with (
+        impatient.transaction(),
+        pytest.raises(DatabaseError, match=r"locked by another writer for 0\.01 s"),
+        impatient.transaction(),
+    ):
+        pass
     impatient.close()
 
 

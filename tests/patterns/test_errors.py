@@ -33,7 +33,12 @@ def runs(raised: BaseException, **options: Any) -> int:
 
 @pytest.mark.parametrize(
     ("raised", "n"),
-    [(Retryable("busy"), 9), (OSError("down"), 9), (Permanent("no"), 1), (SoftTimeLimitExceeded(), 1)],
+    [
+        (Retryable("busy"), 9),
+        (OSError("down"), 9),
+        (Permanent("no"), 1),
+        (SoftTimeLimitExceeded(), 1),
+    ],
 )
 def test_only_what_may_pass_is_tried_again(raised: BaseException, n: int) -> None:
     """Though the body calls every Exception worth a retry, as many bodies do."""
