@@ -7,6 +7,8 @@ processes work, and when all else is done lets an hour pass.
 
 from __future__ import annotations
 
+from typing import Literal
+
 from sandbox.claims import Claim
 from sandbox.scenario import Scenario
 from sandbox.systems import System, WrongModel
@@ -15,7 +17,6 @@ from sandbox.systems.conversations.deploy import platform
 
 
 def _variants() -> dict[str, Scenario]:
-    one_message = {"tasks": (deploy.MESSAGE,), "loads": (), "horizon_s": 12.0}
     return {
         "as-written": platform(faults=deploy.crash("worker1")),
         "mended": platform("mended", deploy.MENDED_WORKERS, faults=deploy.crash("customers1")),
@@ -23,9 +24,14 @@ def _variants() -> dict[str, Scenario]:
         "one-a-queue": platform(commands=deploy.ONE_A_QUEUE),
         "two-servers": platform(commands=[deploy.WORKER] * 2),
         "priority": platform(broker={"queue_order_strategy": "priority"}),
-        "before": platform(front_door=deploy.door("sync"), **one_message),
-        "after": platform(front_door=deploy.door("async"), **one_message),
+        "before": _at_the_door("sync"),
+        "after": _at_the_door("async"),
     }
+
+
+def _at_the_door(mode: Literal["sync", "async"]) -> Scenario:
+    front_door = deploy.door(mode)
+    return platform(tasks=(deploy.MESSAGE,), loads=(), horizon_s=12.0, front_door=front_door)
 
 
 def _late_ack(scenario: Scenario) -> Scenario:
@@ -58,8 +64,6 @@ SYSTEM = System(
     rows=review.ROWS,
     wrong={
         "acks_late on": WrongModel(_late_ack, ("lost", "done", "redelivered")),
-        "half the processes": WrongModel(
-            _half_the_processes, ("mean_wait_s", "mean_latency_s")
-        ),
+        "half the processes": WrongModel(_half_the_processes, ("mean_wait_s", "mean_latency_s")),
     },
 )

@@ -89,7 +89,7 @@ def build(settings: dict[str, Any], *, is_mended: bool = False, **more: Any) -> 
     task = partial(app.task, bind=True, shared=False)
     _add_conversation_tasks(task, is_mended)
     _add_webhook_tasks(task, is_mended)
-    _add_analytics_tasks(task, is_mended)
+    _add_analytics_tasks(task)
     _add_next_step(task)
     return app
 
@@ -224,7 +224,7 @@ def _add_webhook_tasks(task: Any, with_key: bool) -> None:
         return {"receipt": sent[-1]}
 
 
-def _add_analytics_tasks(task: Any, with_key: bool) -> None:
+def _add_analytics_tasks(task: Any) -> None:
     @task(name=f"{ANALYTICS}.generate_conversation_analytics_task")
     def generate_conversation_analytics_task(self: Task) -> dict[str, Any]:
         """Count what conversations there are."""

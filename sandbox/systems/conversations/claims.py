@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sandbox.claims import Claim
-from sandbox.systems.conversations import of_order, of_reliability, of_settings, of_speed, of_sight
+from sandbox.systems.conversations import of_order, of_reliability, of_settings, of_sight, of_speed
 
 
 def claims() -> tuple[Claim, ...]:

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Column, Connection, Float, Integer, String, Table, func, insert, select
 
@@ -18,6 +18,7 @@ from sandbox.patterns.providers import ai, answer
 
 PLATFORMS = ("facebook", "google", "generic")
 _LONGEST = 100_000
+T = TypeVar("T")
 
 messages = Table(
     "conversation_messages",
@@ -117,12 +118,14 @@ def report() -> dict[str, int]:
     """Count what there is: the numbers of an analytics report."""
     with database().reading() as connection:
         return {
-            table.name: int(connection.execute(select(func.count()).select_from(table)).scalar_one())
+            table.name: int(
+                connection.execute(select(func.count()).select_from(table)).scalar_one()
+            )
             for table in (messages, webhooks, findings)
         }
 
 
-def _effect(key: str, store: Callable[[Connection], Any], *, with_key: bool) -> Any:
+def _effect(key: str, store: Callable[[Connection], T], *, with_key: bool) -> T:
     if with_key:
         return once(database(), key, store).result
     with database().transaction() as connection:

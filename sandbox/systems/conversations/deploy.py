@@ -6,7 +6,7 @@ Times are a tenth of the document's: it states 2 to 5 seconds for a complex oper
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from sandbox.draws import Deterministic, LogNormal, Uniform
 from sandbox.faults import At, OnEvent
@@ -64,6 +64,8 @@ SERVICE: Mapping[str, Any] = {
     NOTIFY: Deterministic(value_s=0.1),
 }
 """What one execution takes, by task."""
+ITS_OWN = tuple(name for name in SERVICE if name != NOTIFY)
+"""The document's eleven tasks."""
 
 _STARTS_S, _STOPS_S = 4.0, 13.0
 """When customers come; a worker that was killed at the start is back by then."""
@@ -95,7 +97,7 @@ def platform(  # noqa: PLR0913 - each has a default
     app: str = "written",
     commands: Sequence[str] = (WORKER,),
     *,
-    tasks: Iterable[str] = tuple(name for name in SERVICE if name != NOTIFY),
+    tasks: Iterable[str] = ITS_OWN,
     loads: Iterable[Load] = LOADS,
     more: Mapping[str, Mapping[str, Any]] | None = None,
     horizon_s: float = 19.0,
@@ -113,7 +115,7 @@ def platform(  # noqa: PLR0913 - each has a default
     )  # fmt: skip
 
 
-def door(mode: str, **fields: Any) -> FrontDoor:
+def door(mode: Literal["sync", "async"], **fields: Any) -> FrontDoor:
     """Return the front door for customers' messages: one uvicorn process, one request at a time."""
     given: dict[str, Any] = {
         "requests": Poisson(task=MESSAGE, rate_per_s=2.0, stop_s=10.0),

@@ -179,6 +179,6 @@ def _outcome(status: int, answer: Mapping[str, Any]) -> str | None:
 
 
 DOOR = Door(
-    "Conversations", tuple(name for name in deploy.SERVICE if name != deploy.NOTIFY), routes, _ask,
+    "Conversations", deploy.ITS_OWN, routes, _ask,
     _poll, _outcome,
 )  # fmt: skip

@@ -9,7 +9,14 @@ from sandbox.draws import Deterministic
 from sandbox.loads import Burst
 from sandbox.scenario import Scenario
 from sandbox.systems.conversations import deploy, numbers
-from sandbox.systems.conversations.deploy import ANALYTICS, BATCH, MESSAGE, REPORT, RESPOND, platform
+from sandbox.systems.conversations.deploy import (
+    ANALYTICS,
+    BATCH,
+    MESSAGE,
+    REPORT,
+    RESPOND,
+    platform,
+)
 
 _LONG_S = 0.6
 

@@ -15,7 +15,7 @@ from sandbox.faults.start_worker import StartWorker
 from sandbox.faults.stop_broker import StopBroker
 from sandbox.loads import Burst
 from sandbox.scenario import Scenario
-from sandbox.systems.conversations import deploy, numbers, probes
+from sandbox.systems.conversations import numbers, probes
 from sandbox.systems.conversations.deploy import MESSAGE, NOTIFY, platform
 
 if TYPE_CHECKING:
@@ -198,7 +198,8 @@ def _crashes() -> tuple[Claim, ...]:
             unit="of the tasks done",
             name="child-killed",
             verdict="wrong",
-            why="The worker notices, marks the task FAILURE (WorkerLostError), and runs it no more.",
+            why="The worker notices, marks the task FAILURE (WorkerLostError), and does not run "
+            "it again.",
         ),
         Claim(
             text="production ready, on `redis-server` (the broker is killed)",

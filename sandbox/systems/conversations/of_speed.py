@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import TYPE_CHECKING, Literal
 
 from sandbox.claims import Claim
 from sandbox.dependencies import Call, Dependency
@@ -13,13 +14,18 @@ from sandbox.systems.conversations import deploy, numbers
 from sandbox.systems.conversations.deploy import BATCH, MESSAGE, RESPOND, platform
 from sandbox.visits import visits
 
+if TYPE_CHECKING:
+    from sandbox.run import Run
+
 _LIMIT_S = 0.1
 _BENEFITS = "Performance Benefits"
 _WAITS_S = 0.3
 _N_TOGETHER = 200
 
 
-def _at_the_door(mode: str, load: Poisson | Burst, service_s: float | None = None) -> Scenario:
+def _at_the_door(
+    mode: Literal["sync", "async"], load: Poisson | Burst, service_s: float | None = None
+) -> Scenario:
     more = {} if service_s is None else {MESSAGE: {"service": Deterministic(value_s=service_s)}}
     return platform(
         tasks=(MESSAGE,), loads=(), more=more, horizon_s=2.0, deadline_s=12.0,
@@ -27,16 +33,16 @@ def _at_the_door(mode: str, load: Poisson | Burst, service_s: float | None = Non
     )  # fmt: skip
 
 
-def _calm(mode: str) -> Scenario:
+def _calm(mode: Literal["sync", "async"]) -> Scenario:
     return _at_the_door(mode, Poisson(task=MESSAGE, rate_per_s=3.0))
 
 
-def _together(mode: str, n: int, service_s: float | None = None) -> Scenario:
+def _together(mode: Literal["sync", "async"], n: int, service_s: float | None = None) -> Scenario:
     return _at_the_door(mode, Burst(task=MESSAGE, n=n), service_s)
 
 
-def _answer_s(run: object) -> float:
-    return numbers.SCALE * visits(run).latency_s(0.95)  # type: ignore[arg-type] # a run's visits
+def _answer_s(run: Run) -> float:
+    return numbers.SCALE * visits(run).latency_s(0.95)
 
 
 def _scaled(n_workers: int, *, provider: bool = False) -> Scenario:

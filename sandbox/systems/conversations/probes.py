@@ -39,9 +39,7 @@ def _backlog() -> Scenario:
 
 def _batch() -> Scenario:
     """Return one batch of ten conversations."""
-    return platform(
-        tasks=(BATCH,), loads=[Burst(task=BATCH, n=1)], horizon_s=2.0, deadline_s=60.0
-    )
+    return platform(tasks=(BATCH,), loads=[Burst(task=BATCH, n=1)], horizon_s=2.0, deadline_s=60.0)
 
 
 @contextmanager
