@@ -7,13 +7,17 @@ processes work, and when all else is done lets an hour pass.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from sandbox.claims import Claim
+from sandbox.loads import Burst
 from sandbox.scenario import Scenario
 from sandbox.systems import System, WrongModel
 from sandbox.systems.conversations import deploy, review
 from sandbox.systems.conversations.deploy import platform
+
+if TYPE_CHECKING:
+    from sandbox.service.ops import Op
 
 
 def _variants() -> dict[str, Scenario]:
@@ -24,9 +28,21 @@ def _variants() -> dict[str, Scenario]:
         "one-a-queue": platform(commands=deploy.ONE_A_QUEUE),
         "two-servers": platform(commands=[deploy.WORKER] * 2),
         "priority": platform(broker={"queue_order_strategy": "priority"}),
+        "operations": _operations(),
         "before": _at_the_door("sync"),
         "after": _at_the_door("async"),
     }
+
+
+def _operations() -> Scenario:
+    """Return a backlog to look at, with a task without a route in it."""
+    loads = (
+        Burst(task=deploy.NOTIFY, n=2),
+        Burst(task=deploy.ANALYTICS, n=4),
+        Burst(task=deploy.MESSAGE, n=150),
+    )
+    tasks = (deploy.NOTIFY, deploy.ANALYTICS, deploy.MESSAGE)
+    return platform(tasks=tasks, loads=loads, horizon_s=30.0, deadline_s=60.0)
 
 
 def _at_the_door(mode: Literal["sync", "async"]) -> Scenario:
@@ -42,6 +58,12 @@ def _half_the_processes(scenario: Scenario) -> Scenario:
     return scenario.but(workers=tuple(pool.but(concurrency=1) for pool in scenario.workers))
 
 
+def _ops() -> tuple[Op, ...]:
+    from sandbox.systems.conversations.ops import OPS
+
+    return OPS
+
+
 def _claims() -> tuple[Claim, ...]:
     from sandbox.systems.conversations.claims import claims
 
@@ -54,6 +76,7 @@ SYSTEM = System(
     document="Step 7: Asynchronous Task Processing with Redis Queue",
     make=_variants,
     judge=_claims,
+    operate=_ops,
     corrections=(
         "The document's worker command does not say how many processes; Celery then takes as many "
         "as the machine has cores. Here: --concurrency=2, so that a run is the same everywhere.",

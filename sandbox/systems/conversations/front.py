@@ -182,3 +182,13 @@ DOOR = Door(
     "Conversations", deploy.ITS_OWN, routes, _ask,
     _poll, _outcome,
 )  # fmt: skip
+
+PATHS = (
+    "POST /conversations/message",
+    "POST /conversations/webhook-interaction",
+    "GET /conversations/tasks/queues/status",
+    "GET /conversations/tasks/active",
+    "GET /conversations/tasks/{task_id}/status",
+    "POST /conversations/tasks/{task_id}/cancel",
+)
+"""The document's endpoints; a test holds the door to them."""

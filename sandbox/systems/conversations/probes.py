@@ -43,7 +43,7 @@ def _batch() -> Scenario:
 
 
 @contextmanager
-def _asking(session: LiveSession) -> Iterator[Celery]:
+def asking(session: LiveSession) -> Iterator[Celery]:
     """Give an app that speaks with the session's workers and reads their results."""
     from celery import Celery
 
@@ -67,7 +67,7 @@ def inspected(stage: Stage) -> float:
     """Return the share of the unfinished tasks that ``inspect active`` and ``reserved`` show."""
     from sandbox.patterns import lists
 
-    with stage.start(_backlog()) as session, _asking(session) as app:
+    with stage.start(_backlog()) as session, asking(session) as app:
         stage.wait(session, lambda events: _n(events, "published") == _N_WAITING)
         stage.wait(session, lambda events: _n(events, "started") >= 2)
         look = app.control.inspect(timeout=1.0)
@@ -82,7 +82,7 @@ def inspected(stage: Stage) -> float:
 
 def inspect_takes_s(stage: Stage) -> float:
     """Return how long one ``inspect active`` takes (s)."""
-    with stage.start(_backlog()) as session, _asking(session) as app:
+    with stage.start(_backlog()) as session, asking(session) as app:
         stage.wait(session, lambda events: _n(events, "started") >= 2)
         began = time.monotonic()
         app.control.inspect().active()
@@ -91,7 +91,7 @@ def inspect_takes_s(stage: Stage) -> float:
 
 def rows_after_cancel(stage: Stage) -> float:
     """Return how many conversations of a batch are analysed once it has been cancelled."""
-    with stage.start(_batch()) as session, _asking(session) as app:
+    with stage.start(_batch()) as session, asking(session) as app:
         stage.wait(session, lambda events: _n(events, "started") == 1)
         path = session.folder / "data.sqlite"
         _until(lambda: _rows(path) >= 2)
@@ -103,7 +103,7 @@ def rows_after_cancel(stage: Stage) -> float:
 
 def revoked_though_unknown(stage: Stage) -> float:
     """Return 1 when a task that was never submitted is REVOKED once it has been cancelled."""
-    with stage.start(_batch()) as session, _asking(session) as app:
+    with stage.start(_batch()) as session, asking(session) as app:
         app.control.revoke("nobody/0", terminate=True, reply=True, timeout=1.0)
         return float(app.AsyncResult("nobody/0").state == "REVOKED")
 
@@ -113,7 +113,7 @@ def progress_seen(name: str) -> Callable[[Stage], float]:
 
     def probe(stage: Stage) -> float:
         found: set[float] = set()
-        with stage.start(_batch().but(app=_app(name))) as session, _asking(session) as app:
+        with stage.start(_batch().but(app=_app(name))) as session, asking(session) as app:
             client = stage.redis(session)
             key = app.backend.get_key_for_task(f"{BATCH}/0")
 
@@ -139,7 +139,7 @@ def letters_of(name: str) -> Callable[[Stage], float]:
         from sandbox.systems.conversations.of_reliability import failing
 
         failing_app = failing(name)
-        with stage.start(failing_app) as session, _asking(session) as app:
+        with stage.start(failing_app) as session, asking(session) as app:
             n = sum(load.expected_n(1.0) for load in failing_app.loads)
             stage.wait(session, lambda events: _n(events, "failed") == n, timeout_s=20.0)
             keys = lists.Keys(prefix=session.broker.prefix)
