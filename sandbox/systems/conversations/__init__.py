@@ -7,6 +7,7 @@ processes work, and when all else is done lets an hour pass.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 from sandbox.claims import Claim
@@ -31,6 +32,7 @@ def _variants() -> dict[str, Scenario]:
         "operations": _operations(),
         "before": _at_the_door("sync"),
         "after": _at_the_door("async"),
+        "after-mended": _at_the_door("async", "mended", deploy.MENDED_WORKERS),
     }
 
 
@@ -45,9 +47,10 @@ def _operations() -> Scenario:
     return platform(tasks=tasks, loads=loads, horizon_s=30.0, deadline_s=60.0)
 
 
-def _at_the_door(mode: Literal["sync", "async"]) -> Scenario:
-    front_door = deploy.door(mode)
-    return platform(tasks=(deploy.MESSAGE,), loads=(), horizon_s=12.0, front_door=front_door)
+def _at_the_door(
+    mode: Literal["sync", "async"], app: str = "written", commands: Sequence[str] = (deploy.WORKER,)
+) -> Scenario:
+    return platform(app, commands, loads=(), horizon_s=12.0, front_door=deploy.door(mode))
 
 
 def _late_ack(scenario: Scenario) -> Scenario:

@@ -261,4 +261,3 @@ def _add_next_step(task: Any) -> None:
 written, mended = build(WRITTEN), build(MENDED, is_mended=True)
 written_quick = build(WRITTEN, TASK_SOFT_TIME_LIMIT=0.5, TASK_TIME_LIMIT=1.0)
 """As written, with limits so short that a claim about them need not take ten minutes."""
-mended_quick = build(MENDED, is_mended=True, task_soft_time_limit=0.5, task_time_limit=1.0)
