@@ -7,6 +7,7 @@ import os
 import socket
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from typing import Any
 
@@ -79,7 +80,9 @@ def loop_stands_s() -> float:
     The broker accepts connections and never answers; the publisher gives up after 0.3 s.
     """
     with closing(socket.create_server(("127.0.0.1", 0))) as silent:
-        return asyncio.run(_longest_gap_s(silent.getsockname()[1]))
+        port = silent.getsockname()[1]
+        with ThreadPoolExecutor(1) as thread:  # whoever asks may have a loop of its own
+            return thread.submit(lambda: asyncio.run(_longest_gap_s(port))).result()
 
 
 async def _longest_gap_s(port: int) -> float:
