@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from celery import Celery, Task
+from celery.signals import celeryd_init
 
 from sandbox.engines.live import data
 from sandbox.engines.live.app import work
@@ -159,7 +160,9 @@ def send_bulk_messages(
     message_type: str = "text",
 ) -> dict[str, Any]:
     """Send messages to multiple users, ten at a time, and tell how far it is."""
-    phones = _phones(self, self.app.conf.messages_in_bulk) if phone_numbers is None else phone_numbers
+    phones = (
+        _phones(self, self.app.conf.messages_in_bulk) if phone_numbers is None else phone_numbers
+    )
     parts = [phones[i : i + CHUNK] for i in range(0, len(phones), CHUNK)] or [[]]
     text, once, sent = f"{message_type}: {message}", isinstance(self, Repeatable), 0
 
@@ -234,6 +237,12 @@ def _phones(self: Task, n: int) -> list[str]:
     from sandbox.systems.students.school import phone
 
     return [phone(_number(self) * n + i) for i in range(n)]
+
+
+@celeryd_init.connect
+def _open_school(**_: Any) -> None:
+    """Load and make the database before the pool's processes are forked, not in a first task."""
+    _school()
 
 
 def _number(self: Task) -> int:

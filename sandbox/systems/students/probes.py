@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sandbox.claims import Claim
 from sandbox.faults import OnEvent
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 _DONE = {"SUCCESS", "FAILURE", "REVOKED"}
 
 
-def _messaging(name: str, task: str, service_s: float, **more: object) -> Scenario:
+def _messaging(name: str, task: str, service_s: float, **more: Any) -> Scenario:
     loads = [Burst(task=task, n=1)]
-    return small(name, {task: service_s}, loads, commands=PRODUCTION[:1], **more)  # type: ignore[arg-type]
+    return small(name, {task: service_s}, loads, commands=PRODUCTION[:1], **more)
 
 
 def _started(session: LiveSession, stage: Stage) -> None:
@@ -68,7 +68,7 @@ def expiry_s(stage: Stage) -> float:
     with stage.start(_messaging("kept", BULK, 0.1)) as session:
         session.wait()
         key = _client(session)(f"{BULK}/0").backend.get_key_for_task(f"{BULK}/0")
-        return float(stage.redis(session).ttl(key))  # type: ignore[arg-type] # it is no coroutine
+        return float(stage.redis(session).ttl(key))
 
 
 def loss_is_told(stage: Stage) -> float:

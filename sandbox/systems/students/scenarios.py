@@ -95,9 +95,7 @@ def _fields(told: float | Mapping[str, Any]) -> dict[str, Any]:
     return dict(told) | ({"service": Deterministic(value_s=service)} if is_time else {})
 
 
-def killed(
-    nth: int, *, skipped_s: float, at_s: float, after_s: float = 0.5
-) -> tuple[Fault, ...]:
+def killed(nth: int, *, skipped_s: float, at_s: float, after_s: float = 0.5) -> tuple[Fault, ...]:
     """Return the faults: the messaging worker killed and started again; ``skipped_s`` go by.
 
     It is killed ``after_s`` the nth start of a bulk send, when all its processes are at work.
@@ -150,9 +148,7 @@ def _door(mode: str, n_web_workers: int) -> Scenario:
             "poll_every_s": _POLL_S,
         }
     )
-    return small(
-        mode, {BULK: _BULK_S}, (), commands=PRODUCTION[:1], front_door=door, horizon_s=7.0
-    )
+    return small(mode, {BULK: _BULK_S}, (), commands=PRODUCTION[:1], front_door=door, horizon_s=7.0)
 
 
 def variants() -> dict[str, Scenario]:
@@ -172,5 +168,3 @@ def variants() -> dict[str, Scenario]:
         # The document's endpoints are coroutines that block: one request at a time.
         "after": _door("async", 1),
     }
-
-
