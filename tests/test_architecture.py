@@ -81,7 +81,7 @@ ONLY = {
     "simpy": ("engines/model",),
     "celery": ("engines/live", "systems", "derive", "export/parts", "patterns"),
     "kombu": ("engines/live", "systems", "patterns"),
-    "billiard": ("engines/live",),
+    "billiard": ("engines/live", "patterns"),
     "redis": ("engines/live", "systems", "export/parts", "patterns", "service"),
     "sqlalchemy": ("patterns", "systems", "service"),
     "fakeredis": ("engines/live",),

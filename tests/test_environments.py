@@ -84,7 +84,15 @@ def test_no_pin_is_there_for_nothing() -> None:
     tools = {"pip", "setuptools", "uv"}  # what makes the environment
     peers = {"ciw", "salabim", "networkx", "tqdm"}  # what only `make bench` installs
     binary = {"psycopg-binary"}  # what only the extra `postgres` installs
-    assert sorted(set(pins()) - names - tools - peers - binary) == []
+    monitor = {"humanize", "pytz"}  # what only the extra `flower` installs
+    assert sorted(set(pins()) - names - tools - peers - binary - monitor) == []
+
+
+@pytest.mark.parametrize("extra", sorted(set(EXTRAS) - {"flower"}))
+def test_flower_comes_only_to_who_asks_for_it(extra: str) -> None:
+    """It slows every worker's start and can stop workers: no other extra brings it along."""
+    assert "flower" in requirements("flower")
+    assert "flower" not in needed(list(requirements(extra).values()), "linux", PYTHON)
 
 
 # --- binder ---------------------------------------------------------------------------------------

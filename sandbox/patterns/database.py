@@ -12,6 +12,7 @@ import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,7 @@ class Database:
     ``address`` is the path of an SQLite file (``app.db`` or ``sqlite:///app.db``) or a
     ``postgresql://`` URL. ``busy_timeout_s``: how long a writer waits for the others.
 
-    It may be made before a fork: a child opens connections of its own. DatabaseError for another
+    It may be made before a fork, but no process forks while it writes. DatabaseError for another
     kind of database, or one that is only in memory, which no worker could see.
 
     >>> import tempfile
@@ -84,7 +85,7 @@ class Database:
         self.busy_timeout_s = busy_timeout_s
         self._pending: list[float] = []
         self.engine = _engine(self.url)
-        _after_fork(self.engine)
+        _not_inherited(self.engine)
         if self.is_sqlite:
             event.listen(self.engine, "connect", _prepare)
         self.create(metadata)
@@ -190,15 +191,21 @@ def _engine(url: str) -> Engine:
         ) from None
 
 
-def _after_fork(engine: Engine) -> None:
-    """Have a child leave its parent's connections alone: they are one socket with two readers."""
+def _not_inherited(engine: Engine) -> None:
+    """Have no child inherit a connection.
+
+    One of PostgreSQL would be a socket with two readers. One of SQLite brings its view of the
+    locks: a child that is forked within a transaction finds the database locked for ever.
+    """
     mine = weakref.ref(engine)
 
-    def forget() -> None:
+    def close(*, really: bool) -> None:
         if (here := mine()) is not None:
-            here.dispose(close=False)
+            here.dispose(close=really)
 
-    os.register_at_fork(after_in_child=forget)
+    os.register_at_fork(
+        before=partial(close, really=True), after_in_child=partial(close, really=False)
+    )
 
 
 def _prepare(connection: Any, _record: object) -> None:

@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import json
+from bisect import bisect
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from celery import Celery
@@ -88,10 +90,19 @@ class Keys:
         >>> Keys(steps=(0, 9)).lists("sms")
         ((0, 'sms'), (9, 'sms\x06\x169'))
         """
-        return tuple(
-            (step, f"{self.prefix}{queue}{self.separator}{step}" if step else self.prefix + queue)
-            for step in self.steps
-        )
+        return tuple((step, self._list(queue, step)) for step in self.steps)
+
+    def list_for(self, queue: str, priority: int) -> str:
+        """Return the key of the list that a message of this priority goes to.
+
+        >>> Keys().list_for("sms", 2), Keys().list_for("sms", 5) == Keys().list_for("sms", 3)
+        ('sms', True)
+        """
+        steps = sorted(self.steps)
+        return self._list(queue, steps[max(0, bisect(steps, priority) - 1)])
+
+    def _list(self, queue: str, step: int) -> str:
+        return f"{self.prefix}{queue}{self.separator}{step}" if step else self.prefix + queue
 
 
 def client_of(app: Celery, timeout_s: float = 2.0) -> Redis:
@@ -100,6 +111,12 @@ def client_of(app: Celery, timeout_s: float = 2.0) -> Redis:
     It only looks, and it is not kombu's: it takes no message and restores none.
     """
     return bounded(app.connection_for_read().as_uri(include_password=True), timeout_s)
+
+
+@lru_cache(maxsize=32)
+def shared_client(app: Celery) -> Redis:
+    """Return the one such client that an app's tasks share in this process and its children."""
+    return client_of(app)
 
 
 def bounded(url: str, timeout_s: float = 2.0) -> Redis:

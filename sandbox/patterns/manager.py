@@ -32,6 +32,7 @@ __all__ = [
     "BadArguments",
     "BrokerGone",
     "Cancelled",
+    "Inline",
     "Progress",
     "Status",
     "TaskManager",
@@ -97,6 +98,15 @@ class Cancelled:
     asked: bool
     heard: tuple[str, ...]
     uncertain: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Inline:
+    """What came of a task that was executed without a queue."""
+
+    state: str
+    result: Any = None
+    error: str | None = None
 
 
 @dataclass(frozen=True)
@@ -212,6 +222,38 @@ class TaskManager:
                 f"the broker went away while {task_id} was published: it may run or not", "unknown"
             ) from None
 
+    def submit_or_run(
+        self,
+        task: str,
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        **options: Any,
+    ) -> str | Inline:
+        """Submit and return the id; without a broker, do the work here and now, in the request.
+
+        This is the documents' fallback, and its danger: when the broker is gone, *every* request
+        does its work at once, in the web server, with no limit but its threads. Rate limit,
+        concurrency and queue are bypassed, retries follow each other without their waits, and the
+        provider meets the herd that the queue was there to hold back. The web server's threads
+        are busy, so health checks wait too. Only what was certainly not accepted is run here:
+        BrokerGone when it may be in the queue already, since it would be done twice.
+        """
+        try:
+            return self.submit(task, args, kwargs, **options)
+        except BrokerGone as gone:
+            if gone.accepted != "not accepted":
+                raise
+        return self.run_inline(task, args, kwargs)
+
+    def run_inline(
+        self, task: str, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Inline:
+        """Execute a task in this thread, without a message or a stored result."""
+        self.check(task, args, kwargs)
+        done = self.app.tasks[task].apply(args=list(args), kwargs=dict(kwargs or {}))
+        error = None if done.successful() else f"{type(done.result).__name__}: {done.result}"
+        return Inline(done.state, done.result if error is None else None, error)
+
     # --- following ----------------------------------------------------------------------------
 
     def status(self, task_id: str) -> Status:
@@ -268,10 +310,13 @@ class TaskManager:
 
     # --- looking ------------------------------------------------------------------------------
 
-    def queues(self) -> lists.BrokerLists:
-        """Return what the broker holds: every priority list, and ``unacked``. BrokerGone."""
+    def queues(self, names: Sequence[str] | None = None) -> lists.BrokerLists:
+        """Return what the broker holds of some queues, or all: their lists, and ``unacked``.
+
+        Every priority list counts. BrokerGone.
+        """
         with self._asking():
-            return lists.read(self._client, self.queue_names, self._keys)
+            return lists.read(self._client, names or self.queue_names, self._keys)
 
     def active(self) -> tuple[ActiveTask, ...]:
         """Return what workers say that they execute now: never the backlog. BrokerGone."""

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import os
 import signal
-from typing import Any
+import threading
 
 from celery import Celery, Task
+from celery.exceptions import Reject
 
 from sandbox.patterns import lists
+from sandbox.patterns.dead_letters import DeadLetters, keep
+from sandbox.patterns.errors import Permanent, RetryingTask, retryable
+from sandbox.patterns.global_rate import GlobalRate, postponed
+from sandbox.patterns.lost_worker import BoundedStarts
 
-NAMES = ("add", "boom", "hold", "step", "die")
+NAMES = ("add", "boom", "hold", "step", "bad", "reject", "fickle", "late", "limited", "doomed")
 QUEUES = ("default", "slow")
 
 
@@ -27,6 +32,8 @@ def build(broker: str) -> Celery:
         broker_connection_retry_on_startup=True,
     )
     _register(app)
+    _register_parts(app)
+    keep(app, DeadLetters(app))
     return app
 
 
@@ -54,8 +61,42 @@ def _register(app: Celery) -> None:
         lists.client_of(self.app, timeout_s=15).blpop([key], timeout=10)
         return "stepped"
 
-    @app.task(name="die", bind=True, shared=False)
-    def die(self: Task, **_: Any) -> None:
+
+def _register_parts(app: Celery) -> None:
+    """Register tasks that use the parts."""
+
+    @app.task(name="bad", base=RetryingTask, shared=False)
+    def bad() -> None:
+        raise Permanent("no such address")
+
+    @app.task(name="reject", acks_late=True, shared=False)
+    def reject() -> None:
+        raise Reject("not mine", requeue=False)
+
+    @app.task(name="fickle", bind=True, shared=False)
+    def fickle(self: Task, key: str) -> str:
+        """Fail until there is something at ``key``."""
+        if not lists.shared_client(self.app).exists(key):
+            raise ValueError("not yet mended")
+        return "mended"
+
+    @app.task(name="late", base=RetryingTask, soft_time_limit=0.2, shared=False)
+    def late() -> None:
+        with retryable(Exception):
+            threading.Event().wait(10)
+
+    @app.task(name="limited", bind=True, max_retries=0, shared=False)
+    def limited(self: Task) -> str:
+        """Run twice a second at most, on all workers together."""
+        client = lists.shared_client(self.app)
+        client.incr("limited-starts")
+        if wait_s := GlobalRate(client).acquire("limited", rate=4):
+            raise postponed(self, wait_s)
+        return "sent"
+
+    @app.task(name="doomed", base=BoundedStarts, bind=True, max_starts=1, shared=False)
+    def doomed(self: Task) -> None:
+        lists.shared_client(self.app).incr("doomed-starts")
         os.kill(os.getpid(), signal.SIGKILL)
 
 

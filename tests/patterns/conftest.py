@@ -61,8 +61,12 @@ def database(tmp_path: Path) -> Iterator[Database]:
 
 
 @pytest.fixture
-def manager(app: Celery, database: Database) -> TaskManager:
-    """Return a task manager whose ids no other test has: a worker remembers what was revoked."""
+def manager(app: Celery, database: Database, client: Redis) -> TaskManager:
+    """Return a task manager whose ids no other test has: a worker remembers what was revoked.
+
+    No worker takes from the queue ``nobody``, which is empty at first.
+    """
+    client.delete(*client.keys("nobody*"), "nobody")
     for name in NAMES:
         submissions.record(database, name, [], {}, next(_FRESH))
     return TaskManager(app, database, NAMES)

@@ -88,7 +88,7 @@ def test_the_queue_s_length_is_the_broker_s(
     (nobody,) = TaskManager(app, database, NAMES, queues=["nobody"]).queues().queues
     assert nobody.by_priority == ((0, 1), (3, 3), (6, 0), (9, 1))
     assert (nobody.waiting, client.llen("nobody")) == (5, 1)
-    client.delete(*client.keys("nobody*"))
+    client.delete(*client.keys("nobody*"), "nobody")
 
 
 def test_what_a_worker_holds_is_in_unacked_and_has_an_age(
