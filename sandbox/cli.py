@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sandbox import audit_command, claims_command, export_command, report, systems, what_if_command
+from sandbox import (
+    audit_command,
+    claims_command,
+    export_command,
+    report,
+    service_command,
+    systems,
+    what_if_command,
+)
 from sandbox.console import BUDGET, Group, progress
 from sandbox.errors import EngineError, ScenarioError
 from sandbox.scenario import Scenario, json_schema
@@ -204,6 +212,7 @@ what_if_command.add_to(main, scenario_of)
 audit_command.add_to(main)
 claims_command.add_to(main)
 export_command.add_to(main)
+service_command.add_to(main)
 
 
 # --- run, compare, demo --------------------------------------------------------------------

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 
 from sandbox.loads import Burst, Poisson, Rates, Trace
-from sandbox.parts import CountOrZero, Part, Positive
+from sandbox.parts import CountOrZero, ImportPath, Part, Positive
 
 MOST_REQUESTS = 100_000
 """How many visitors a run may have: each of them is a connection of its own."""
@@ -27,39 +27,54 @@ class FrontDoor(Part):
 
     ``most_waiting`` requests may wait for a web worker (None: any number); one more is refused
     with 503. Visitors give up ``timeout_s`` after their request, but the door works on. The
-    task type of ``requests`` has no other load, so that request n is task n of its type.
+    task type of ``requests`` has no other load, so that request n is task n of its type. Without
+    ``requests`` nobody comes by itself: such a door is opened for you (``sandbox serve``).
+
+    ``app`` names a system's own door, a ``sandbox.service.door.Door``: live runs then serve its
+    endpoints, and visitors make the requests that it states. ``port`` is that of loopback; 0 for
+    any free one.
 
     >>> FrontDoor(requests={"kind": "burst", "task": "resize", "n": 3}, mode="sync").n_web_workers
     1
     """
 
-    requests: Annotated[Poisson | Burst | Trace | Rates, Field(discriminator="kind")]
+    requests: Annotated[Poisson | Burst | Trace | Rates, Field(discriminator="kind")] | None = None
     mode: Literal["sync", "async"] = "async"
     n_web_workers: Annotated[int, Field(ge=1, le=256, strict=True)] = 1
     poll_every_s: Positive = 1.0
     most_waiting: CountOrZero | None = None
     timeout_s: Positive | None = None
+    app: ImportPath | None = None
+    port: Annotated[int, Field(ge=0, le=65535, strict=True)] = 0
 
     @property
-    def task(self) -> str:
-        """The task type whose work a request is."""
-        return self.requests.task
+    def task(self) -> str | None:
+        """The task type whose work a request is; None without requests."""
+        return None if self.requests is None else self.requests.task
 
     def arrivals_s(self, scenario: Scenario) -> list[float]:
         """Return when visitors come (s), ascending."""
+        if self.requests is None:
+            return []
         seed, horizon_s = scenario.seed, scenario.horizon_s
         return self.requests.arrivals_s(horizon_s, seed=seed, stream="front/arrival")
 
     def problem(self, scenario: Scenario) -> str | None:
         """Return why it makes no sense in ``scenario``: one sentence, field first, or None."""
-        where = f"requests.task is {self.task!r}"
-        if self.task not in scenario.task_names:
-            return scenario.unknown_task(self.task)
+        if self.requests is None:
+            allowed = "requests, or the app of a system's own door"
+            return None if self.app is not None else f"requests is None; allowed: {allowed}"
+        task = self.requests.task
+        return scenario.unknown_task(task) or self._problem(task, scenario)
+
+    def _problem(self, name: str, scenario: Scenario) -> str | None:
+        assert self.requests is not None
+        where = f"requests.task is {name!r}"
         n = self.requests.expected_n(scenario.horizon_s)
         if n > MOST_REQUESTS:
             return f"requests would be about {n:.3g}; allowed: up to {MOST_REQUESTS:,}"
-        task, others = scenario.task(self.task), [*scenario.loads, *scenario.beat]
-        if any(self.task in (load.task, getattr(load, "body", None)) for load in others):
+        task, others = scenario.task(name), [*scenario.loads, *scenario.beat]
+        if any(name in (load.task, getattr(load, "body", None)) for load in others):
             return f"{where}, which a load or beat publishes too; allowed: a type of its own"
         if self.mode == "async" and task.ignore_result:
             return f"{where}, whose ignore_result is True; visitors poll for results"

@@ -240,7 +240,8 @@ def _dependencies(scenario: Scenario) -> Sequence[str]:
 
 
 def _behind_the_door(scenario: Scenario) -> Sequence[str]:
-    return () if scenario.front_door is None else (scenario.front_door.task,)
+    task = None if scenario.front_door is None else scenario.front_door.task
+    return () if task is None else (task,)
 
 
 @family("", "share", _pools)

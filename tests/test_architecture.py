@@ -70,6 +70,7 @@ LAYERS = (
         "what_if_command",
         "audit_command",
         "claims_command",
+        "service_command",
         "schedule_options",
         "export_command",
         "sources",

@@ -93,7 +93,8 @@ def lasting_rates_per_s(scenario: Scenario) -> dict[str, float]:
     """Return the tasks a second of each type that are still published at the horizon."""
     rates = dict.fromkeys(scenario.task_names, 0.0)
     door = scenario.front_door
-    behind = () if door is None or door.mode == "sync" else (door.requests,)
+    requests = None if door is None or door.mode == "sync" else door.requests
+    behind = () if requests is None else (requests,)
     for load in (*scenario.loads, *behind):
         if isinstance(load, Poisson):
             stops = load.stop_s is not None and load.stop_s < scenario.horizon_s

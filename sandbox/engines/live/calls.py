@@ -35,9 +35,9 @@ class _Address:
     known: tuple[int, str] | None = None
 
 
-def note_address(port: int, file: str = FILE) -> str:
+def note_address(port: int, file: str = FILE, token: str = "") -> str:
     """Write a server's port where its callers look for it; return the token they will bear."""
-    token = secrets.token_urlsafe(24)
+    token = token or secrets.token_urlsafe(24)
     place = Path(tempfile.gettempdir()) / file
     part = place.with_suffix(".part")
     part.write_text(json.dumps({"port": port, "token": token}), encoding="utf-8")
@@ -45,9 +45,10 @@ def note_address(port: int, file: str = FILE) -> str:
     return token
 
 
-def address(file: str = FILE) -> tuple[int, str]:
-    """Return the port and the token that a server has noted."""
-    noted = json.loads((Path(tempfile.gettempdir()) / file).read_text(encoding="utf-8"))
+def address(file: str = FILE, folder: Path | None = None) -> tuple[int, str]:
+    """Return the port and the token that a server has noted; ``folder`` is the session's."""
+    place = folder or Path(tempfile.gettempdir())
+    noted = json.loads((place / file).read_text(encoding="utf-8"))
     return int(noted["port"]), str(noted["token"])
 
 

@@ -18,13 +18,14 @@ from typing import Any
 
 from sandbox.closing import Closing
 from sandbox.engines.commands import Trigger
-from sandbox.engines.live import allowed, links, postgres
+from sandbox.engines.live import allowed, fronts, links, postgres
 from sandbox.engines.live import broker as brokers
 from sandbox.engines.live import ledger as ledgers
 from sandbox.engines.live import worker as workers
-from sandbox.engines.live.calls import DOWNSTREAM
+from sandbox.engines.live.calls import DOWNSTREAM, address
 from sandbox.engines.live.deploy import DeployControls
 from sandbox.engines.live.folder import close_to_others, run_folder
+from sandbox.engines.live.fronts import VISITORS
 from sandbox.engines.live.leftovers import Claim, sweep_aside
 from sandbox.engines.live.links import PROXY
 from sandbox.engines.live.outage import Outage
@@ -66,6 +67,7 @@ class LiveSession(Closing):
         self, scenario: Scenario, choice: brokers.BrokerChoice, runs: Path, ledger: str = ""
     ) -> None:
         self.scenario, self._ledger = scenario, ledger
+        self.web = fronts.processes(scenario.front_door)
         self.folder = run_folder(runs, scenario.name, scenario.to_json())
         self._claim = Claim()
         self._run: Run | None = None
@@ -77,7 +79,8 @@ class LiveSession(Closing):
         _open.add(self)
         try:
             self.info: dict[str, Any] = self._describe()
-            self._processes = Processes(self.folder, self._claim.folder, choice.modules)
+            modules = [*choice.modules, *fronts.modules(scenario.front_door)]
+            self._processes = Processes(self.folder, self._claim.folder, modules)
             self._start(choice)
         except BaseException:
             self._take_down()
@@ -103,7 +106,7 @@ class LiveSession(Closing):
         self.controls.outage = Outage(choice, self.broker, self._processes, persistence)
         self._record.listeners.append(self.controls.see)
         self._pump_thread.start()
-        web = ("front", "visitors") if self.scenario.front_door is not None else ()
+        web = self.web
         began = time.monotonic()
         self._start_proxy(*self.scenario.worker_names, "client", "operator", *web)
         if self.scenario.dependencies:
@@ -112,7 +115,7 @@ class LiveSession(Closing):
         for name in self.scenario.worker_names:
             self._processes.order("worker", name=name, ledger=self._ledger, **self.links.of(name))
         for name in ("client", "operator", *web):
-            way = self.links.of(name) | {"straight": self.broker.url}
+            way = self.links.of(name) | {"straight": self.broker.url, "ledger": self._ledger}
             self._processes.order("client", name=name, role=name, **way)
         missing = self._processes.order("missing_hooks").items()
         self.info["notes"] += [
@@ -144,7 +147,7 @@ class LiveSession(Closing):
             self.controls.schedule(command)
         told = ["client"]
         told += [DOWNSTREAM] if self.scenario.dependencies else []
-        told += ["visitors"] if self.scenario.front_door is not None else []
+        told += [VISITORS] if VISITORS in self.web else []
         for name in told:
             self._processes.order("tell", name=name, message={"go": self._record.t0})
 
@@ -241,7 +244,7 @@ class LiveSession(Closing):
         record = self._record
         if record.note("_client_done") is None or self.controls.pending:
             return False
-        if self.scenario.front_door is not None and record.note("_visitors_done") is None:
+        if VISITORS in self.web and record.note(f"_{VISITORS}_done") is None:
             return False
         unseen = self.controls.submitted - record.fold.journeys.keys()
         return not unseen and record.settled and record.fold.drained
@@ -258,6 +261,15 @@ class LiveSession(Closing):
         if outcome in {"drained", "deadline"}:
             self._ended = outcome
         return str(outcome)
+
+    @property
+    def door(self) -> tuple[int, str]:
+        """The port of the front door on loopback, and the token that each request bears."""
+        return address(fronts.FILE, self._claim.folder)
+
+    def check(self) -> None:
+        """Raise EngineError when the run cannot go on: for who has no end to wait for."""
+        self._trouble()
 
     def _trouble(self) -> str | None:
         """Raise when the run cannot go on: one of our own processes is gone."""

@@ -1,13 +1,15 @@
 """The front door as a real HTTP server on loopback, with n threads as its web workers.
 
-Compare engines/model/front.py. One connection a request. ``GET /TOKEN/do/7`` does or
-publishes request 7, ``GET /TOKEN/result/7`` reads its state from the result backend.
+Compare engines/model/front.py. A system's own door is served by uvicorn. Else it is the plain one
+here: one connection a request, ``GET /TOKEN/do/7`` does or publishes request 7, and
+``GET /TOKEN/result/7`` reads its state from the result backend.
 """
 
 from __future__ import annotations
 
 import asyncio
 import secrets
+import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,14 +18,15 @@ from celery import Celery
 
 from sandbox.draws import draw_s, uniform
 from sandbox.engines.live import app as apps
+from sandbox.engines.live import data
 from sandbox.engines.live.calls import note_address
+from sandbox.engines.live.fronts import FILE
 from sandbox.engines.live.publish import publishing
 from sandbox.engines.live.recorder import record_publishing
 from sandbox.engines.live.writer import Writer
 from sandbox.front import FrontDoor
 from sandbox.scenario import Scenario
 
-FILE = "front.json"
 _BACKLOG = 4096
 _OK, _ACCEPTED, _FAILED, _BUSY, _UNKNOWN = 200, 202, 500, 503, 404
 PENDING = 204
@@ -34,7 +37,7 @@ class Front:
 
     def __init__(self, scenario: Scenario, door: FrontDoor, app: Celery) -> None:
         self._scenario, self._door, self._app = scenario, door, app
-        self._kind = scenario.task(door.task)
+        self._kind = scenario.task(str(door.task))
         self._pool = ThreadPoolExecutor(door.n_web_workers)
         self._n_here = 0
         self.token = ""
@@ -83,9 +86,9 @@ class Front:
         return {"SUCCESS": _OK, "FAILURE": _FAILED, "REVOKED": _FAILED}.get(state, PENDING)
 
 
-async def _serve(front: Front, writer: Writer) -> None:
-    server = await asyncio.start_server(front.answer, "127.0.0.1", 0, backlog=_BACKLOG)
-    front.token = note_address(server.sockets[0].getsockname()[1], FILE)
+async def _serve(front: Front, listening: socket.socket, writer: Writer) -> None:
+    server = await asyncio.start_server(front.answer, sock=listening, backlog=_BACKLOG)
+    front.token = note_address(listening.getsockname()[1], FILE)
     writer.write("_front_ready")
     await server.serve_forever()
 
@@ -95,10 +98,17 @@ def main(folder: Path, link: apps.Link) -> None:
     scenario, writer = apps.scenario_of(folder), Writer(folder / "raw" / "front.jsonl")
     if scenario.front_door is None:
         raise ValueError("the scenario has no front door")
+    data.place(folder, link.ledger)
     app = apps.build(scenario, link)
     record_publishing(writer)
     with app.producer_pool.acquire(block=True) as producer:
         producer.connection.ensure_connection(max_retries=3)
     # What the first publish would pay for once: the subscription to results.
     app.backend.result_consumer.consume_from("warm-up")
-    asyncio.run(_serve(Front(scenario, scenario.front_door, app), writer))
+    listening = socket.create_server(("127.0.0.1", scenario.front_door.port), backlog=_BACKLOG)
+    if scenario.front_door.app is not None:
+        from sandbox.engines.live.own_front import serve
+
+        serve(scenario.front_door, app, listening, writer)
+    else:
+        asyncio.run(_serve(Front(scenario, scenario.front_door, app), listening, writer))

@@ -109,7 +109,7 @@ class Supervisor:
         link = app.Link(url, prefix, ledger)
         return self._fork(name, lambda: worker.main(self.folder, name, link))
 
-    def do_client(self, name: str, role: str, url: str, prefix: str, straight: str) -> int:
+    def do_client(self, name: str, role: str, **link: str) -> int:
         """Fork a client process: the one that publishes, operates, or plays the web."""
         from sandbox.engines.live import app, client, front, operator, visitors
 
@@ -117,8 +117,7 @@ class Supervisor:
             "client": client.main, "operator": operator.main,
             "front": front.main, "visitors": visitors.main,
         }  # fmt: skip
-        link = app.Link(url, prefix, straight=straight)
-        return self._fork(name, lambda: mains[role](self.folder, link))
+        return self._fork(name, lambda: mains[role](self.folder, app.Link(**link)))
 
     def do_downstream(self, name: str) -> int:
         """Fork the server that plays the scenario's dependencies."""

@@ -85,7 +85,7 @@ class ModelSession(Closing, Generic[R]):
             for pool in scenario.workers:
                 for name in pool.worker_names:
                     world.workers[name] = Worker(world, pool, name)
-            if scenario.front_door is not None:
+            if scenario.front_door is not None and scenario.front_door.task is not None:
                 Front(world, scenario.front_door)
             self.controls = DeployControls(world, Client(world))
         self._halt: simpy.Event | None = None

@@ -24,7 +24,7 @@ class Front:
     """The web workers: each does one piece of work at a time, first come, first served."""
 
     def __init__(self, world: World, door: FrontDoor) -> None:
-        self.world, self.door, self.kind = world, door, world.kinds[door.task]
+        self.world, self.door, self.kind = world, door, world.kinds[str(door.task)]
         self._n_free = door.n_web_workers
         self._line: deque[Callable[[Then], None]] = deque()
         self.final: set[int] = set()

@@ -53,8 +53,9 @@ class World:
         n_open = Counter(map(itemgetter(1), self.schedule))  # by type
         watched = {load.task for load in self.scenario.loads if isinstance(load, Chord)}
         watched |= waited_for(self.scenario)
-        if self.scenario.front_door is not None:
-            watched.add(self.scenario.front_door.task)
+        door = self.scenario.front_door
+        if door is not None and door.task is not None:
+            watched.add(door.task)
         return {
             task.name: Kind(
                 task,

@@ -1,0 +1,82 @@
+"""The commands ``sandbox serve`` and ``sandbox load``: a system's front door, and load on it."""
+
+from __future__ import annotations
+
+import signal
+import threading
+
+import click
+
+from sandbox import report, systems
+from sandbox.console import BUDGET
+
+_BROKER = click.option(
+    "--broker", default="auto", show_default=True, help="auto, redis, bundled, fake, or a URL."
+)
+_RUNS = click.option(
+    "--runs", default="runs", show_default=True, help="Folder that keeps the record."
+)
+_LOOK_S = 0.25
+
+
+def add_to(main: click.Group) -> None:
+    """Add the commands to the others."""
+    _add_serve(main)
+    _add_load(main)
+
+
+def _add_serve(main: click.Group) -> None:
+    @main.command("serve")
+    @click.argument("system")
+    @click.option("--variant", help="One of the system's variants; the first without it.")
+    @_BROKER
+    @click.option(
+        "--port",
+        type=click.IntRange(0, 65535),
+        default=0,
+        show_default=True,
+        help="Port on loopback; 0 for any.",
+    )
+    @click.option("--workers-off", is_flag=True, help="Accept requests that nobody works on.")
+    @_RUNS
+    def serve(  # noqa: PLR0913, PLR0917 - one parameter an option
+        system: str, variant: str | None, broker: str, port: int, workers_off: bool, runs: str
+    ) -> None:
+        """Open SYSTEM's front door: its workers and an HTTP server, until Ctrl-C or SIGTERM."""
+        from sandbox.service.serve import serve as open_door
+
+        stop = threading.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: stop.set())
+        scenario = systems.load(f"{system}:{variant}" if variant else system)
+        with open_door(
+            scenario, broker=broker, runs=runs, port=port, workers=not workers_off
+        ) as door:
+            click.echo(f"url: {door.url}")
+            click.echo(f"token: {door.token}")
+            for line in door.curls():
+                click.echo(line)
+            click.echo("open until Ctrl-C")
+            while not stop.wait(_LOOK_S):
+                door.session.check()
+        click.echo(f"closed; the record is in {door.session.folder}")
+
+
+def _add_load(main: click.Group) -> None:
+    @main.command("load")
+    @click.argument("system")
+    @_BROKER
+    @BUDGET
+    @_RUNS
+    @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+    def load(system: str, broker: str, budget: float, runs: str, as_json: bool) -> None:
+        """Drive SYSTEM's front door without and with a queue behind it; predicted and measured."""
+        from sandbox import workbench
+        from sandbox.service.load import SIDES
+        from sandbox.service.load import load as drive
+
+        sides = {name: systems.get(system).variant(name) for name in SIDES}
+        found = drive(
+            sides, broker=broker, runs=runs, overheads=workbench.known(broker), budget_s=budget
+        )
+        click.echo(report.to_json(found.data()) if as_json else str(found))
