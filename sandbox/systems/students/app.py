@@ -16,6 +16,8 @@ from celery.signals import celeryd_init
 
 from sandbox.engines.live import data
 from sandbox.engines.live.app import work
+from sandbox.patterns.dead_letters import DeadLetters, keep
+from sandbox.patterns.errors import RetryingTask
 
 if TYPE_CHECKING:
     from sandbox.systems.students.school import School
@@ -23,7 +25,9 @@ if TYPE_CHECKING:
 BULK = 100
 """Messages of the document's bulk send."""
 CHUNK = 10
-"""Messages that the work is done, and its progress told, at a time."""
+"""Messages that are sent, and then told as progress, at a time."""
+_FIRST_SINGLE = 50_000
+"""The first phone that gets single messages, far from those of bulk sends."""
 AUTO = dict.fromkeys(
     ("messaging", "notifications", "reports", "scheduled"), "tasks.celery_tasks"
 )  # fmt: skip
@@ -76,7 +80,10 @@ LATE = WRITTEN | {"task_acks_late": True}
 
 
 class Hurried(Task):
-    """A base class for which a second of the document is a millisecond, also in its countdowns."""
+    """A base class for which a second of the document is a millisecond, also in its countdowns.
+
+    One of its messages stands for ten.
+    """
 
     def retry(self, *args: Any, countdown: float = 180.0, **more: Any) -> Any:
         """Retry, a thousand times as soon."""
@@ -86,13 +93,11 @@ class Hurried(Task):
 HURRIED = {"task_soft_time_limit": 0.6, "task_time_limit": 0.9}
 
 
-class Repeatable(Task):
-    """The base of the mended tasks: failures worth a retry are tried again, each effect is once."""
+class Repeatable(RetryingTask):
+    """The base of the mended tasks: only what may pass is tried again, and each effect is once."""
 
-    autoretry_for = (ConnectionError, TimeoutError)
-    retry_backoff = True
+    abstract = True
     default_retry_delay = 5
-    max_retries = 3
 
 
 def build(
@@ -164,23 +169,23 @@ def send_bulk_messages(
         _phones(self, self.app.conf.messages_in_bulk) if phone_numbers is None else phone_numbers
     )
     parts = [phones[i : i + CHUNK] for i in range(0, len(phones), CHUNK)] or [[]]
-    text, once, sent = f"{message_type}: {message}", isinstance(self, Repeatable), 0
+    text, once = f"{message_type}: {message}", isinstance(self, Repeatable)
 
     def send(part: int) -> None:
-        nonlocal sent
-        sent += _school().send(self.request.id, parts[part], text, once=once)
+        _school().send(self.request.id, parts[part], text, once=once)
         meta = {"current": min(len(phones), CHUNK * (part + 1)), "total": len(phones)}
         self.update_state(state="PROGRESS", meta=meta)
 
     work(self, send, steps=len(parts))
-    return {"sent": sent, "recipients": len(phones)}
+    return {"sent": len(phones)}
 
 
 def send_template_message(
     self: Task, phone_number: str | None = None, template: str = "welcome"
 ) -> dict[str, Any]:
     """Send template message to single user."""
-    phones, once = [phone_number or _phones(self, 1)[0]], isinstance(self, Repeatable)
+    phones = [phone_number or _phones(self, 1, _FIRST_SINGLE)[0]]
+    once = isinstance(self, Repeatable)
     work(self, lambda _: _school().send(self.request.id, phones, template, once=once))
     return {"sent": 1}
 
@@ -232,17 +237,19 @@ _BODIES: dict[Callable[..., Any], str] = {
 }
 
 
-def _phones(self: Task, n: int) -> list[str]:
-    """Return the phones of a bulk send that is told none: it is its number that tells them."""
+def _phones(self: Task, n: int, first: int = 0) -> list[str]:
+    """Return the phones of a task that is told none: it is its number that tells them."""
     from sandbox.systems.students.school import phone
 
-    return [phone(_number(self) * n + i) for i in range(n)]
+    return [phone(first + _number(self) * n + i) for i in range(n)]
 
 
 @celeryd_init.connect
-def _open_school(**_: Any) -> None:
-    """Load and make the database before the pool's processes are forked, not in a first task."""
+def _make_ready(instance: Any, **_: Any) -> None:
+    """Make the database before processes are forked, not in a first task; keep dead letters."""
     _school()
+    if instance.app is mended:
+        keep(mended, DeadLetters(mended))
 
 
 def _number(self: Task) -> int:
@@ -263,6 +270,6 @@ mended = build(MENDED, ROUTED, Repeatable)
 # For claims: the corrected app with one thing changed.
 rated = build(RATED, ROUTED)
 late = build(LATE, ROUTED)
-hurried = build(WRITTEN | HURRIED, ROUTED, Hurried, size=700)
-patient = build(WRITTEN | HURRIED | {"task_time_limit": 9.0}, ROUTED, Hurried, size=700)
-split = build(WRITTEN | HURRIED, ROUTED, Hurried, size=100)
+hurried = build(WRITTEN | HURRIED, ROUTED, Hurried, size=70)
+patient = build(WRITTEN | HURRIED | {"task_time_limit": 9.0}, ROUTED, Hurried, size=70)
+split = build(WRITTEN | HURRIED, ROUTED, Hurried, size=10)

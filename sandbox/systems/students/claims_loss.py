@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sandbox.claims import Claim
 from sandbox.faults import OnEvent
 from sandbox.faults.stop_broker import StopBroker

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from sandbox.claims import Claim
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from sandbox.engines.live.engine import LiveSession
     from sandbox.engines.live.stage import Stage
-    from sandbox.systems.students.school import Sent
 
 _DONE = {"SUCCESS", "FAILURE", "REVOKED"}
 
@@ -89,18 +88,18 @@ def most_for_one_phone(stage: Stage) -> float:
     )
     with stage.start(scenario) as session:
         session.wait()
-        return float(sent(session).most)
+        return float(max(messages(session).values()))
 
 
-def sent(session: LiveSession) -> Sent:
-    """Return what the provider has sent in a session."""
+def messages(session: LiveSession) -> Mapping[str, int]:
+    """Return how many messages each phone has got in a session."""
     from sandbox.engines.live.data import FILE
     from sandbox.patterns.database import Database
-    from sandbox.systems.students.school import School
+    from sandbox.patterns.providers import sms
 
     database = Database(session.folder / FILE)
     try:
-        return School(database).sent()
+        return sms(database).counts()
     finally:
         database.close()
 

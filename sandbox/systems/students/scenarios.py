@@ -120,7 +120,7 @@ def _whole(app: str, commands: Sequence[str], names: Mapping[str, str], **more: 
         "seed": 5,
     } | more
     tasks = {names.get(task, task): {"service": service} for task, service in _TIMES.items()}
-    return derived(f"{_APP}:{app}", "students", commands, tasks=tasks, **fields)
+    return derived(f"{_APP}:{app}", "students", (*commands, BEAT), tasks=tasks, **fields)
 
 
 def _mended() -> Scenario:

@@ -1,7 +1,7 @@
 """The school's database: what the tasks of the students system really do.
 
-A message that is sent is a row: who got it, and for which task. With a key it is sent once, since
-the key is unique; without one each attempt sends it again, as an SMS provider would.
+Messages go to an SMS provider, which counts them: with a key for each task and phone a phone gets
+its message once, without one each attempt sends it again.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from sqlalchemy import (
     Boolean,
@@ -30,6 +30,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from sandbox.patterns.database import Database
+from sandbox.patterns.providers import sms
 
 N_STUDENTS = 60
 _TABLES = MetaData()
@@ -40,15 +41,6 @@ _students = Table(
     Column("name", String, nullable=False),
     Column("phone", String, nullable=False),
     Column("is_active", Boolean, nullable=False),
-)
-_messages = Table(
-    "messages",
-    _TABLES,
-    Column("id", Integer, primary_key=True),
-    Column("task", String, nullable=False),
-    Column("phone", String, nullable=False),
-    Column("text", Text, nullable=False),
-    Column("key", String, unique=True),
 )
 _notifications = Table(
     "notifications",
@@ -74,35 +66,23 @@ _sessions = Table(
 )
 
 
-class Sent(NamedTuple):
-    """What the provider has sent. ``most``: the most often that one phone got the same message."""
-
-    messages: int
-    phones: int
-    most: int
-
-
 class School:
     """The school's tables in a ``Database``; made, and filled with students, when first opened."""
 
     def __init__(self, database: Database) -> None:
-        self.database = database
+        self.database, self.sms = database, sms(database)
         database.create(_TABLES)
         with database.transaction() as connection:
             _insert(connection, _students, _pupils())
             _insert(connection, _sessions, [{"id": i, "age_days": i % 60} for i in range(90)])
 
-    def send(self, task: str, phones: Sequence[str], text: str, *, once: bool) -> int:
-        """Send one message to each phone; return how many went out now.
+    def send(self, task: str, phones: Sequence[str], text: str, *, once: bool) -> None:
+        """Send a message to each phone; with ``once`` not again to one that this task sent to.
 
-        ``once``: a phone that this task has sent to already is passed over.
+        Raises BadRecipient for what is no phone number, and what else the provider raises.
         """
-        rows = [
-            {"task": task, "phone": phone, "text": text, "key": f"{task}>{phone}" if once else None}
-            for phone in phones
-        ]
-        with self.database.transaction() as connection:
-            return _insert(connection, _messages, rows)
+        for phone in phones:
+            self.sms.send(phone, text, key=f"{task}>{phone}" if once else None)
 
     def notify(self, task: str, users: Sequence[int], title: str) -> int:
         """Create a notification for each user; return how many are new."""
@@ -116,12 +96,10 @@ class School:
             row = connection.execute(select(_students).where(_students.c.id == student)).first()
             if row is None:
                 raise LookupError(f"no student has the number {student}")
-            of_phone, of_user = _messages.c.phone == row.phone, _notifications.c.user_id == student
-            return {
-                "student": row.name,
-                "messages": _count(connection, _messages, of_phone),
-                "notifications": _count(connection, _notifications, of_user),
-            }
+            of_user = _notifications.c.user_id == student
+            n_told = _count(connection, _notifications, of_user)
+        n_messages = self.messages().get(row.phone, 0)
+        return {"student": row.name, "messages": n_messages, "notifications": n_told}
 
     def export(self, task: str, *, active_only: bool) -> int:
         """Write the students as CSV, to be fetched by the task's id; return the number of rows."""
@@ -151,18 +129,9 @@ class School:
             old = delete(_sessions).where(_sessions.c.age_days > older_than_days)
             return connection.execute(old).rowcount
 
-    def sent(self, task: str | None = None) -> Sent:
-        """Return what was sent, of all tasks or of one."""
-        of_task = [] if task is None else [_messages.c.task == task]
-        times = (
-            select(func.count().label("n"))
-            .where(*of_task)
-            .group_by(_messages.c.task, _messages.c.phone)
-            .subquery()
-        )
-        with self.database.reading() as connection:
-            told = select(func.sum(times.c.n), func.count(), func.max(times.c.n))
-            return Sent(*(int(n or 0) for n in connection.execute(told).one()))
+    def messages(self) -> Mapping[str, int]:
+        """Return how many messages each phone got."""
+        return self.sms.counts()
 
 
 @cache
@@ -182,9 +151,9 @@ def phone(i: int) -> str:
     """Return the i-th number of those set aside for fiction.
 
     >>> phone(7)
-    '+44 7700 900007'
+    '+447700900007'
     """
-    return f"+44 7700 {900_000 + i:06d}"
+    return f"+44{7_700_900_000 + i}"
 
 
 def _insert(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> int:
