@@ -68,6 +68,7 @@ MENDED: dict[str, Any] = {
     # sent 50 times as fast as the document's.
     "task_annotations": {"tasks.messaging.send_bulk_messages": {"rate_limit": "500/m"}},
     "broker_transport_options": {"visibility_timeout": 300},
+    "most_in_task": CHUNK,  # our own: the front door makes a task of so many messages
     "beat_schedule": {
         "cleanup": {"task": "tasks.scheduled.cleanup_old_sessions", "schedule": 86400.0}
     },

@@ -52,6 +52,7 @@ _LOADS: tuple[Load, ...] = (
     Poisson(task=REPORT, rate_per_s=1.5, stop_s=_LOAD_STOPS_S),
     Burst(task=EXPORT, n=2, at_s=2.0),
 )
+_DOOR = "sandbox.systems.students.front:DOOR"
 _REQUESTS = Trace(task=BULK, at_s=tuple(0.5 * i for i in range(12)))
 _POLL_S = 1.0
 WEB_THREADS = 40
@@ -118,6 +119,8 @@ def _whole(app: str, commands: Sequence[str], names: Mapping[str, str], **more: 
         "horizon_s": 13.0,
         "deadline_s": 40.0,
         "seed": 5,
+        # Nobody comes by himself: it is there for `sandbox serve`.
+        "front_door": FrontDoor(app=_DOOR, n_web_workers=4),
     } | more
     tasks = {names.get(task, task): {"service": service} for task, service in _TIMES.items()}
     return derived(f"{_APP}:{app}", "students", (*commands, BEAT), tasks=tasks, **fields)
@@ -146,6 +149,7 @@ def _door(mode: str, n_web_workers: int) -> Scenario:
             "mode": mode,
             "n_web_workers": n_web_workers,
             "poll_every_s": _POLL_S,
+            "app": _DOOR,
         }
     )
     return small(mode, {BULK: _BULK_S}, (), commands=PRODUCTION[:1], front_door=door, horizon_s=7.0)

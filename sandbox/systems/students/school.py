@@ -90,6 +90,11 @@ class School:
         with self.database.transaction() as connection:
             return _insert(connection, _notifications, rows)
 
+    def has(self, student: int) -> bool:
+        """Return whether a student is at this school."""
+        with self.database.reading() as connection:
+            return bool(_count(connection, _students, _students.c.id == student))
+
     def report(self, student: int) -> dict[str, Any]:
         """Return a student's statistics; LookupError for one that is not at this school."""
         with self.database.reading() as connection:
