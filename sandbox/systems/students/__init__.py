@@ -7,10 +7,15 @@ messaging worker at work, starts it again a second later, and lets an hour pass.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from sandbox.claims import Claim
 from sandbox.scenario import Scenario
 from sandbox.systems import Change, System, WrongModel
 from sandbox.systems.students.scenarios import BULK, variants
+
+if TYPE_CHECKING:
+    from sandbox.service.ops import Op
 
 
 def _acks_late(scenario: Scenario) -> Scenario:
@@ -34,12 +39,19 @@ def _claims() -> tuple[Claim, ...]:
     return claims()
 
 
+def _ops() -> tuple[Op, ...]:
+    from sandbox.systems.students.ops import OPS
+
+    return OPS
+
+
 SYSTEM = System(
     name="students",
     question="Are 100 messages sent 2000 times faster, and never more than 100 a minute?",
     document="Background Task Processing with Celery & Redis (student messaging)",
     make=variants,
     judge=_claims,
+    operate=_ops,
     corrections=(
         "The document's tasks live in tasks/celery_tasks.py, so Celery calls them "
         "tasks.celery_tasks.*; its routes are for tasks.messaging.*, tasks.notifications.* and "

@@ -155,6 +155,18 @@ def _door(mode: str, n_web_workers: int) -> Scenario:
     return small(mode, {BULK: _BULK_S}, (), commands=PRODUCTION[:1], front_door=door, horizon_s=7.0)
 
 
+def _operations() -> Scenario:
+    """Return what operators look at: bulk sends that wait, and cleanups that nobody consumes."""
+    loads = (Burst(task=BULK, n=20), Burst(task=CLEANUP, n=2))
+    return small(
+        "operations",
+        {BULK: _BULK_S, CLEANUP: 0.1},
+        loads,
+        commands=(*PRODUCTION, BEAT),
+        deadline_s=60.0,
+    )
+
+
 def variants() -> dict[str, Scenario]:
     """Return the system's scenarios by name; the first is the one that its name stands for."""
     auto = {task: f"tasks.celery_tasks.{task.rpartition('.')[2]}" for task in _TIMES}
@@ -171,4 +183,5 @@ def variants() -> dict[str, Scenario]:
         "before": _door("sync", WEB_THREADS),
         # The document's endpoints are coroutines that block: one request at a time.
         "after": _door("async", 1),
+        "operations": _operations(),
     }
