@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from sandbox.comparison import shown
@@ -160,23 +159,29 @@ class Evidence:
     measured: Mapping[str, float] = field(default_factory=dict)
     unasked: str = ""
 
-    @cached_property
-    def verdict(self) -> Answer:
-        """What the numbers say; each engine must say so by itself, else they contradict it."""
-        found = [
+    @property
+    def answers(self) -> tuple[Answer, ...]:
+        """What the model's numbers say, and what the measured ones say, if there are any."""
+        return tuple(
             answer(map(self.claim.judge, numbers.values()))
             for numbers in (self.predicted, self.measured)
             if numbers
-        ]
+        )
+
+    @property
+    def verdict(self) -> Answer:
+        """What the numbers say; where model and workers differ it ``depends`` on whom one asks."""
+        found = set(self.answers)
         if not found:
             # Nobody was asked: what is stated stands, with the reason beside it.
             return (self.claim.verdict if self.unasked else None) or "not testable here"
-        return found[0] if len(set(found)) == 1 else "depends"
+        return found.pop() if len(found) == 1 else "depends"
 
     @property
     def is_as_stated(self) -> bool:
-        """Whether the evidence of every engine says what this project says."""
-        return self.claim.verdict is None or self.verdict == self.claim.verdict
+        """Whether each engine by itself says what this project says."""
+        stated = self.claim.verdict
+        return stated is None or {stated} == set(self.answers or (self.verdict,))
 
     @property
     def status(self) -> str:

@@ -1,4 +1,4 @@
-"""The commands ``sandbox serve`` and ``sandbox load``: a system's front door, and load on it."""
+"""The commands ``sandbox serve``, ``load`` and ``ops``: a system's door, its load, its care."""
 
 from __future__ import annotations
 
@@ -23,12 +23,15 @@ def add_to(main: click.Group) -> None:
     """Add the commands to the others."""
     _add_serve(main)
     _add_load(main)
+    _add_ops(main)
 
 
 def _add_serve(main: click.Group) -> None:
     @main.command("serve")
     @click.argument("system")
-    @click.option("--variant", help="One of the system's variants; the first without it.")
+    @click.option(
+        "--variant", default="after", show_default=True, help="One of the system's variants."
+    )
     @_BROKER
     @click.option(
         "--port",
@@ -40,7 +43,7 @@ def _add_serve(main: click.Group) -> None:
     @click.option("--workers-off", is_flag=True, help="Accept requests that nobody works on.")
     @_RUNS
     def serve(  # noqa: PLR0913, PLR0917 - one parameter an option
-        system: str, variant: str | None, broker: str, port: int, workers_off: bool, runs: str
+        system: str, variant: str, broker: str, port: int, workers_off: bool, runs: str
     ) -> None:
         """Open SYSTEM's front door: its workers and an HTTP server, until Ctrl-C or SIGTERM."""
         from sandbox.service.serve import serve as open_door
@@ -48,7 +51,7 @@ def _add_serve(main: click.Group) -> None:
         stop = threading.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stop.set())
-        scenario = systems.load(f"{system}:{variant}" if variant else system)
+        scenario = systems.get(system).variant(variant)
         with open_door(
             scenario, broker=broker, runs=runs, port=port, workers=not workers_off
         ) as door:
@@ -80,3 +83,22 @@ def _add_load(main: click.Group) -> None:
             sides, broker=broker, runs=runs, overheads=workbench.known(broker), budget_s=budget
         )
         click.echo(report.to_json(found.data()) if as_json else str(found))
+
+
+def _add_ops(main: click.Group) -> None:
+    @main.command("ops")
+    @click.argument("system")
+    @_BROKER
+    @_RUNS
+    @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+    def ops(system: str, broker: str, runs: str, as_json: bool) -> None:
+        """Run every operations command of SYSTEM's document on it, each beside the truth."""
+        from sandbox.service.ops import operate
+
+        named = systems.get(system)
+        found = []
+        for done in operate(named.operate(), named.operated, broker=broker, runs=runs):
+            found.append(done.data())
+            if not as_json:
+                click.echo(f"{done}\n")
+        click.echo(report.to_json(found) if as_json else f"{len(found)} commands")

@@ -12,7 +12,7 @@ import pytest
 from proof.soak import judge, page
 from proof.soak.chaos import _WEIGHTS, LEFT_OUT, Chaos
 from proof.soak.system import FILLERS, system
-from proof.soak.watch import Minutes, Sample, pss_mb
+from proof.soak.watch import Lives, Minutes, Sample, pss_mb
 from sandbox.audit import audit
 from sandbox.engines import VERBS
 from sandbox.engines.commands import check
@@ -37,28 +37,60 @@ def minutes(*, grown_mb: float = 0.0, spike: int | None = None, n: int = 21) -> 
 # --- memory ---------------------------------------------------------------------------------
 
 
+def lives(*, grown_mb: float = 0.0, aging_mb: float = 3.0) -> Lives:
+    """Return main processes, one a minute: larger by ``aging_mb`` after a minute of life each."""
+    found = Lives()
+    for pid in range(20):
+        for age_s in range(0, 61, 5):
+            mb = 19.0 + aging_mb * age_s / 60 + grown_mb * pid
+            found.add(pid, is_main=True, at_s=60.0 * pid + age_s, age_s=age_s, mb=mb)
+    return found
+
+
+def memory(samples: list[Sample], of_workers: Lives | None = None) -> judge.Criterion:
+    return judge.memory(samples, of_workers or Lives(), 3, 5, MINUTES_S)
+
+
 @pytest.mark.parametrize(("mb", "holds"), [(0.0, True), (0.49, True), (0.51, False), (5.0, False)])
 def test_what_grows_by_more_than_half_a_megabyte_a_minute_fails(mb: float, holds: bool) -> None:
-    found = judge.memory(minutes(grown_mb=mb), MINUTES_S)
+    found = memory(minutes(grown_mb=mb))
     assert found.holds is holds
     assert f"proxy {mb:+.2f}" in found.found
 
 
-def test_a_minute_without_workers_is_no_growth() -> None:
-    """The last one, which would tilt a least-squares line by 4 MB a minute."""
-    assert judge.memory(minutes(spike=20), MINUTES_S).holds
-    assert judge.memory(minutes(grown_mb=0.6, spike=20), MINUTES_S).holds is False
+def test_a_minute_of_another_kind_is_no_growth() -> None:
+    """The last one, which would tilt a least-squares line."""
+    odd = minutes()
+    odd[-1].memory["proxy"] = 90.0
+    assert memory(odd).holds
+    odd = minutes(grown_mb=0.6)
+    odd[-1].memory["proxy"] = 0.0
+    assert memory(odd).holds is False
+
+
+def test_workers_that_are_younger_or_older_are_not_held_to_have_grown() -> None:
+    """Each grows by 3 MB in its first minute; none is larger than those before it."""
+    assert "workers at equal age +0.00" in memory(minutes(), lives()).found
+    assert "a main process 19.0 MB → 21.5 MB after 40 s" in memory(minutes(), lives()).found
+
+
+@pytest.mark.parametrize(("mb", "holds"), [(0.1, True), (0.2, False)])
+def test_workers_that_start_larger_each_time_fail(mb: float, holds: bool) -> None:
+    """By so much a minute, times the three of them."""
+    found = memory(minutes(), lives(grown_mb=mb))
+    assert found.holds is holds
+    assert f"workers at equal age {3 * mb:+.2f}" in found.found
 
 
 def test_the_first_quarter_does_not_count() -> None:
     """Caches fill."""
     warm = minutes(grown_mb=5.0, n=5)
     rest = [replace(one, at_s=one.at_s + 300.0) for one in minutes(n=16)]
-    assert judge.memory([*warm, *rest], MINUTES_S).holds
+    assert memory([*warm, *rest]).holds
 
 
 def test_a_short_soak_tells_its_slope_and_judges_nothing() -> None:
-    assert judge.memory(minutes(grown_mb=5.0, n=3), 120.0).holds is None
+    assert judge.memory(minutes(grown_mb=5.0, n=3), Lives(), 3, 5, 120.0).holds is None
 
 
 def test_a_minute_is_the_median_of_its_samples() -> None:
@@ -79,7 +111,7 @@ def test_only_samples_of_all_processes_are_compared() -> None:
     assert [one.memory["workers"] for one in found.minutes] == [200.0, 50.0]
 
 
-def test_descriptors_are_held_against_the_most_of_the_first_quarter() -> None:
+def test_descriptors_are_held_against_the_most_of_the_first_half() -> None:
     found = Minutes(settled_s=300.0)
     for at_s, n in ((10.0, 8), (290.0, 12), (310.0, 30)):
         found.add(Sample(at_s, {}, {"proxy": n}))

@@ -71,7 +71,7 @@ def soak(seconds: float, seed: int, temp: Path) -> tuple[str, bool]:
     found = audit(run)
     minutes = watch.found.minutes
     criteria = [
-        judge.memory(minutes, seconds),
+        judge.memory(minutes, watch.lives, watch.n_mains, watch.n_children, seconds),
         judge.descriptors(watch.found.most, at_end.descriptors),
         judge.Criterion("drained at the end", "yes", "yes" if is_drained else "no", is_drained),
         *judge.accounted(found, run),

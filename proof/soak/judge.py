@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from proof.soak.watch import SINGLES, Sample
+from proof.soak.watch import AGES_S, SINGLES, WORKERS, Lives, Sample
 from sandbox.audit import Account, Audit
 from sandbox.audit.clues import Record
 from sandbox.journeys import Attempt
@@ -21,6 +21,7 @@ ALLOWED_FDS: Mapping[str, int] = {
     "proxy": 16, "broker": 8, "client": 4, "operator": 4,
 }  # fmt: skip
 """By role, how many more descriptors it may have at the end; 1 for those not named."""
+_SEVERAL = 3
 _NEAR_S = 10.0
 """How long a connection that has taken a message can be lost after that: a link cut in silence."""
 _BACK = {"restored", "requeued"}
@@ -56,31 +57,67 @@ def slope(points: Sequence[tuple[float, float]]) -> float:
     return median(found) if found else 0.0
 
 
-def growth(minutes: Sequence[Sample], seconds: float) -> tuple[float, dict[str, float]]:
-    """Return the slope (MB a minute) of all memory together over the last three quarters, by role.
+def growth(minutes: Sequence[Sample], seconds: float) -> dict[str, float]:
+    """Return the slope (MB a minute) of each role's memory over the last three quarters.
 
     The first quarter is left out: caches fill, workers meet their tasks for the first time.
     """
     last = [one for one in minutes if one.at_s >= seconds / 4]
-    roles = sorted({role for one in last for role in one.memory})
-    by_role = {
+    roles = sorted({role for one in last for role in one.memory} - {WORKERS})
+    return {
         role: slope([(m.at_s / 60, m.memory[role]) for m in last if role in m.memory])
         for role in roles
     }
-    return slope([(m.at_s / 60, sum(m.memory.values())) for m in last]), by_role
 
 
-def memory(samples: Sequence[Sample], seconds: float) -> Criterion:
-    """Judge the growth of all processes together."""
-    found, by_role = growth(samples, seconds)
+def at_equal_age(by_age: Mapping[int, Sequence[tuple[float, float]]], since_s: float) -> float:
+    """Return by how much (MB a minute) a process is larger than one as old was, earlier on.
+
+    Of each age the median is taken off; what remains has a slope over the time of the run.
+
+    >>> later = {0: [(60, 19.0), (120, 19.5)], 1: [(60, 24.0), (120, 24.5)]}
+    >>> at_equal_age(later, 0.0)
+    0.5
+    """
+    remains = []
+    for points in by_age.values():
+        usual = median(mb for _, mb in points)
+        remains += [(at_s / 60, mb - usual) for at_s, mb in points if at_s >= since_s]
+    return slope(remains)
+
+
+def memory(
+    samples: Sequence[Sample], lives: Lives, n_mains: int, n_children: int, seconds: float
+) -> Criterion:
+    """Judge the growth of all processes together, the workers' at equal age."""
+    by_role = growth(samples, seconds)
+    mains, children = lives.by_age(is_main=True), lives.by_age(is_main=False)
+    by_role["workers at equal age"] = n_mains * at_equal_age(
+        mains, seconds / 4
+    ) + n_children * at_equal_age(children, seconds / 4)
+    found = sum(by_role.values())
     told = ", ".join(f"{role} {value:+.2f}" for role, value in by_role.items())
     is_long = seconds * 0.75 >= FLOOR_S
     return Criterion(
         "memory slope of all processes together",
         f"≤ {MOST_MB_A_MINUTE} MB/min" + ("" if is_long else " (told only: too short to judge)"),
-        f"{found:+.2f} MB/min ({told})",
+        f"{found:+.2f} MB/min ({told}; while it lives: {_aging('a main process', mains)}, "
+        f"{_aging('a child', children)})",
         found <= MOST_MB_A_MINUTE if is_long else None,
     )
+
+
+def _aging(what: str, by_age: Mapping[int, Sequence[tuple[float, float]]]) -> str:
+    """Return the usual memory at the youngest and the oldest age that several have reached."""
+    usual = {
+        age: median(mb for _, mb in points)
+        for age, points in sorted(by_age.items())
+        if len(points) >= _SEVERAL
+    }
+    if not usual:
+        return f"{what} too few"
+    first, last = min(usual), max(usual)
+    return f"{what} {usual[first]:.1f} MB → {usual[last]:.1f} MB after {AGES_S[last - 1]:.0f} s"
 
 
 # --- descriptors ---------------------------------------------------------------------------
@@ -89,7 +126,7 @@ def memory(samples: Sequence[Sample], seconds: float) -> Criterion:
 def descriptors(early: Mapping[str, int], late: Mapping[str, int]) -> Criterion:
     """Judge the descriptors of each process that lives all through the session.
 
-    ``early``: the most of each in the first quarter; ``late``: those at the end.
+    ``early``: the most of each in the first half; ``late``: those at the end.
     """
     grown, told = [], []
     for role in SINGLES:
@@ -100,7 +137,7 @@ def descriptors(early: Mapping[str, int], late: Mapping[str, int]) -> Criterion:
                 grown.append(role)
     allowed = ", ".join(f"{role} {n}" for role, n in ALLOWED_FDS.items())
     return Criterion(
-        "open file descriptors, the most in the first quarter and at the end",
+        "open file descriptors, the most in the first half and at the end",
         f"as many; up to so many more: {allowed}, others 1",
         ", ".join(told) + (f"; grown: {', '.join(grown)}" if grown else ""),
         not grown,

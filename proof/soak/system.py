@@ -46,7 +46,8 @@ def system(seconds: float, seed: int) -> Scenario:
 
 
 def _tasks() -> list[dict[str, Any]]:
-    burn = {"service": {"kind": "lognormal", "mean_s": 1.5, "cv": 0.5}, "work": "cpu"}
+    # Long enough that the record, which keeps every event, grows slowly beside busy cores.
+    burn = {"service": {"kind": "lognormal", "mean_s": 5.0, "cv": 0.5}, "work": "cpu"}
     short = {"service": {"kind": "exponential", "mean_s": 0.1}, "ignore_result": True}
     again = [{"kind": "auto", "max_retries": 3, "countdown_s": 1.0}]
     call = {"dependency": "db", "service": {"kind": "exponential", "mean_s": 0.2}, "timeout_s": 2.0}

@@ -6,6 +6,7 @@ import contextlib
 import os
 import threading
 import time
+from bisect import bisect
 from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +23,9 @@ EVERY_S = 2.0
 SINGLES = ("parent", "zygote", "supervisor", "broker", "proxy", "client", "operator", "downstream")
 """The roles of which there is one process each, all through the session."""
 WORKERS = "workers"
+AGES_S = (5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 320.0)
+"""Between which ages (s) processes count as equally old."""
+_LOOKS = 5
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,34 @@ class Sample:
     memory: dict[str, float]
     descriptors: dict[str, int]
     whole: bool = True
+
+
+@dataclass
+class Lives:
+    """The memory of each worker's process by its age: a point for each ``AGES_S`` that it reached.
+
+    Workers are killed all the time and grow while they warm up, so that their sum goes up and down
+    with their age: only processes of one age can be compared.
+    """
+
+    points: dict[tuple[int, int], list[tuple[float, float]]] = field(default_factory=dict)
+    is_main: dict[int, bool] = field(default_factory=dict)
+
+    def add(self, pid: int, *, is_main: bool, at_s: float, age_s: float, mb: float) -> None:
+        """Take one more look at a process."""
+        self.is_main[pid] = is_main
+        points = self.points.setdefault((pid, bisect(AGES_S, age_s)), [])
+        if len(points) < _LOOKS:  # enough for a median, and little in the parent's own memory
+            points.append((at_s, mb))
+
+    def by_age(self, *, is_main: bool) -> dict[int, list[tuple[float, float]]]:
+        """Return, for each age, the median time (s) and memory (MB) of each process of that age."""
+        found = defaultdict(list)
+        for (pid, age), points in self.points.items():
+            if self.is_main[pid] is is_main:
+                times, sizes = zip(*points, strict=True)
+                found[age].append((median(times), median(sizes)))
+        return dict(found)
 
 
 @dataclass
@@ -87,9 +119,10 @@ class Watch:
     def __init__(self, session: LiveSession) -> None:
         self._session, self._over = session, threading.Event()
         self._thread = threading.Thread(target=self._run, name="soak-watch", daemon=True)
-        # The first quarter is for caches and pools of connections to fill.
-        self.found = Minutes(max(60.0, session.scenario.horizon_s / 4))
-        self._n_whole = sum(p.n_workers * (1 + p.concurrency) for p in session.scenario.workers)
+        # The first half is for pools of connections to fill: they grow with the first bad moment.
+        self.found, self.lives = Minutes(session.scenario.horizon_s / 2), Lives()
+        self.n_mains = sum(pool.n_workers for pool in session.scenario.workers)
+        self.n_children = sum(p.n_workers * p.concurrency for p in session.scenario.workers)
         self.pids: dict[int, float] = {}
         self.n_failed = 0
         self.busy_s: dict[int, float] = {}
@@ -126,12 +159,21 @@ class Watch:
                 self.pids[pid] = one.create_time()
                 times = one.cpu_times()
                 self.busy_s[pid] = times.user + times.system
-                memory[role] += pss_mb(pid)
+                mb = pss_mb(pid)
+                memory[role] += mb
+                if role == WORKERS:
+                    self._note_life(one, mb)
                 if role in SINGLES:
                     descriptors[role] = len(os.listdir(f"/proc/{pid}/fd"))  # noqa: PTH208 - names only
         n_workers = sum(role == WORKERS for role, _ in processes)
-        whole = n_workers == self._n_whole and "broker" in memory
+        whole = n_workers == self.n_mains + self.n_children and "broker" in memory
         return Sample(self._session.now_s, dict(memory), descriptors, whole)
+
+    def _note_life(self, one: psutil.Process, mb: float) -> None:
+        """Note the memory of a worker's process; the supervisor is a main process's parent."""
+        is_main = one.ppid() == self._session._processes.pid  # noqa: SLF001
+        age_s = time.time() - one.create_time()
+        self.lives.add(one.pid, is_main=is_main, at_s=self._session.now_s, age_s=age_s, mb=mb)
 
     def _processes(self) -> list[tuple[str, int]]:
         named: dict[str, int] = self._session._processes.order("pids")  # noqa: SLF001 - the same project

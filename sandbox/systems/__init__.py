@@ -12,10 +12,14 @@ import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property
+from typing import TYPE_CHECKING
 
 from sandbox.claims import Claim
 from sandbox.errors import ScenarioError, one_of
 from sandbox.scenario import Scenario
+
+if TYPE_CHECKING:
+    from sandbox.service.ops import Op
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,7 @@ class System:
 
     ``make`` returns its variants by name; the first is the one that its own name stands for.
     Those named ``before`` and ``after`` have a front door, synchronous and asynchronous.
-    ``left_out``: sections of the document that do not run here, and why.
+    ``operate``: its document's operations. ``left_out``: sections that do not run here, and why.
     """
 
     name: str
@@ -58,6 +62,7 @@ class System:
     document: str
     make: Callable[[], Mapping[str, Scenario]]
     judge: Callable[[], tuple[Claim, ...]] = tuple
+    operate: Callable[[], tuple[Op, ...]] = tuple
     corrections: tuple[str, ...] = ()
     assumptions: tuple[str, ...] = ()
     changes: tuple[Change, ...] = ()
@@ -83,6 +88,11 @@ class System:
     def claims(self) -> tuple[Claim, ...]:
         """What its document claims, with evidence."""
         return self.judge()
+
+    @property
+    def operated(self) -> Scenario:
+        """The scenario that its operations are run on: its variant ``operations``, else its own."""
+        return self.variants.get("operations") or self.scenario.but(faults=())
 
     def variant(self, name: str) -> Scenario:
         """Return a variant; ScenarioError names the ones there are."""

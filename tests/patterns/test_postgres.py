@@ -18,7 +18,7 @@ N_WRITERS = 8
 
 
 @pytest.fixture
-def database(url: str) -> Iterator[Database]:
+def database(url: str) -> Iterator[Database]:  # noqa: F811 - the fixture
     found = Database(url)
     found.create(test_once.OWN)
     yield found
@@ -43,7 +43,7 @@ def test_eight_writers_number_their_submissions_without_a_gap(database: Database
     assert database.lock_waits() is None
 
 
-def test_tables_may_be_made_by_several_at_once(url: str, database: Database) -> None:
+def test_tables_may_be_made_by_several_at_once(url: str, database: Database) -> None:  # noqa: F811
     """As when all workers start together."""
     metadata.drop_all(database.engine)
 

@@ -19,6 +19,8 @@ from sandbox.engines.live.writer import Writer
 from sandbox.scenario import Scenario
 
 _SAMPLE_EVERY_S = 0.2
+_SAY_AGAIN_S = 1.0
+"""How long a sample that says the same as the last one is left out of the record."""
 _SEPARATOR = "\x06\x16"
 _SWEEP_TRIES = 10
 _SWEEP_S = 0.2
@@ -38,6 +40,8 @@ class Operator:
         self.scenario, self.link, self.writer = scenario, link, writer
         self.app = apps.build(scenario, link)
         self.redis = redis.Redis.from_url(link.straight, socket_timeout=5, retry=None)
+        self._last: dict[str, Any] = {}
+        self._said_at = 0.0
 
     def run(self) -> None:
         """Serve orders until the supervisor is gone, and sample in between."""
@@ -180,7 +184,10 @@ class Operator:
         except (redis.RedisError, OSError):
             return
         queues = {queue: sum(next(lengths) for _ in lists) for queue, lists in keys.items()}
-        self.writer.write("sample", at=at, detail={"queues": queues, "unacked": next(lengths)})
+        found = {"queues": queues, "unacked": next(lengths)}
+        if found != self._last or at >= self._said_at + _SAY_AGAIN_S:
+            self._last, self._said_at = found, at
+            self.writer.write("sample", at=at, detail=found)
 
     # --- keys ------------------------------------------------------------------------
 

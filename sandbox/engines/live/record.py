@@ -124,7 +124,7 @@ class Record:
         if "eta" in detail:
             fields["detail"] = {"eta_s": round(detail["eta"] - t0, 6)}
         if line["kind"] == "sample":
-            # Five a second, of few different ones: what is equal is kept once.
+            # Up to five a second, of few different ones: what is equal is kept once.
             fields["detail"] = self._samples.setdefault(str(detail), detail)
         if "since" in detail:
             since = [None if at is None else round(at - t0, 6) for at in detail["since"]]

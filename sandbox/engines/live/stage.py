@@ -47,3 +47,9 @@ class Stage:
                 if until(session.events_since(0)):
                     return
                 raise EngineError(f"{session.scenario.name}: what is waited for did not come")
+
+    @staticmethod
+    def pids(session: LiveSession) -> dict[str, int]:
+        """Return the main process of each part that runs now: worker1, broker, client and so on."""
+        found: dict[str, int] = session._processes.order("pids")  # noqa: SLF001 - the same project
+        return found
