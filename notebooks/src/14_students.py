@@ -17,6 +17,7 @@ from sandbox import lab
 from sandbox.claims_command import numbers_of
 from sandbox.evidence import gather
 from sandbox.overheads import Overheads
+from sandbox.systems.students.probes import messages
 
 school = lab.system("students")
 print(school.question)
@@ -181,8 +182,6 @@ lab.side_by_side({"mended, measured": safe}, ["published", "done", "lost", "stuc
 # Nothing is lost. Tasks ran twice, and yet:
 
 # %%
-from sandbox.systems.students.probes import messages
-
 sent = messages(session)
 print("tasks ran twice:", lab.measure(safe).value("ran_twice") > 0)
 print("most messages that one phone got:", max(sent.values()))

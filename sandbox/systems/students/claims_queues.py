@@ -96,6 +96,17 @@ def claims() -> tuple[Claim, ...]:
             rows=("1.2 #9",),
         ),
         Claim(
+            "notifications are created in background",
+            "Usage Examples 3, Send Bulk Notifications",
+            lambda share: share == 1,
+            number=_done_share,
+            shown_by={"": small("notifications", {NOTIFY: 0.1}, [Burst(task=NOTIFY, n=5)])},
+            unit="of the tasks done",
+            name="notifications",
+            verdict="right",
+            why="Named as its route is, the task is done by the worker of its queue.",
+        ),
+        Claim(
             "one worker per queue",
             "Running Celery Workers, Start Multiple Workers",
             lambda busy: busy >= 0.6,

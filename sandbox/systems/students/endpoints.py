@@ -139,11 +139,18 @@ def answered_beside_a_mute_broker() -> float:
         app.conf.broker_connection_timeout = _MUTE_S
         thread = threading.Thread(target=_ask_both, args=(app, answered), daemon=True)
         thread.start()
-        held, _ = mute.accept()
+        held = _accepted(mute)
         found = answered.wait(_MUTE_S)
-        held.close()
+        if held is not None:
+            held.close()
     thread.join(10 * _MUTE_S)
     return math.nan if thread.is_alive() else float(found)
+
+
+def _accepted(mute: socket.socket) -> socket.socket | None:
+    """Wait for the publisher's connection and return it."""
+    mute.settimeout(10 * _MUTE_S)
+    return mute.accept()[0]
 
 
 def _ask_both(app: Celery, answered: threading.Event) -> None:

@@ -10,7 +10,14 @@ from sandbox.faults import OnEvent
 from sandbox.faults.kill_worker import KillWorker
 from sandbox.loads import Burst
 from sandbox.scenario import Scenario
-from sandbox.systems.students.scenarios import BULK, PRODUCTION, TEMPLATE, hurried_retry, small
+from sandbox.systems.students.scenarios import (
+    BULK,
+    PRODUCTION,
+    REPORT,
+    TEMPLATE,
+    hurried_retry,
+    small,
+)
 
 if TYPE_CHECKING:
     from celery.result import AsyncResult
@@ -60,6 +67,15 @@ def told_queued_wrongly(stage: Stage) -> float:
         stage.redis(session).delete(result.backend.get_key_for_task(task_id))
         states = [client(one).state for one in (task_id, "nobody-sent-this")]
         return float(sum(state == "PENDING" for state in states))
+
+
+def report_fetched(stage: Stage) -> float:
+    """Return whether a report's statistics are the result of its task, once it is done: 1 or 0."""
+    load = [Burst(task=REPORT, n=1)]
+    with stage.start(small("report", {REPORT: 0.1}, load, commands=PRODUCTION[2:])) as session:
+        session.wait()
+        result = _client(session)(f"{REPORT}/0").result
+        return float(isinstance(result, dict) and "messages" in result)
 
 
 def expiry_s(stage: Stage) -> float:
@@ -118,6 +134,16 @@ def claims() -> tuple[Claim, ...]:
             why="A running task is PENDING unless it calls update_state, or task_track_started is "
             "on; RETRY and REVOKED are missing.",
             rows=("1.3 S5-4",),
+        ),
+        Claim(
+            "later, user can fetch GET /api/tasks/{task_id} to see results",
+            "Usage Examples 4, Generate Report Asynchronously",
+            lambda fetched: fetched == 1,
+            probe=report_fetched,
+            unit="reports fetched",
+            name="report-fetched",
+            verdict="right",
+            why="What the task returns is its result; for an hour, and to whoever has the id.",
         ),
         Claim(
             "result expiry (results deleted after 1 hour)",
