@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 
 from sandbox.service.ops import Here, Op
@@ -50,6 +51,28 @@ def _state(here: Here, task_id: str) -> str:
     return f"status: {AsyncResult(task_id, app=app).status}"
 
 
+def _only(text: str, *words: str) -> str:
+    """Return the lines that have one of the words, or all where none has."""
+    lines = [line for line in text.splitlines() if any(word in line for word in words)]
+    return "\n".join(lines) or text
+
+
+def _totals(here: Here) -> str:
+    """Return how many tasks each worker has taken, by name: what ``inspect stats`` has of them."""
+    text = here.celery("inspect stats --timeout 2 --json")
+    try:
+        nodes = json.loads(text)
+    except ValueError:
+        return text
+    return "\n".join(f"{node}: total {stats['total']}" for node, stats in sorted(nodes.items()))
+
+
+def _newest(here: Here) -> str:
+    """Return the task that was begun last."""
+    started = [e.task for e in here.session.events_since(0) if e.kind == "started" and e.task]
+    return started[-1] if started else f"{BULK}/0"
+
+
 def _kept(here: Here) -> str:
     """Return what this run's broker keeps when it is stopped."""
     kept = here.session.scenario.broker.persistence
@@ -82,7 +105,7 @@ OPS: tuple[Op, ...] = (
     Op(
         _NOT_EXECUTING,
         "redis-cli ping (should return PONG)",
-        lambda here: here.redis_cli("ping"),
+        lambda here: "PONG" if here.redis.ping() else "no answer",
         _unconsumed,
         "PONG says that Redis answers, not that anybody takes what waits in it.",
     ),
@@ -103,8 +126,8 @@ OPS: tuple[Op, ...] = (
     ),
     Op(
         "Monitoring Task Progress",
-        "GET /api/tasks/{id}/progress (of a bulk send that waits or runs)",
-        lambda here: _state(here, f"{BULK}/0"),
+        "GET /api/tasks/{id}/progress (of a bulk send that runs)",
+        lambda here: _state(here, _newest(here)),
         _ended,
         "A bulk send tells PROGRESS; one whose worker was killed tells its last PROGRESS for ever.",
     ),
@@ -118,7 +141,7 @@ OPS: tuple[Op, ...] = (
     Op(
         _NEXT,
         "track task success/failure rates",
-        lambda here: here.celery("inspect stats --timeout 2"),
+        _totals,
         _ended,
         "`total` counts what a worker has taken since it began, by name: no failures, and nothing "
         "of a worker that was started again.",
@@ -126,7 +149,7 @@ OPS: tuple[Op, ...] = (
     Op(
         f"{_NEXT}; {_LOST}",
         "monitor Redis memory usage",
-        lambda here: here.redis_cli("info memory"),
+        lambda here: _only(here.redis_cli("info memory"), "used_memory_human", "maxmemory_human"),
         Here.backlog,
         "Memory tells of a backlog late; the lists' lengths tell it at once.",
     ),
