@@ -91,7 +91,8 @@ SYSTEM = System(
         Change(
             "except Exception: self.retry(countdown=60)",
             "every exception, the soft time limit too, starts the batch again",
-            "autoretry_for=(ConnectionError, TimeoutError), retry_backoff",
+            "sandbox.patterns.errors.RetryingTask: what the provider calls Retryable, with backoff; "
+            "what fails for good is kept as a dead letter",
             "what is permanent, or late, must not send 600 messages again",
         ),
         Change(
@@ -125,6 +126,18 @@ SYSTEM = System(
             "a client that asks after an hour is told that its task is queued",
         ),
         Change("task_track_started", "off", "True", "a running task says PENDING"),
+        Change(
+            "GET /api/students/export",
+            "publishes an export, and gives no file",
+            "POST /api/students/exports, and GET /api/students/exports/{task_id} for the file",
+            "a GET may be repeated, prefetched and cached",
+        ),
+        Change(
+            "async def endpoints",
+            ".delay() and AsyncResult on the event loop",
+            "plain functions that web workers run, bodies validated, unknown ids 404",
+            "a Redis that does not answer freezes every request",
+        ),
         Change("beat_schedule", "none shown", "cleanup daily", "beat has nothing to publish"),
     ),
     left_out={

@@ -10,6 +10,7 @@ import asyncio
 import math
 import socket
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -121,7 +122,9 @@ def _asked(app: Celery, method: str, path: str, body: Any = None) -> httpx.Respo
         async with _client(documented(app)) as client:
             return await client.request(method, path, json=body)
 
-    return asyncio.run(ask())
+    # In a thread of its own, for a notebook's has an event loop already.
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(lambda: asyncio.run(ask())).result()
 
 
 def _client(api: FastAPI) -> httpx.AsyncClient:
