@@ -30,10 +30,6 @@ class Overheads(Part):
     """One command to the broker and its answer; a part of most figures, added to none."""
     publish_s: _Seconds = 0.002
     """A client's publish call: two tasks of one burst are this far apart."""
-    request_s: _Seconds = 0.0
-    """A web worker's time for a request beside the work or the publish call: HTTP, checks, records.
-
-    It is a system's own door that takes it; ``sandbox load`` measures it at that door."""
     deliver_s: _Seconds = 0.002
     """From a message's arrival in an idle broker to the worker's `received`, one at a time."""
     dispatch_s: _Seconds = 0.001

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
 from typing import Any
@@ -24,6 +23,15 @@ from redis import Redis, RedisError
 from sandbox.errors import SandboxError, one_of, shown
 from sandbox.patterns import lists, submissions
 from sandbox.patterns.database import Database
+from sandbox.patterns.status import (
+    ActiveTask,
+    Cancelled,
+    Inline,
+    Progress,
+    Status,
+    told,
+    uncertain,
+)
 from sandbox.patterns.submissions import Acceptance, UnknownId
 
 __all__ = [
@@ -56,67 +64,6 @@ class BrokerGone(SandboxError, ConnectionError):  # noqa: N818 - what is wrong, 
     def __init__(self, sentence: str, accepted: Acceptance = "not accepted") -> None:
         super().__init__(sentence)
         self.accepted = accepted
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a task says that it is: the meta of its last ``update_state("PROGRESS", …)``."""
-
-    current: float
-    total: float
-
-
-@dataclass(frozen=True)
-class Status:
-    """What is known of a task; every field can be written as JSON.
-
-    ``state`` is one of Celery's, or PROGRESS, or what Celery calls PENDING as well: "EXPIRED"
-    (there is neither a result nor a message any more: it ended and its result is older than
-    ``result_expires``, or it was lost), "NOT ACCEPTED" (never published), "UNKNOWN" (the broker
-    went away while it was published, and no message of it is there). ``retries`` is None unless
-    the app has ``result_extended``.
-    """
-
-    id: str
-    state: str
-    progress: Progress | None = None
-    result: Any = None
-    error: str | None = None
-    retries: int | None = None
-
-
-@dataclass(frozen=True)
-class Cancelled:
-    """What became of a cancellation.
-
-    ``asked``: whether workers were asked at all; ``heard``: those that answered. ``uncertain``
-    says in sentences what is not guaranteed.
-    """
-
-    id: str
-    state_before: str
-    asked: bool
-    heard: tuple[str, ...]
-    uncertain: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Inline:
-    """What came of a task that was executed without a queue."""
-
-    state: str
-    result: Any = None
-    error: str | None = None
-
-
-@dataclass(frozen=True)
-class ActiveTask:
-    """A task that a worker is executing; ``started_s``: since the epoch, by the worker's clock."""
-
-    id: str
-    task: str
-    worker: str
-    started_s: float | None
 
 
 class TaskManager:
@@ -265,7 +212,7 @@ class TaskManager:
                 return Status(task_id, self._state_without_result(known))
         if meta["status"] in READY_STATES and known.ended is None:
             submissions.end(self.database, task_id, meta["status"])
-        return _status(task_id, meta)
+        return told(task_id, meta)
 
     def _meta(self, task_id: str) -> dict[str, Any] | None:
         """Return a task's result as it is stored: an exception is text in it, not an object."""
@@ -306,7 +253,7 @@ class TaskManager:
                 task_id, terminate=terminate, reply=True, timeout=self.reply_s
             )
         heard = tuple(sorted(name for reply in replies or () for name in reply))
-        return Cancelled(task_id, before, True, heard, tuple(_uncertain(before, heard, terminate)))
+        return Cancelled(task_id, before, True, heard, tuple(uncertain(before, heard, terminate)))
 
     # --- looking ------------------------------------------------------------------------------
 
@@ -359,43 +306,3 @@ class TaskManager:
             yield
         except _GONE:
             raise BrokerGone("the broker does not answer") from None
-
-
-def _status(task_id: str, meta: Mapping[str, Any]) -> Status:
-    state, result = meta["status"], meta.get("result")
-    retries = meta.get("retries")
-    if state == "PROGRESS" and isinstance(result, dict):
-        return Status(task_id, state, _progress(result), result, None, retries)
-    if isinstance(result, dict) and "exc_type" in result:
-        return Status(task_id, state, error=_told(result), retries=retries)
-    return Status(task_id, state, result=result, retries=retries)
-
-
-def _progress(meta: Mapping[str, Any]) -> Progress | None:
-    """Return the progress in a meta with ``current`` and ``total`` or, in per cent, ``progress``.
-
-    >>> _progress({"current": 3, "total": 10})
-    Progress(current=3.0, total=10.0)
-    """
-    current, total = meta.get("current", meta.get("progress")), meta.get("total", 100)
-    if not isinstance(current, int | float) or not isinstance(total, int | float):
-        return None
-    return Progress(float(current), float(total))
-
-
-def _told(error: Mapping[str, Any]) -> str:
-    message = error.get("exc_message")
-    parts = message if isinstance(message, list) else [message]
-    return f"{error['exc_type']}: {', '.join(map(str, parts))}"
-
-
-def _uncertain(before: str, heard: tuple[str, ...], terminate: bool) -> Iterator[str]:
-    if not heard:
-        yield "no worker answered: the message waits, and a worker that starts later will run it"
-    else:
-        yield "a worker that did not answer, or starts later, may still run it"
-    if not terminate:
-        yield "if it runs already, it runs to its end"
-    elif before != "PENDING":
-        yield "only a prefork worker kills a running task, and what it has done so far stays done"
-    yield "REVOKED as its state is no proof that it did not run"

@@ -171,10 +171,10 @@ class Load:
     def _lines(self) -> Iterator[str]:
         for name, side in self.sides.items():
             yield f"{name}: {side.scenario.name}"
-            yield f"  {'':22}{'':5}{'predicted':>11}{'further runs':>20}{'measured':>11}"
+            yield f"  {'':22}{'':5}{'predicted':>11}{'further runs':>24}{'measured':>11}"
             for figure, (unit, _) in _FIGURES.items():
                 low, high = (_shown(value) for value in side.span(figure))
-                told = f"{_shown(side.predicted[figure]):>11}{f'{low} to {high}':>20}"
+                told = f"{_shown(side.predicted[figure]):>11}{f'{low} to {high}':>24}"
                 yield f"  {figure:22}{unit:5}{told}{_shown(side.measured[figure]):>11}"
             yield ""
         for what, figure in (("response", "time_to_response_p50"), ("done", "time_to_done_p50")):
@@ -213,10 +213,12 @@ def load(
 def _side(
     scenario: Scenario, broker: str, runs: str | Path, overheads: Overheads | None, budget_s: float
 ) -> Side:
-    known = Overheads() if overheads is None else overheads
-    used = known.but(request_s=_request_s(scenario, broker, runs, known))
-    predicted = _predicted(scenario, used)
-    further = tuple(_further(scenario, used, budget_s))
+    used = Overheads() if overheads is None else overheads
+    assert scenario.front_door is not None
+    door = scenario.front_door.but(request_s=_request_s(scenario, broker, runs, used))
+    to_predict = scenario.but(front_door=door)
+    predicted = _predicted(to_predict, used)
+    further = tuple(_further(to_predict, used, budget_s))
     with live.start(scenario, broker=broker, runs=runs) as session:
         session.wait()
     return Side(scenario, predicted, further, figures(session.close()), session.folder)
