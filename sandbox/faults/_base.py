@@ -65,7 +65,7 @@ def only_plain(verb: str, scenario: Scenario) -> str | None:
     What a front door answers, how far a group or a chord has come, and what becomes of a task
     that waits for another, without a broker, is not in the model.
     """
-    if scenario.front_door is not None:
+    if scenario.front_door is not None and scenario.front_door.requests is not None:
         return f"{verb} has no meaning yet with a front_door; allowed: one of the two"
     for i, load in enumerate(scenario.loads):
         if load.kind in {"group", "chord"}:

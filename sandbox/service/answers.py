@@ -35,11 +35,11 @@ class WorkFailed(Exception):  # noqa: N818 - as above
 _TOLD = {
     400: "Malformed, or the Host header names another machine",
     401: "The token is missing or wrong",
-    404: "No such thing, or an id that was never submitted",
+    404: "No such path or task, or an id that was never submitted",
     405: "The path has another method",
     409: "The number has been given to another task",
     413: "The body is too large",
-    422: "The body, a parameter or the task is not one that is allowed",
+    422: "The body, or a parameter, is not what is allowed",
     500: "The work has failed",
     503: "Too many wait, or the broker or the database does not answer: try again later",
 }
@@ -50,7 +50,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 
 _STATUS: dict[type[Exception], int] = {
     UnknownId: 404,
-    UnknownTask: 422,
+    UnknownTask: 404,
     BadArguments: 422,
     NumberTaken: 409,
     BrokerGone: 503,

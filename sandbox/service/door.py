@@ -7,6 +7,7 @@ gets an ASGI app. What every door has alike is here: its web workers, its guard,
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -86,14 +87,16 @@ class Desk:
     def __init__(self, door: Door, app: Celery, settings: FrontDoor, database: Database) -> None:
         self.app, self.database = app, database
         self.is_sync = settings.mode == "sync"
-        self.manager = TaskManager(app, database, door.tasks)
+        self.manager = TaskManager(app, database, door.tasks, reply_s=door.reply_s)
         self.web = WebWorkers(settings.n_web_workers, settings.most_waiting)
         self.health = WebWorkers(_N_HEALTH, name="health")
         self.meters = Meters(self.manager)
+        self._numbers = itertools.count()
 
     def router(self, **options: Any) -> APIRouter:
         """Return a router whose plain endpoints are run by the door's web workers."""
-        given = {"route_class": self.web.route_class(), "responses": PROBLEMS} | options
+        given: dict[str, Any] = {"route_class": self.web.route_class(), "responses": PROBLEMS}
+        given |= options
         return APIRouter(**given)
 
     def submit(
@@ -125,7 +128,8 @@ class Desk:
         """
         self.manager.check(task, args, kwargs or {})
         body = self.app.tasks[task]
-        key = f"{task}/{guard.number.get() or 0}"
+        wanted = guard.number.get()
+        key = f"{task}/{next(self._numbers) if wanted is None else wanted}"
         # As Celery does for a task that is called: a retry would raise what it is for.
         body.push_request(
             id=key, args=args, kwargs=dict(kwargs or {}), retries=0, called_directly=True
@@ -162,7 +166,8 @@ class Door:
 
     ``tasks``: those that may be submitted. ``routes``: makes the endpoints. ``ask``: the request
     that visitor n makes. ``poll``: where it then asks for the result, from the answer to its
-    request. ``outcome``: what it takes an answer for; None: it asks again.
+    request. ``outcome``: what it takes an answer for; None: it asks again. ``reply_s``: how long
+    workers may take to answer a broadcast, which is how long /health takes.
 
     >>> hello = Door("hello", ("send",), lambda desk: desk.router(), lambda n: Ask("POST", "/send"))
     >>> hello.ask(0).path
@@ -176,6 +181,7 @@ class Door:
     poll: Callable[[Mapping[str, Any]], str] = poll_by_id
     outcome: Callable[[int, Mapping[str, Any]], str | None] = by_state
     most_bytes: int = guard.MOST_BYTES
+    reply_s: float = 1.0
 
     def open(self, app: Celery, settings: FrontDoor, database: str, token: str) -> guard.Asgi:
         """Return the ASGI app: the endpoints behind the guard. Its end closes the database."""
