@@ -148,8 +148,8 @@ def judge_claim(
 class Evidence:
     """What was found on a claim: label -> number, predicted and measured; "" labels the only one.
 
-    ``unasked``: why real workers were not asked; "" when they were, or need not be. ``failed``: what
-    went wrong when somebody was asked.
+    ``unasked``: why real workers were not asked; "" when they were, or need not be. ``failed``:
+    what went wrong when somebody was asked.
 
     >>> print(Evidence(Claim("it is quick", "a blog", verdict="not testable here")).status)
     as stated
