@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 
 from sandbox.loads import Burst, Poisson, Rates, Trace
-from sandbox.parts import CountOrZero, ImportPath, Part, Positive
+from sandbox.parts import CountOrZero, ImportPath, NonNegative, Part, Positive
 
 MOST_REQUESTS = 100_000
 """How many visitors a run may have: each of them is a connection of its own."""
@@ -31,8 +31,9 @@ class FrontDoor(Part):
     ``requests`` nobody comes by itself: such a door is opened for you (``sandbox serve``).
 
     ``app`` names a system's own door, a ``sandbox.service.door.Door``: live runs then serve its
-    endpoints, and visitors make the requests that it states. ``port`` is that of loopback; 0 for
-    any free one.
+    endpoints, and visitors make the requests that it states. ``request_s`` is what the model has
+    a web worker take for a request beside its work: ``sandbox load`` measures it. ``port`` is
+    that of loopback; 0 for any free one.
 
     >>> FrontDoor(requests={"kind": "burst", "task": "resize", "n": 3}, mode="sync").n_web_workers
     1
@@ -45,6 +46,7 @@ class FrontDoor(Part):
     most_waiting: CountOrZero | None = None
     timeout_s: Positive | None = None
     app: ImportPath | None = None
+    request_s: NonNegative = 0.0
     port: Annotated[int, Field(ge=0, le=65535, strict=True)] = 0
 
     @property

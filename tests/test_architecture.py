@@ -80,11 +80,15 @@ LAYERS = (
 )
 ONLY = {
     "simpy": ("engines/model",),
-    "celery": ("engines/live", "systems", "derive", "export/parts", "patterns"),
-    "kombu": ("engines/live", "systems", "patterns"),
+    "celery": ("engines/live", "systems", "derive", "export/parts", "patterns", "service"),
+    "kombu": ("engines/live", "systems", "patterns", "service"),
     "billiard": ("engines/live", "patterns"),
     "redis": ("engines/live", "systems", "export/parts", "patterns", "service"),
     "sqlalchemy": ("patterns", "systems", "service"),
+    "uvicorn": ("engines/live/own_front.py",),
+    "fastapi": ("service", "systems"),
+    "starlette": ("service",),
+    "prometheus_client": ("service/meters.py",),
     "fakeredis": ("engines/live",),
     "ipywidgets": ("widgets",),
     "anywidget": ("widgets",),

@@ -95,7 +95,8 @@ class Desk:
 
     def router(self, **options: Any) -> APIRouter:
         """Return a router whose plain endpoints are run by the door's web workers."""
-        given = {"route_class": self.web.route_class(), "responses": PROBLEMS} | options
+        given: dict[str, Any] = {"route_class": self.web.route_class(), "responses": PROBLEMS}
+        given |= options
         return APIRouter(**given)
 
     def submit(

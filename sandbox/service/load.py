@@ -14,8 +14,10 @@ from pathlib import Path
 from statistics import quantiles
 from typing import Any
 
+from sandbox.draws import Deterministic
 from sandbox.engines import live, model
 from sandbox.errors import ScenarioError
+from sandbox.loads import Trace
 from sandbox.overheads import Overheads
 from sandbox.run import Run
 from sandbox.scenario import Scenario
@@ -25,6 +27,8 @@ SIDES = ("before", "after")
 """The variants of a system that are driven: its door synchronous, and asynchronous."""
 _FEWEST, _MOST = 3, 100
 _SEED_STEP = 7_919
+_N_ASKED, _APART_S, _WORK_S = 60, 0.04, 0.01
+"""How a door's own time is measured: so many requests, so far apart, with so much work (s)."""
 
 
 class _Seen:
@@ -167,10 +171,10 @@ class Load:
     def _lines(self) -> Iterator[str]:
         for name, side in self.sides.items():
             yield f"{name}: {side.scenario.name}"
-            yield f"  {'':22}{'':5}{'predicted':>11}{'further runs':>20}{'measured':>11}"
+            yield f"  {'':22}{'':5}{'predicted':>11}{'further runs':>24}{'measured':>11}"
             for figure, (unit, _) in _FIGURES.items():
                 low, high = (_shown(value) for value in side.span(figure))
-                told = f"{_shown(side.predicted[figure]):>11}{f'{low} to {high}':>20}"
+                told = f"{_shown(side.predicted[figure]):>11}{f'{low} to {high}':>24}"
                 yield f"  {figure:22}{unit:5}{told}{_shown(side.measured[figure]):>11}"
             yield ""
         for what, figure in (("response", "time_to_response_p50"), ("done", "time_to_done_p50")):
@@ -193,6 +197,7 @@ def load(
 ) -> Load:
     """Predict and then measure a door ``before`` and ``after`` (see ``SIDES``), one by one.
 
+    What a door itself takes for a request is measured first, on visitors who come one by one.
     ``budget_s`` is for the model, shared by both. Raises ScenarioError for a side that is missing
     or has no visitors.
     """
@@ -209,11 +214,34 @@ def _side(
     scenario: Scenario, broker: str, runs: str | Path, overheads: Overheads | None, budget_s: float
 ) -> Side:
     used = Overheads() if overheads is None else overheads
-    predicted = _predicted(scenario, used)
-    further = tuple(_further(scenario, used, budget_s))
+    assert scenario.front_door is not None
+    door = scenario.front_door.but(request_s=_request_s(scenario, broker, runs, used))
+    to_predict = scenario.but(front_door=door)
+    predicted = _predicted(to_predict, used)
+    further = tuple(_further(to_predict, used, budget_s))
     with live.start(scenario, broker=broker, runs=runs) as session:
         session.wait()
     return Side(scenario, predicted, further, figures(session.close()), session.folder)
+
+
+def _request_s(scenario: Scenario, broker: str, runs: str | Path, known: Overheads) -> float:
+    """Measure what a door takes for a request beside the work: visitors one by one, short work."""
+    door = scenario.front_door
+    assert door is not None
+    assert door.task is not None
+    times_s = tuple(_APART_S * i for i in range(_N_ASKED))
+    work = Deterministic(value_s=_WORK_S)
+    quiet = scenario.but(
+        name=f"{scenario.name}-door",
+        tasks=tuple(kind.but(service=work) for kind in scenario.tasks),
+        loads=(), beat=(), faults=(), kind="terminating", warmup_s=0.0, deadline_s=None,
+        horizon_s=times_s[-1] + _APART_S,
+        front_door=door.but(requests=Trace(task=door.task, at_s=times_s)),
+    )  # fmt: skip
+    with live.start(quiet, broker=broker, runs=runs) as session:
+        session.wait()
+    beside_s = _WORK_S if door.mode == "sync" else known.publish_s
+    return max(0.0, figures(session.close())["time_to_response_p50"] - beside_s)
 
 
 def _predicted(scenario: Scenario, overheads: Overheads) -> dict[str, float]:

@@ -45,10 +45,9 @@ class Meters:
         self._manager, self._lock = manager, threading.Lock()
         self._open: dict[str, str] = {}
         self.registry = CollectorRegistry()
-        by_task = {"labelnames": ("task",), "registry": self.registry}
-        self._submitted = Counter("tasks_submitted", "Tasks that were accepted", **by_task)
-        self._done = Counter("tasks_done", "Tasks that were seen to succeed", **by_task)
-        self._failed = Counter("tasks_failed", "Tasks that were seen to fail for good", **by_task)
+        self._submitted = self._counter("submitted", "Tasks that were accepted")
+        self._done = self._counter("done", "Tasks that were seen to succeed")
+        self._failed = self._counter("failed", "Tasks that were seen to fail for good")
         self._depth = Gauge(
             "queue_depth", "Messages that no worker has taken", ("queue",), registry=self.registry
         )
@@ -57,6 +56,9 @@ class Meters:
         )
         self._workers = Gauge("workers", "Workers that answer a ping", registry=self.registry)
         self._up = Gauge("broker_up", "Whether the broker answers", registry=self.registry)
+
+    def _counter(self, what: str, told: str) -> Counter:
+        return Counter(f"tasks_{what}", told, ("task",), registry=self.registry)
 
     def submitted(self, task: str, task_id: str) -> None:
         """Note a task that was accepted; of those that never end the oldest are forgotten."""

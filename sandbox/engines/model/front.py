@@ -59,7 +59,8 @@ class Front:
     def do(self, n: int, answer: Callable[[str], None], over: Then) -> None:
         """Do request n itself, then answer."""
         outcome = "failed" if self.chance.fails(n, 0) else "done"
-        self.world.call_in(self.chance.service_s(n, 0), _both, partial(answer, outcome), over)
+        takes_s = self.chance.service_s(n, 0) + self.door.request_s
+        self.world.call_in(takes_s, _both, partial(answer, outcome), over)
 
     def publish(self, n: int, answer: Callable[[str], None], over: Then) -> None:
         """Publish task n, then answer 202."""
@@ -74,13 +75,21 @@ class Front:
             world.broker.publish(message)
             _both(partial(answer, "accepted"), over)
 
-        world.call_in(world.overheads.publish_s, arrive)
+        world.call_in(self.door.request_s + world.overheads.publish_s, arrive)
 
     def look(self, n: int, answer: Callable[[str], None], over: Then) -> None:
         """Read task n's state from the result backend."""
-        outcome = "failed" if f"{self.kind.name}/{n}" in self.world.failed else "done"
-        answer(outcome if n in self.final else "pending")
-        over()
+
+        def read() -> None:
+            outcome = "failed" if f"{self.kind.name}/{n}" in self.world.failed else "done"
+            answer(outcome if n in self.final else "pending")
+            over()
+
+        request_s = self.door.request_s
+        if request_s:
+            self.world.call_in(request_s, read)
+        else:
+            read()
 
 
 class Visitor:
