@@ -63,7 +63,7 @@ class BoundedStarts(Task):
         lists.shared_client(self.app).delete(self._key(task_id))
         super().after_return(status, retval, task_id, args, kwargs, einfo)
 
-    def on_retry(  # noqa: PLR0913, PLR0917 - Celery's own signature
+    def on_retry(
         self, exc: Exception, task_id: str, args: Any, kwargs: Any, einfo: Any
     ) -> None:
         """Forget them as well when it is published again: one put off keeps its retry number.
