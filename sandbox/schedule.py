@@ -17,6 +17,7 @@ BY_HAND = 1_000_000_000
 
 _CLOSED_SPAN = 10_000_000
 _MOST_ATTEMPTS = 10_001
+_LOAD = -1
 _new = tuple.__new__
 
 
@@ -37,17 +38,60 @@ def schedule(scenario: Scenario) -> list[Publication]:
     >>> [tuple(p) for p in schedule(hello)]
     [(0.0, 'hi', 0), (0.0, 'hi', 1)]
     """
-    timed: list[tuple[float, str]] = []
+    numbers = {name: count() for name in scenario.task_names}
+    # `_new` makes a Publication without the cost of naming its fields.
+    return [
+        _new(Publication, (at_s, name, next(numbers[name]))) for at_s, name, _ in _timed(scenario)
+    ]
+
+
+def _timed(scenario: Scenario) -> list[tuple[float, str, int]]:
+    """Return time, type and source of each publication; a load is -1, an entry its place."""
+    timed: list[tuple[float, str, int]] = []
     for field, sources in (("load", scenario.loads), ("beat", scenario.beat)):
         for i, source in enumerate(sources):
             if not isinstance(source, Closed):
                 stream = f"{field}{i}/arrival"
                 times = source.arrivals_s(scenario.horizon_s, seed=scenario.seed, stream=stream)
-                timed += zip(times, repeat(source.task))
+                place = i if field == "beat" else _LOAD
+                timed += zip(times, repeat(source.task), repeat(place))
     timed.sort(key=itemgetter(0))
+    return timed
+
+
+def beat_numbers(scenario: Scenario) -> list[list[int]]:
+    """Return for each entry of beat the numbers of the tasks that it publishes, in turn.
+
+    >>> from sandbox.scenario import Scenario
+    >>> every = {"task": "hi", "every_s": 1.0}
+    >>> hello = Scenario(name="hello", tasks=[{"name": "hi"}], workers=[{}], horizon_s=2.5,
+    ...     loads=[{"kind": "burst", "task": "hi", "n": 3}],
+    ...     beat=[{"name": "one", **every}, {"name": "two", **every}])
+    >>> beat_numbers(hello)
+    [[3, 5], [4, 6]]
+    """
     numbers = {name: count() for name in scenario.task_names}
-    # `_new` makes a Publication without the cost of naming its fields.
-    return [_new(Publication, (at_s, name, next(numbers[name]))) for at_s, name in timed]
+    found: list[list[int]] = [[] for _ in scenario.beat]
+    for _, name, place in _timed(scenario):
+        n = next(numbers[name])
+        if place != _LOAD:
+            found[place].append(n)
+    return found
+
+
+def without_beat(scenario: Scenario) -> list[Publication]:
+    """Return what open loads publish, numbered as in ``schedule``: beat's own numbers are left out.
+
+    >>> from sandbox.scenario import Scenario
+    >>> hello = Scenario(name="hello", tasks=[{"name": "hi"}], workers=[{}], horizon_s=2.5,
+    ...     loads=[{"kind": "trace", "task": "hi", "at_s": [0.0, 2.0]}],
+    ...     beat=[{"name": "one", "task": "hi", "every_s": 1.5}])
+    >>> [p.n for p in without_beat(hello)]
+    [0, 2]
+    """
+    numbers = zip(scenario.beat, beat_numbers(scenario), strict=True)
+    theirs = {(entry.task, n) for entry, mine in numbers for n in mine}
+    return [p for p in schedule(scenario) if (p.type, p.n) not in theirs]
 
 
 def subtask_number(scenario: Scenario, task: str, n: int, retry: int) -> int:

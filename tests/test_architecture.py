@@ -211,6 +211,8 @@ def test_the_model_works_without_celery_and_redis(code: str) -> None:
         "fastapi",
     )
     shop = {"name": "shop", "tasks": [{"name": "mail"}], "workers": [{}], "horizon_s": 1.0}
-    check = f"SHOP = {shop!r}; import sys; {code}; print([m for m in {banned!r} if m in sys.modules])"
+    check = (
+        f"SHOP = {shop!r}; import sys; {code}; print([m for m in {banned!r} if m in sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

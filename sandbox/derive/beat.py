@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 
-from sandbox.derive.names import plain
+from sandbox.derive.names import is_named_after, plain
 from sandbox.loads import BeatEntry, Load
 from sandbox.notes import Notes
 from sandbox.parts import LEAST, MOST
@@ -142,3 +142,22 @@ def _minutes(crontab: Any) -> Iterator[int]:
         for hour in sorted(crontab.hour):
             for minute in sorted(crontab.minute):
                 yield (day * 24 + hour) * 60 + minute
+
+
+def entry_of(app: Any, entry: BeatEntry) -> dict[str, Any]:
+    """Return what the app's own beat_schedule says of a scenario's entry; nothing if it has none.
+
+    >>> from types import SimpleNamespace
+    >>> own = {"task": "ping", "schedule": 4.0, "options": {"expires": 2}}
+    >>> app = SimpleNamespace(conf=SimpleNamespace(beat_schedule={"each 4 s": own}))
+    >>> entry_of(app, BeatEntry(name="each_4_s", task="ping", every_s=4.0))["options"]
+    {'expires': 2}
+    """
+    found: dict[str, Any] = {}
+    for key, own in dict(app.conf.beat_schedule or {}).items():
+        name = plain(str(key), kind="beat", notes=Notes())
+        if _field(own, "task") == entry.task and is_named_after(name, entry.name):
+            found = {part: _field(own, part) for part in ("args", "kwargs", "options")}
+            if entry.name == name:
+                break
+    return found

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
+from itertools import count
 from operator import itemgetter
 from typing import TypeGuard
 
@@ -97,11 +98,27 @@ def _problem(scenario: Scenario, verb: str, arguments: dict[str, object]) -> str
 
 def second_beat(scenario: Scenario, now_s: float) -> list[tuple[str, float]]:
     """Return (task, time in s) of all that a beat which starts now publishes by the horizon."""
+    return [(scenario.beat[place].task, at_s) for place, at_s in _second(scenario, now_s)]
+
+
+def second_numbers(scenario: Scenario, now_s: float, first: Mapping[str, int]) -> list[list[int]]:
+    """Return for each entry the numbers of what such a beat publishes, in turn.
+
+    ``first``: by task, the number of its first; the next follow one another.
+    """
+    numbers = {task: count(n) for task, n in first.items()}
+    found: list[list[int]] = [[] for _ in scenario.beat]
+    for place, _ in _second(scenario, now_s):
+        found[place].append(next(numbers[scenario.beat[place].task]))
+    return found
+
+
+def _second(scenario: Scenario, now_s: float) -> list[tuple[int, float]]:
     found = []
-    for entry in scenario.beat:
+    for place, entry in enumerate(scenario.beat):
         left_s = scenario.horizon_s - now_s
         times = entry.arrivals_s(left_s, seed=0, stream="") if left_s > 0 else []
-        found += [(entry.task, now_s + at_s) for at_s in times]
+        found += [(place, now_s + at_s) for at_s in times]
     return sorted(found, key=itemgetter(1))
 
 

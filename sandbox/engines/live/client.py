@@ -17,11 +17,20 @@ from celery import Celery, Signature, chord, group
 from kombu.exceptions import KombuError
 
 from sandbox.engines.live import app as apps
+from sandbox.engines.live import beats
 from sandbox.engines.live.publish import publishing
 from sandbox.engines.live.recorder import record_publishing
 from sandbox.engines.live.writer import Writer
 from sandbox.scenario import Scenario
-from sandbox.schedule import Canvas, ClosedTurns, canvases, closed_turns, schedule
+from sandbox.schedule import (
+    Canvas,
+    ClosedTurns,
+    Publication,
+    canvases,
+    closed_turns,
+    schedule,
+    without_beat,
+)
 
 _STDIN = 0
 _RESULT_KEY = "celery-task-meta-"
@@ -48,6 +57,11 @@ class Orders:
             yield json.loads(line)
 
 
+def planned(scenario: Scenario) -> list[Publication]:
+    """Return what the client publishes by itself: beat's too, but where a real beat runs."""
+    return without_beat(scenario) if beats.is_real(scenario) else schedule(scenario)
+
+
 class Client:
     """Publishes each task at its time; one process, so one publish after the other."""
 
@@ -55,7 +69,7 @@ class Client:
         self.scenario, self.app, self.writer = scenario, app, writer
         # The middle number keeps what is due at the same time in the order of the schedule.
         self.due: list[tuple[float, int, str, int]] = [
-            (p.at_s, i, p.type, p.n) for i, p in enumerate(schedule(scenario))
+            (p.at_s, i, p.type, p.n) for i, p in enumerate(planned(scenario))
         ]
         self._turn = itertools.count(len(self.due))
         self.turns: dict[str, tuple[ClosedTurns, int, int]] = {}

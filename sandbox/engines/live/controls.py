@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from sandbox.engines.commands import Trigger, check, second_beat
+from sandbox.engines.commands import Trigger, check
 from sandbox.engines.live.allowed import refusal
 from sandbox.engines.live.calls import DOWNSTREAM
 from sandbox.engines.live.links import PROXY
@@ -153,14 +153,6 @@ class LiveControls:
             raise EngineError("start_broker: the broker is running already")
         self._log("start_broker")
         self.outage.end()
-
-    def start_beat(self, *, when: At | OnEvent | None = None) -> None:
-        """Start a second beat with the same schedule: from now on every entry is there twice."""
-        if self._postponed("start_beat", {}, when):
-            return
-        self._log("start_beat")
-        for task, at_s in second_beat(self.scenario, self._record.now()):
-            self.submit(task, when=At(at_s=at_s))
 
     def sweep(self, visibility_timeout_s: float, *, when: At | OnEvent | None = None) -> None:
         """Have a client sweep once that has a visibility timeout of its own."""

@@ -18,14 +18,13 @@ from typing import Any
 
 from sandbox.closing import Closing
 from sandbox.engines.commands import Trigger
-from sandbox.engines.live import allowed, fronts, links, postgres
+from sandbox.engines.live import allowed, beats, fronts, links, postgres
 from sandbox.engines.live import broker as brokers
 from sandbox.engines.live import ledger as ledgers
 from sandbox.engines.live import worker as workers
 from sandbox.engines.live.calls import DOWNSTREAM, address
-from sandbox.engines.live.deploy import DeployControls
 from sandbox.engines.live.folder import close_to_others, run_folder
-from sandbox.engines.live.fronts import VISITORS
+from sandbox.engines.live.fronts import FRONT
 from sandbox.engines.live.leftovers import Claim, sweep_aside
 from sandbox.engines.live.links import PROXY
 from sandbox.engines.live.outage import Outage
@@ -67,7 +66,7 @@ class LiveSession(Closing):
         self, scenario: Scenario, choice: brokers.BrokerChoice, runs: Path, ledger: str = ""
     ) -> None:
         self.scenario, self._ledger = scenario, ledger
-        self.web = fronts.processes(scenario.front_door)
+        self.beside = fronts.processes(scenario.front_door) + beats.processes(scenario)
         self.folder = run_folder(runs, scenario.name, scenario.to_json())
         self._claim = Claim()
         self._run: Run | None = None
@@ -99,22 +98,21 @@ class LiveSession(Closing):
         self.info |= {"broker": self.broker.label, "broker_why": self.broker.why}
         if not self.broker.owned:
             self._claim.note(url=self.broker.url, prefix=self.broker.prefix)
-        self.controls = DeployControls(
+        self.controls = beats.BeatControls(
             self.scenario, self._processes, self._record, self._writer, self._start_worker
         )
         persistence = self.scenario.broker.persistence
         self.controls.outage = Outage(choice, self.broker, self._processes, persistence)
         self._record.listeners.append(self.controls.see)
         self._pump_thread.start()
-        web = self.web
         began = time.monotonic()
-        self._start_proxy(*self.scenario.worker_names, "client", "operator", *web)
+        self._start_proxy(*self.scenario.worker_names, "client", "operator", *self.beside)
         if self.scenario.dependencies:
             self._processes.order("downstream", name=DOWNSTREAM)
             self._await_notes(DOWNSTREAM)
         for name in self.scenario.worker_names:
             self._processes.order("worker", name=name, ledger=self._ledger, **self.links.of(name))
-        for name in ("client", "operator", *web):
+        for name in ("client", "operator", *self.beside):
             way = self.links.of(name) | {"straight": self.broker.url, "ledger": self._ledger}
             self._processes.order("client", name=name, role=name, **way)
         missing = self._processes.order("missing_hooks").items()
@@ -122,7 +120,7 @@ class LiveSession(Closing):
             f"this version cannot record {', '.join(k)}: no {h}" for h, k in missing
         ]
         sweep_aside()
-        self._await_notes("client", "operator", *web)
+        self._await_notes("client", "operator", *self.beside)
         for name in self.scenario.worker_names:
             self._await_worker(name, since=(0, 0))
         self.startup_s = min(line["t"] for line in self._record.ready) - began
@@ -145,9 +143,8 @@ class LiveSession(Closing):
             self._record.t0 = time.monotonic()
         for command in commands_of(self.scenario.faults, self.scenario.seed):
             self.controls.schedule(command)
-        told = ["client"]
+        told = ["client", *(name for name in self.beside if name != FRONT)]
         told += [DOWNSTREAM] if self.scenario.dependencies else []
-        told += [VISITORS] if VISITORS in self.web else []
         for name in told:
             self._processes.order("tell", name=name, message={"go": self._record.t0})
 
@@ -212,7 +209,8 @@ class LiveSession(Closing):
                 workers.command(pool, name, self.scenario.app or self.scenario.name)
                 for pool in self.scenario.workers
                 for name in pool.worker_names
-            ],
+            ]
+            + beats.commands(self.scenario),
             "notes": notes,
         }
 
@@ -242,9 +240,10 @@ class LiveSession(Closing):
     def _is_drained(self) -> bool:
         """Whether nothing more will happen: all published, all settled, no command to come."""
         record = self._record
-        if record.note("_client_done") is None or self.controls.pending:
-            return False
-        if VISITORS in self.web and record.note(f"_{VISITORS}_done") is None:
+        publishing = ("client", *self.beside, *self.controls.more_beats)
+        if self.controls.pending or not all(
+            record.note(f"_{name}_done") for name in publishing if name != FRONT
+        ):
             return False
         unseen = self.controls.submitted - record.fold.journeys.keys()
         return not unseen and record.settled and record.fold.drained
@@ -277,7 +276,8 @@ class LiveSession(Closing):
             raise EngineError("the supervisor process was killed; the session is over")
         if self._unread:
             raise EngineError(f"the record cannot be read: {self._unread}; the session is over")
-        for name in ("client", "operator", "broker", "front", "visitors", DOWNSTREAM, PROXY):
+        beside = self.beside + self.controls.more_beats
+        for name in ("client", "operator", "broker", DOWNSTREAM, PROXY, *beside):
             is_meant = name == "broker" and self.controls.outage.is_down
             if name in self._processes.exited and not is_meant:
                 raise EngineError(f"the {name} process ended: {self._log_tail(name)}")

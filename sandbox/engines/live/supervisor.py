@@ -19,6 +19,7 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -110,12 +111,12 @@ class Supervisor:
         return self._fork(name, lambda: worker.main(self.folder, name, link))
 
     def do_client(self, name: str, role: str, **link: str) -> int:
-        """Fork a client process: the one that publishes, operates, or plays the web."""
-        from sandbox.engines.live import app, client, front, operator, visitors
+        """Fork a client process: one that publishes, operates, plays the web, or is a beat."""
+        from sandbox.engines.live import app, beat, client, front, operator, visitors
 
         mains: dict[str, Callable[..., None]] = {
             "client": client.main, "operator": operator.main,
-            "front": front.main, "visitors": visitors.main,
+            "front": front.main, "visitors": visitors.main, "beat": partial(beat.main, name=name),
         }  # fmt: skip
         return self._fork(name, lambda: mains[role](self.folder, app.Link(**link)))
 

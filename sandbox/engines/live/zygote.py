@@ -37,6 +37,7 @@ def load() -> None:
     import celery.app.control
     import celery.app.events
     import celery.app.log
+    import celery.apps.beat
     import celery.apps.worker
     import celery.backends.redis
     import celery.concurrency.prefork
@@ -52,6 +53,7 @@ def load() -> None:
     import kombu.transport.redis  # noqa: F401
     import psutil  # noqa: F401
 
+    import sandbox.engines.live.beat
     import sandbox.engines.live.client
     import sandbox.engines.live.operator
     import sandbox.engines.live.proxy
