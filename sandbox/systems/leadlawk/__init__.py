@@ -134,7 +134,7 @@ def _behind_a_door(mode: str, command: str) -> Scenario:
         "app": "sandbox.systems.leadlawk.front:DOOR",
     }
     return _scenario(
-        "mended", command, tasks={_BROWSER: _FIRST[_BROWSER]}, loads=(), horizon_s=10.0,
+        "mended", command, tasks={_BROWSER: _FIRST[_BROWSER]}, loads=(), horizon_s=6.0,
         front_door=door,
     )  # fmt: skip
 
