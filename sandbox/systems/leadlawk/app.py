@@ -10,8 +10,8 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from billiard.exceptions import SoftTimeLimitExceeded
 from celery import Celery, Task
+from celery.exceptions import SoftTimeLimitExceeded
 from celery.signals import worker_init, worker_process_init
 
 from sandbox.engines.live import data
