@@ -7,7 +7,7 @@ AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help lab demo test notebooks browser bench conformance faults theory coverage kill malformed property soak lint wheelhouse wheelhouse-test clean
+.PHONY: help lab demo test notebooks browser bench claims conformance faults theory coverage kill malformed property soak lint wheelhouse wheelhouse-test clean
 
 help:  ## print this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -69,6 +69,10 @@ conformance: $(VENV)/.dev  ## every row of the grid on real workers: docs/confor
 
 faults: $(VENV)/.dev  ## every fault under each ack mode on each engine: docs/faults.md
 	$(BIN)/python -m proof.faults
+
+claims: $(VENV)/.dev  ## every claim of the five documents, on real workers with Redis and the fake
+	$(BIN)/sandbox claims --broker redis
+	$(BIN)/sandbox claims --broker fake
 
 theory: $(VENV)/.dev  ## the model against queueing theory: docs/theory.md
 	$(BIN)/python -m proof.theory
