@@ -38,7 +38,7 @@ demo: $(VENV)/.base  ## the main job in the terminal: predict, run, crash, compa
 # Four processes on two cores: most of a live test is waiting.
 test: $(VENV)/.dev  ## all tests (within 10 minutes on 2 cores)
 	$(BIN)/python -m pytest tests --ignore tests/browser --ignore tests/offline -n 4 --dist worksteal
-	$(BIN)/python -m pytest --nbval notebooks/00-start-here.ipynb notebooks/20-capacity.ipynb
+	$(BIN)/python -m pytest --nbval notebooks/00-start-here.ipynb
 
 # Seeds differ each time; the one used is printed, and SEED=… takes it again.
 malformed: SEED ?= $(shell date +%s)
