@@ -64,8 +64,8 @@ def _loads(stop_s: float) -> tuple[Burst | Poisson, ...]:
 _LOADS = _loads(_LOAD_STOPS_S)
 
 
-def _faults(hour_at_s: float) -> tuple[Fault, ...]:
-    """Return an evening's faults; the hour passes when all else is done, at ``hour_at_s``."""
+def _faults(hour_at_s: float, nth: int = 60) -> tuple[Fault, ...]:
+    """Return an evening's faults: a worker, the child that begins task ``nth``, at last an hour."""
     return (
         # All four of its processes have just begun: later, how many of them are between two tasks
         # when the signal comes is a race, and with it how many messages come back.
@@ -78,7 +78,7 @@ def _faults(hour_at_s: float) -> tuple[Fault, ...]:
         ),
         KillChild(
             worker="worker1",
-            when=OnEvent(event="started", nth=60, after_s=0.04, worker="worker1"),
+            when=OnEvent(event="started", nth=nth, after_s=0.04, worker="worker1"),
         ),
         Skip(seconds=3600.0, when=At(at_s=hour_at_s)),
     )
@@ -107,7 +107,12 @@ def _variants() -> dict[str, Scenario]:
             "written", _WORKER, loads=_loads(3.0), horizon_s=4.0, deadline_s=5.0
         ),
         "mended": _scenario(
-            "mended", bounded, tasks=_FIRST, loads=_loads(9.0), faults=_faults(15.0), horizon_s=18.0
+            "mended",
+            bounded,
+            tasks=_FIRST,
+            loads=_loads(9.0),
+            faults=_faults(15.0, 30),
+            horizon_s=18.0,
         ),
         "x5": _scenario("celery_app", named, 5, loads=_loads(9.0), horizon_s=10.0),
         "benchmark": _scenario("celery_app", named, **_benchmark()),

@@ -121,11 +121,11 @@ def build(settings: dict[str, Any], *, is_mended: bool = False) -> Celery:
 
 @worker_init.connect
 def _load(sender: Any = None, **_: Any) -> None:
-    """Import once, before the processes are forked, what their first tasks would wait for.
+    """Do once, before the processes are forked, what their first tasks would wait for.
 
     And have the mended app's workers keep what fails for good: only now is its broker known.
     """
-    _store()
+    _store().answers(data.url())
     if getattr(sender, "app", None) is mended:
         from sandbox.patterns.dead_letters import DeadLetters, keep
 
