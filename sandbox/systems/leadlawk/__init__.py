@@ -213,6 +213,8 @@ SYSTEM = System(
         ),
     },
     may_be_unknown={
+        "p50_latency_s": "half of the tasks are over in little more than their own time; a "
+        "calibration with vague figures, as on the fake or a busy machine, leaves it open",
         "child_recovery_s": "whether a dead child is noticed at once or at the worker's next 5 s "
         "tick is a race that nobody can predict",
     },
