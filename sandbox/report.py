@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sandbox.overheads import Overheads
     from sandbox.prediction import Prediction
     from sandbox.run import Run
+    from sandbox.scenario import Scenario
     from sandbox.systems import System
 
 
@@ -91,11 +92,16 @@ def _each(inside: Any) -> list[Any]:
     return inside if isinstance(inside, list) else [inside]
 
 
+def _of(scenario: Scenario) -> str:
+    """Return the workers of a scenario, such as ``worker 2 × 4``."""
+    return ", ".join(f"{p.name} {p.n_workers} × {p.concurrency}" for p in scenario.workers)
+
+
 def system_data(system: System) -> dict[str, Any]:
     """Return what is said of a system, part by part."""
     variants = {
-        name: f"{', '.join(one.worker_names)}; queues {', '.join(one.workers[0].queues)}; "
-        f"{len(one.faults)} faults; {one.horizon_s:g} s"
+        name: f"{_of(one)}; queues {', '.join(one.queues)}; "
+        f"faults: {', '.join(fault.kind for fault in one.faults) or 'none'}; {one.horizon_s:g} s"
         for name, one in system.variants.items()
     }
     parts: dict[str, Any] = {

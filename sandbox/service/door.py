@@ -53,8 +53,8 @@ def from_http(text: str) -> str:
     >>> from_http("tasks.send~7")
     'tasks.send/7'
     """
-    name, _, number = text.rpartition("~")
-    return f"{name}/{number}"
+    name, mark, number = text.rpartition("~")
+    return f"{name}/{number}" if mark else text
 
 
 def poll_by_id(answer: Mapping[str, Any]) -> str:
