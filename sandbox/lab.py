@@ -32,6 +32,7 @@ from sandbox.faults import At, OnEvent
 from sandbox.faults.kill_worker import KillWorker
 from sandbox.faults.skip import Skip
 from sandbox.pictures import (
+    claims_table,
     curves,
     curves_table,
     retry_gaps,
@@ -61,6 +62,7 @@ __all__ = [
     "audit",
     "broker",
     "claims",
+    "claims_table",
     "compare",
     "counterfactual",
     "curves",

@@ -97,11 +97,8 @@ comparison.to_frame().loc[["published", "done", "lost", "stuck"], ["verdict"]]
 def found(*names):
     """What the model and Celery's own configuration say of claims, as a table."""
     asked = [claim for claim in analysis.claims if not names or claim.name in names]
-    rows = [
-        [one.claim.text, one.verdict, one.claim.why]
-        for one in evidence.gather(asked, overheads=Overheads())
-    ]
-    return pd.DataFrame(rows, columns=["claim", "verdict", "why"])
+    table = lab.claims_table(evidence.gather(asked, overheads=Overheads()))
+    return table.drop(columns="measured")
 
 
 claims = {claim.name: claim for claim in analysis.claims}

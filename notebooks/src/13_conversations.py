@@ -22,7 +22,7 @@ from sandbox import evidence, lab
 from sandbox.overheads import Overheads
 from sandbox.service.load import figures
 
-pd.set_option("display.max_colwidth", 110, "display.max_rows", 80)
+pd.set_option("display.max_colwidth", 200, "display.max_rows", 80)
 platform = lab.system("conversations")
 print(platform.question)
 
@@ -194,9 +194,8 @@ pd.DataFrame(doors).round(3)
 
 # %%
 found = list(evidence.gather(platform.claims, overheads=Overheads()))
-verdicts = [(f.claim.text, f.verdict, f.status, f.claim.why) for f in found]
-table = pd.DataFrame(verdicts, columns=["claim", "verdict", "status", "why"])
-table
+table = lab.claims_table(found)
+table.drop(columns="measured")
 
 # %%
 print(table["verdict"].value_counts().sort_index().to_string())

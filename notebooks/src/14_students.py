@@ -223,14 +223,11 @@ table[table["before"] != table["after"]][["before", "after"]]
 # seen only in a living system: `sandbox claims students --live` asks real workers for all.
 
 # %%
-verdicts = {}
-for evidence in gather(school.claims, overheads=Overheads()):
-    verdicts.setdefault(evidence.verdict, []).append(evidence)
-    assert evidence.is_as_stated, evidence.status
-for verdict, of_it in verdicts.items():
-    print(f"{verdict.upper()} ({len(of_it)})")
-    for evidence in of_it:
-        print(f"  {evidence.claim.text} [{evidence.claim.source}]")
+judged = list(gather(school.claims, overheads=Overheads()))
+lab.claims_table(judged).drop(columns="measured")
+
+# %%
+print("contradicted by the evidence:", sum(not one.is_as_stated for one in judged))
 
 # %% [markdown]
 # Three of them on real workers:

@@ -5,11 +5,12 @@ matplotlib is imported when the first figure is made.
 """
 
 from sandbox.pictures.curves import curves, curves_table
-from sandbox.pictures.tables import retry_gaps, side_by_side, task_table
+from sandbox.pictures.tables import claims_table, retry_gaps, side_by_side, task_table
 from sandbox.pictures.timeline import timeline, timeline_table
 from sandbox.pictures.whatif import what_if_picture, what_if_table
 
 __all__ = [
+    "claims_table",
     "curves",
     "curves_table",
     "retry_gaps",

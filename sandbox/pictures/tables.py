@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from sandbox.comparison import shown
 from sandbox.metrics import known, measure
 from sandbox.run import Run
 from sandbox.scenario import Scenario
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from sandbox.claims import Evidence
 
 
 def side_by_side(runs: Mapping[str, Run], counts: Sequence[str]) -> pd.DataFrame:
@@ -62,3 +65,24 @@ def _gaps(run: Run) -> dict[str, str]:
         task: ", ".join(f"{round(begin - end)}" for (_, end), (begin, _) in pairwise(sorted(found)))
         for task, found in spans.items()
     }
+
+
+def claims_table(found: Iterable[Evidence]) -> pd.DataFrame:
+    """Return what was found on claims: a row each, with its verdict, its numbers and why.
+
+    Sentences are shown whole wherever this table is.
+    """
+    import pandas as pd
+
+    pd.set_option("display.max_colwidth", None, "display.max_rows", 200)
+    rows = [
+        [one.claim.text, one.verdict, _numbers(one.predicted, one), _numbers(one.measured, one),
+         one.claim.why]
+        for one in found
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=["claim", "verdict", "predicted", "measured", "why"])
+
+
+def _numbers(numbers: Mapping[str, float], one: Evidence) -> str:
+    told = (f"{shown(n)} ({label})" if label else shown(n) for label, n in numbers.items())
+    return f"{', '.join(told)} {one.claim.unit_shown}".strip() if numbers else ""
