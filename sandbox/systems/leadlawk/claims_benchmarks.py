@@ -93,7 +93,7 @@ def _scaling() -> tuple[Claim, ...]:
             unit="of 20 processes' work",
             name="scale",
             verdict="depends",
-            why="Twenty processes wait for twenty sites at once, but share the machine's two cores.",
+            why="Twenty processes wait for twenty sites at once, but share two cores.",
         ),
         Claim(
             text="task batching: group similar tasks",
