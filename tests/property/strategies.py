@@ -39,6 +39,7 @@ _SETTINGS: dict[str, tuple[Any, ...]] = {
     "rate": ("2/s", None, "1/s"),
     "n": (1, 2),
     "p": (0.5, 1.0, 0.0),
+    "probability": (0.5, 1.0, 0.0),
 }
 """Values of a fault's fields by their names; any other number is of ``_SECONDS``."""
 
@@ -187,7 +188,9 @@ def _moments(draw: st.DrawFn, scenario: Scenario) -> Drawn:
 def faults(draw: st.DrawFn, scenario: Scenario, kinds: tuple[str, ...]) -> Drawn:
     """Draw a fault of one of ``kinds``, field by field, by what its class states."""
     kind = _one(draw, *kinds)
-    found: Drawn = {"kind": kind, "when": draw(_moments(scenario))}
+    found: Drawn = {"kind": kind}
+    if "when" in FAULTS[kind].model_fields:  # one that wraps another has that one's moment
+        found["when"] = draw(_moments(scenario))
     for name, field in FAULTS[kind].model_fields.items():
         if name in {"kind", "when"}:
             continue
