@@ -142,7 +142,10 @@ class Fold:
         slot = (event.worker or "", event.slot or 0)
         attempt = self._first(event, lambda a: a.started_s is None and a.ended_s is None)
         if attempt is not None and not attempt.is_due:
-            attempt = on_its_way(self._by_tag[attempt.worker, attempt.tag]) or attempt
+            going = on_its_way(self._by_tag[attempt.worker, attempt.tag])
+            if going is not None:  # its worker has it again, and can die with it
+                self._of_worker.setdefault(going.worker, []).append(going)
+                attempt = going
         if attempt is None or attempt.started_s is not None:
             self.problems.append(f"{journey.task} started without having been delivered")
             return

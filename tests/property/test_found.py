@@ -121,6 +121,16 @@ def test_two_copies_of_a_message_publish_the_same_retry_each() -> None:
     assert again[0].task in audit(run).at_most_once.tasks
 
 
+def test_what_a_child_had_when_main_forgot_it_dies_with_its_worker() -> None:
+    """Cut off between `received` and `started`, then killed: the slot is free for the next."""
+    ran(
+        {"kind": "drop_connections", "when": after("published", nth=2, after_s=0.0)},
+        {"kind": "kill_worker", "worker": "worker1", "back_after_s": 1.0,
+         "when": after("published", after_s=0.1)},
+        loads=[{"kind": "closed", "task": "job", "n_clients": 2, "think": {"kind": "deterministic", "value_s": 0.3}}],
+    )  # fmt: skip
+
+
 def test_a_soft_limit_above_the_hard_one_is_refused() -> None:
     """Celery refuses each publish with it, which ended the client process on real workers."""
     with pytest.raises(ScenarioError, match=r"tasks\[0\].soft_time_limit_s is 0.5; allowed: up to"):
