@@ -127,6 +127,7 @@ def test_what_a_child_had_when_main_forgot_it_dies_with_its_worker() -> None:
         {"kind": "drop_connections", "when": after("published", nth=2, after_s=0.0)},
         {"kind": "kill_worker", "worker": "worker1", "back_after_s": 1.0,
          "when": after("published", after_s=0.1)},
+        workers=[{"prefetch_multiplier": 1}],
         loads=[{"kind": "closed", "task": "job", "n_clients": 2, "think": {"kind": "deterministic", "value_s": 0.3}}],
     )  # fmt: skip
 
