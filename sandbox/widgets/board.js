@@ -5,7 +5,8 @@ import { History } from "./fold.js";
 import { historyOf, summary, totals } from "./history.js";
 import { copiesOf, seated } from "./places.js";
 import { Player } from "./player.js";
-import { assumptions, h, legend, renumber, setText, stage, totalsRow } from "./structure.js";
+import { links, middle } from "./links.js";
+import { assumptions, h, legend, renumber, setText, stage, svg, totalsRow } from "./structure.js";
 import { Transport } from "./transport.js";
 
 const COLOURS = ["blue", "sky", "orange", "green", "red", "purple", "soft", "text", "card",
@@ -40,7 +41,8 @@ class View {
     this.el.classList.add("sb-board");
     this.el.dataset.state = "live";
     this.canvas = h("canvas", { class: "sb-dots", "aria-hidden": "true" });
-    this.inner = h("div", { class: "sb-inner" }, ...stage(topology, this.holds()), this.canvas);
+    this.links = svg("svg", { class: "sb-links", "aria-hidden": "true" });
+    this.inner = h("div", { class: "sb-inner" }, this.links, ...stage(topology, this.holds()), this.canvas);
     this.stage = h("div", { class: "sb-stage", tabindex: 0, role: "group",
       "aria-label": "Board. Space plays and pauses, left and right step by one event, up and down "
         + "choose a message, Escape leaves it." }, this.inner);
@@ -138,7 +140,7 @@ class View {
   }
 
   rebuild() {
-    this.inner.replaceChildren(...stage(this.topology, this.holds()), this.canvas);
+    this.inner.replaceChildren(this.links, ...stage(this.topology, this.holds()), this.canvas);
     this.measure();
   }
 
@@ -270,12 +272,13 @@ class View {
       const rect = node.getBoundingClientRect();
       const name = node.dataset.area;
       this.areas.set(name, { x: rect.left - base.left, y: rect.top - base.top, w: rect.width,
-        h: rect.height, fromRight: name.startsWith("queue:"), unnamed: name === "done",
+        h: rect.height, fromRight: name.startsWith("queue:"),
+        centred: name.startsWith("slot:"), unnamed: name === "done",
         newestFirst: name === "done" });
       this.overs.set(name, node.querySelector(".sb-over"));
     }
-    const source = this.inner.querySelector(".sb-source").getBoundingClientRect();
-    this.source = { x: source.right - base.left - 12, y: (source.top + source.bottom) / 2 - base.top };
+    this.source = middle(this.inner.querySelector(".sb-source"), base, 0.8);
+    this.links.replaceChildren(...this.el.dataset.width === "wide" ? links(this.inner, this.topology, base) : []);
     this.show(0);
   }
 

@@ -20,8 +20,8 @@ from sandbox.widgets.threads import Follower
 from sandbox.widgets.topology import topology
 
 MODULES = (
-    *FOLD, "player.js", "places.js", "dots.js", "history.js", "structure.js", "transport.js",
-    "board.js",
+    *FOLD, "player.js", "places.js", "dots.js", "history.js", "structure.js", "links.js",
+    "transport.js", "board.js",
 )  # fmt: skip
 _SOURCES = {"model": "model", "live": "real workers", "replay": "stored run"}
 _MOST_IN_ONE = 5000
@@ -56,7 +56,8 @@ class Board(anywidget.AnyWidget):
         self._of, self._rows = of, []
         self._lock = threading.Lock()
         self._follower: Follower | None = None
-        source = _SOURCES.get(str(of.info.get("engine", "")), str(of.info.get("engine", "")))
+        engine = str(of.info.get("engine", ""))
+        source = _SOURCES.get(engine, engine)
         told = topology(of.scenario, source=source, assumptions=assumptions)
         self._encoder = Encoder(told)
         if isinstance(of, Run):
@@ -93,6 +94,11 @@ class Board(anywidget.AnyWidget):
         tally = Tally(self._of.scenario).feed(events)
         tally.count()
         return counts_table(tally.count(), caption)
+
+    @property
+    def n_shown(self) -> int:
+        """How many events the picture has got."""
+        return len(self._rows)
 
     def get_state(self, key: Any = None, drop_defaults: bool = False) -> Any:
         """Return the traits' values for a page; ``past`` is all that was sent so far."""
