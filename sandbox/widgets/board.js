@@ -225,7 +225,8 @@ class View {
     const y = (dot?.ty ?? 0) + canvas.top - board.top;
     const width = this.tip.offsetWidth;
     const left = x + 18 + width > board.width ? x - width - 18 : x + 18;
-    const top = Math.min(y - 10, board.height - this.tip.offsetHeight - 4);
+    const below = y < board.height / 2;
+    const top = Math.min(below ? y - 10 : y - this.tip.offsetHeight + 14, board.height - this.tip.offsetHeight - 4);
     this.tip.style.left = `${Math.max(2, Math.min(left, board.width - width - 2))}px`;
     this.tip.style.top = `${Math.max(2, top)}px`;
   }
