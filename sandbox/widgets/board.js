@@ -241,12 +241,17 @@ class View {
     const own = window.matchMedia("(prefers-color-scheme: dark)").matches;
     const dark = lab !== undefined ? lab === "false" : code || (!light && own);
     this.el.dataset.theme = dark ? "dark" : "light";
+    this.measure();
+  }
+
+  // The colours of the stylesheet, which a notebook may give to the page after the board.
+  paint() {
     const style = getComputedStyle(this.el);
     const palette = { font: style.fontFamily };
     for (const name of COLOURS) palette[name] = style.getPropertyValue(`--sb-${name}`).trim();
+    if (JSON.stringify(palette) === JSON.stringify(this.dots.palette)) return;
     this.dots.paint(palette);
     this.paintLegend();
-    this.measure();
   }
 
   paintLegend() {
@@ -264,6 +269,7 @@ class View {
   measure() {
     const width = this.el.clientWidth;
     if (width === 0) return;
+    this.paint();
     this.el.dataset.width = width >= 900 ? "wide" : width >= 520 ? "mid" : "narrow";
     const base = this.inner.getBoundingClientRect();
     this.dots.resize(base.width, this.inner.scrollHeight, window.devicePixelRatio || 1);

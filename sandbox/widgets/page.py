@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 
-from sandbox.widgets.board import Board
-from sandbox.widgets.modules import HERE, bare
+from sandbox.widgets.board import MODULES, STYLE, Board
+from sandbox.widgets.modules import HERE, bare, joined
 
-_STYLE = "body { margin: 0; }"
+_PAGE = "body { margin: 0; }"
 _MODEL = (HERE / "page.js").read_text(encoding="utf-8")
 
 
@@ -23,7 +23,7 @@ def standalone(board: Board) -> str:
     title = json.dumps(state["head"]["topology"]["name"]).strip('"').replace("<", "&lt;")
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
-        f"<style>{_STYLE}{board._css}</style></head><body><main id=\"board\"></main>"
-        f'<script type="module">\n{bare(str(board._esm))}\nconst data = {data};\n{_MODEL}</script>'
+        f'<style>{_PAGE}{STYLE}</style></head><body><main id="board"></main>'
+        f'<script type="module">\n{bare(joined(*MODULES))}\nconst data = {data};\n{_MODEL}</script>'
         "</body></html>"
     )
