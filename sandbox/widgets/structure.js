@@ -136,7 +136,8 @@ export function totalsRow() {
 export function legend() {
   const item = ([look, { words }]) => h("span", {}, h("canvas", { "data-look": look, width: 20,
     height: 20, "aria-hidden": "true" }), words);
-  return h("div", { class: "sb-legend", "aria-label": "Legend" }, ...Object.entries(LOOKS).map(item));
+  return h("div", { class: "sb-legend", "aria-label": "Legend" }, ...Object.entries(LOOKS).map(item),
+    h("span", {}, "7·2 or a violet ring: delivered for the second time"));
 }
 
 export function assumptions(topology) {
