@@ -21,7 +21,7 @@ from sandbox.widgets.topology import topology
 
 MODULES = (
     *FOLD, "player.js", "places.js", "dots.js", "history.js", "structure.js", "links.js",
-    "transport.js", "board.js",
+    "looks.js", "tip.js", "transport.js", "board.js",
 )  # fmt: skip
 STYLE = (HERE / "board.css").read_text(encoding="utf-8")
 _SOURCES = {"model": "model", "live": "real workers", "replay": "stored run"}
