@@ -1,0 +1,46 @@
+"""Modules: the widgets' plain ES modules, joined to the one text that anywidget takes."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from pathlib import Path
+
+HERE = Path(__file__).parent
+_IMPORT = re.compile(r'^import\b[^;]*?from\s+"\./[\w-]+\.js";\n', re.MULTILINE)
+_EXPORT = re.compile(r"^export (?=(?:async )?(?:function|const|let|class)\b)", re.MULTILINE)
+
+FOLD = ("journeys.js", "systems.js", "fold.js")
+"""The files of the fold, each after those that it imports."""
+
+
+@cache
+def joined(*names: str) -> str:
+    """Return the files as one module, in this order; what one imports stands before it.
+
+    Imports of one another go, and so does the word ``export``, except ``export default``: at
+    most the last file has that. The names at the top of all files are different.
+
+    >>> "import" in joined(*FOLD) or "export" in joined(*FOLD)
+    False
+    """
+    texts = [(HERE / name).read_text(encoding="utf-8") for name in names]
+    return "\n".join(plain(text) for text in texts)
+
+
+def plain(text: str) -> str:
+    r"""Return a module's text without its imports of neighbours and without ``export``.
+
+    >>> plain('import { a } from "./a.js";\nexport const b = a;\n')
+    'const b = a;\n'
+    """
+    return _EXPORT.sub("", _IMPORT.sub("", text))
+
+
+def bare(text: str) -> str:
+    r"""Return a joined module without its ``export default``, to be gone on with in a page.
+
+    >>> bare("const a = 1;\nexport default { a };\n")
+    'const a = 1;\n'
+    """
+    return re.sub(r"^export default .*\n", "", text, flags=re.MULTILINE)
