@@ -37,6 +37,11 @@ _RESULT_KEY = "celery-task-meta-"
 _AGAIN_S = 0.2
 _FINAL = {"SUCCESS", "FAILURE", "REVOKED"}
 
+# The last one: kombu 5.7 takes a channel whose connection was dropped meanwhile from its pool and
+# asks the connection that it no longer has (kombu/transport/redis.py, _connparams).
+_UNSENT = (KombuError, redis.RedisError, OSError, AttributeError)
+"""What a publish raises when it is not known whether the broker has the message."""
+
 
 class Orders:
     """Lines of JSON from the supervisor, read without blocking longer than asked."""
@@ -176,7 +181,7 @@ class Client:
             self.app.tasks[kind_name].apply_async(
                 task_id=key, **publishing(self.scenario.task(kind_name))
             )
-        except (KombuError, redis.RedisError, OSError) as exc:
+        except _UNSENT as exc:
             self.writer.write("publish_unknown", task=key, detail={"error": str(exc)[:200]})
             if key in self.turns:
                 turns, client, turn = self.turns.pop(key)
@@ -199,7 +204,7 @@ class Client:
             whole = chord(whole, self._signature(name, f"{name}/{n}"), app=self.app)
         try:
             whole.apply_async()
-        except (KombuError, redis.RedisError, OSError) as exc:
+        except _UNSENT as exc:
             for key in canvas.keys:
                 self.writer.write("publish_unknown", task=key, detail={"error": str(exc)[:200]})
 
