@@ -1,5 +1,6 @@
 """Widgets: what a notebook shows of a running system. Only this folder imports ipywidgets."""
 
 from sandbox.widgets.panel import Panel
+from sandbox.widgets.whatif import Sliders
 
-__all__ = ["Panel"]
+__all__ = ["Panel", "Sliders"]
