@@ -51,6 +51,8 @@ function knobNode(knob, place, moved) {
     output.textContent = knob.is_choice ? (isMoved ? "changed" : "") : text;
     input.setAttribute("aria-valuetext", `${text}${isMoved ? ", changed" : ""}`);
   };
+  // JupyterLab has meanings of its own for arrows: here they move the slider.
+  input.dataset.lmSuppressShortcuts = "true";
   input.value = String(place ?? knob.start);
   input.addEventListener("input", (event) => {
     told();

@@ -63,8 +63,9 @@ def test_each_slider_changes_the_figures(lab_page: LabPage) -> None:
     page.get_by_label("Workers", exact=True).press("ArrowRight")
     refined(lab, 1)
     assert value(lab, "mean_wait_s", 0) < before
-    for number, name in enumerate(("Arrival rate", "Rate limit", "Concurrency", "Prefetch"), start=2):
-        page.get_by_label(name, exact=True).press("ArrowLeft")
+    sliders = {"Arrival rate": -1, "Rate limit": -1, "Concurrency": 1, "Prefetch": 1}
+    for number, (name, by) in enumerate(sliders.items(), start=2):
+        page.get_by_label(name, exact=True).press("ArrowRight" if by > 0 else "ArrowLeft")
         refined(lab, number)
     for number, name in enumerate(("Ack mode", "Retry policy"), start=6):
         page.get_by_label(name, exact=True).select_option(index=2)
