@@ -44,6 +44,7 @@ from sandbox.pictures import (
 )
 from sandbox.prediction import Prediction
 from sandbox.systems import get as system
+from sandbox.widgets import Board as board  # noqa: N813 - a lab calls it like a function
 from sandbox.widgets import Panel as panel  # noqa: N813 - a lab calls it like a function
 from sandbox.widgets import Sliders as sliders  # noqa: N813 - as above
 
@@ -60,6 +61,7 @@ __all__ = [
     "TaskType",
     "WorkerPool",
     "audit",
+    "board",
     "broker",
     "claims",
     "compare",

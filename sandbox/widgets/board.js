@@ -1,182 +1,406 @@
-// The live board: draws the trait `state` (counters) and `log` (sentences). No build, no CDN.
+// The board: a history shown at the player's moment. Python joins this file with those it imports.
 
-const BY_HAND = 1_000_000_000; // sandbox.schedule: numbers from here on were submitted by hand
-const MAX_DOTS = 24;
-const MAX_SLOTS = 16;
-const STRIP = { width: 600, height: 72 };
-const LINES = [
-  { index: 1, name: "queued", css: "queued", dash: "" },
-  { index: 2, name: "running", css: "running", dash: "6 3" },
-  { index: 3, name: "unacked of dead workers", css: "waiting", dash: "2 3" },
-];
-const OUTCOMES = [
-  ["done", "✓", "done"],
-  ["failed", "✗", "failed"],
-  ["retried", "⟲", "retried"],
-  ["redelivered", "↻", "redelivered"],
-  ["lost", "?", "lost"],
-  ["duplicated", "‡", "duplicated"],
-  ["stuck", "■", "stuck"],
-];
-const HARMS = ["lost", "duplicated", "stuck"]; // sandbox.widgets.tally: those in `harmed`
+import { Dots, LOOKS } from "./dots.js";
+import { History } from "./fold.js";
+import { historyOf, summary, totals } from "./history.js";
+import { copiesOf, seated } from "./places.js";
+import { Player } from "./player.js";
+import { links, middle } from "./links.js";
+import { assumptions, h, legend, renumber, setText, stage, svg, totalsRow } from "./structure.js";
+import { Transport } from "./transport.js";
 
-function h(tag, attributes, ...children) {
-  const node = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes ?? {})) node.setAttribute(name, value);
-  node.append(...children);
-  return node;
-}
+const COLOURS = ["blue", "sky", "orange", "green", "red", "purple", "soft", "text", "card",
+  "on-blue", "on-orange", "on-green", "on-red", "on-purple", "on-soft"];
+const TRAVEL_MS = 350;
+const TOLD_MS = 2000;
+const CLOCK_MS = 100;
 
-function s(tag, attributes, text) {
-  const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-  if (text !== undefined) node.textContent = text;
-  return node;
-}
-
-function counter(id, label, n, css, mark) {
-  const attributes = { class: `sb-card sb-${css}`, "data-id": id, "data-n": n };
-  const sign = h("span", { class: "sb-mark", "aria-hidden": "true" }, mark);
-  return h("div", attributes, sign, h("span", { class: "sb-label" }, label), h("b", {}, String(n)));
-}
-
-function dots(n) {
-  const shown = Math.min(n, MAX_DOTS);
-  const row = h("div", { class: "sb-dots", "aria-hidden": "true" });
-  for (let i = 0; i < shown; i += 1) row.append(h("i", {}));
-  if (n > shown) row.append(`+${n - shown}`);
-  return row;
-}
-
-function queue([name, depth]) {
-  const head = h("div", { class: "sb-head" }, h("span", {}, name), h("b", {}, String(depth)));
-  return h("div", { class: "sb-card sb-queue", "data-id": `queue:${name}`, "data-n": depth },
-    head, dots(depth));
-}
-
-function short(task) {
-  const [kind, number] = [task.slice(0, task.lastIndexOf("/")), task.slice(task.lastIndexOf("/") + 1)];
-  const n = Number(number);
-  // The number comes first: the end of a long name is cut off.
-  return `${n >= BY_HAND ? `hand ${n - BY_HAND}` : number} ${kind.split(".").pop()}`;
-}
-
-function slot(task) {
-  const state = task === null ? "idle" : "busy";
-  return h("div", { class: `sb-slot sb-${state}`, title: task ?? "idle", "data-state": state },
-    task === null ? "idle" : short(task));
-}
-
-function slots(worker, busy) {
-  if (worker.slots.length > MAX_SLOTS) {
-    return h("meter", { min: 0, max: worker.slots.length, value: busy, "aria-label": "busy" });
+class View {
+  constructor(model, el) {
+    this.model = model;
+    this.el = el;
+    const head = model.get("head") ?? {};
+    this.topology = head.topology ?? {};
+    this.isLive = Boolean(head.live);
+    this.history = new History(this.topology, parsed(model.get("past") || "[]"));
+    this.player = new Player(this.history, { live: this.isLive });
+    const cursor = model.get("cursor_s");
+    if (!this.isLive && cursor > 0) this.player.seek(cursor);
+    this.state = this.player.state;
+    this.marked = model.get("focus") || null;
+    this.last = performance.now();
+    this.toldAt = -Infinity;
+    this.clockAt = -Infinity;
+    this.build();
   }
-  return h("div", { class: "sb-slots" }, ...worker.slots.map(slot));
-}
 
-function worker(item) {
-  const busy = item.slots.filter((task) => task !== null).length;
-  const marks = { up: "▲ up", down: "▼ down", killed: "✖ killed" };
-  const held = item.held ? `, ${item.held} of them held` : "";
-  return h("div", {
-    class: `sb-card sb-worker sb-${item.state}`, "data-id": `worker:${item.name}`,
-    "data-state": item.state, "data-busy": busy,
-  },
-  h("div", { class: "sb-head" }, h("span", {}, item.name),
-    h("span", { class: "sb-state" }, marks[item.state] ?? item.state)),
-  ...(item.state === "up" ? [slots(item, busy), h("div", { class: "sb-note" },
-    `${busy} of ${item.slots.length} busy · ${item.reserved} reserved${held}`)] : []));
-}
+  // --- structure ---------------------------------------------------------------------------------
 
-function column(title, note, ...children) {
-  const head = h("div", { class: "sb-title" }, title, " ", h("small", {}, note));
-  return h("section", { class: "sb-column", "aria-label": title }, head, ...children);
-}
-
-function path(points, index, x, y) {
-  let d = "";
-  points.forEach((point, i) => {
-    d += i === 0 ? `M${x(point[0])},${y(point[index])}` : `H${x(point[0])}V${y(point[index])}`;
-  });
-  return d;
-}
-
-function strip(points) {
-  const { width, height } = STRIP;
-  const first = points.length ? points[0][0] : 0;
-  const last = points.length ? points[points.length - 1][0] : 1;
-  const span = Math.max(last - first, 1);
-  const peak = Math.max(1, ...points.flatMap((point) => point.slice(1)));
-  const x = (t) => (((t - first) / span) * width).toFixed(1);
-  const y = (n) => (height - 2 - (n / peak) * (height - 6)).toFixed(1);
-  const svg = s("svg", { viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "none",
-    class: "sb-strip", role: "img",
-    "aria-label": `Queued, running and unacked from ${first} to ${last} s; highest ${peak}` });
-  for (const line of LINES) {
-    svg.append(s("path", { d: path(points, line.index, x, y), class: `sb-line sb-line-${line.css}`,
-      "stroke-dasharray": line.dash }));
+  build() {
+    const { topology } = this;
+    this.el.classList.add("sb-board");
+    this.el.dataset.state = "live";
+    this.canvas = h("canvas", { class: "sb-dots", "aria-hidden": "true" });
+    this.links = svg("svg", { class: "sb-links", "aria-hidden": "true" });
+    this.inner = h("div", { class: "sb-inner" }, this.links, ...stage(topology, this.holds()), this.canvas);
+    this.stage = h("div", { class: "sb-stage", tabindex: 0, role: "group",
+      "aria-label": "Board. Space plays and pauses, left and right step by one event, up and down "
+        + "choose a message, Escape leaves it." }, this.inner);
+    this.dots = new Dots(this.canvas);
+    this.transport = new Transport(this.player, (ms) => this.show(ms));
+    this.tip = h("div", { class: "sb-tip", role: "tooltip", hidden: "" });
+    this.voice = h("div", { class: "sb-voice", role: "status", "aria-live": "polite" });
+    this.trouble = h("div", { class: "sb-trouble", role: "status", hidden: "" });
+    this.log = h("div", { class: "sb-log", role: "log", "aria-live": "polite", hidden: "" });
+    this.legend = legend();
+    this.el.replaceChildren(
+      h("div", { class: "sb-top" }, h("strong", { class: "sb-scenario" }, topology.name ?? ""),
+        h("span", { class: "sb-source-of" }, topology.source ?? ""), totalsRow()),
+      this.stage, this.trouble, this.transport.node, this.legend, assumptions(topology), this.log,
+      this.voice, this.tip);
+    this.areas = new Map();
+    this.transport.grown();
+    this.listen();
+    this.theme();
+    this.tell();
   }
-  return { svg, first, last, peak };
-}
 
-function timeline(points) {
-  const drawn = strip(points);
-  const key = h("span", { class: "sb-key" }, ...LINES.map((line) => h("span", {},
-    h("i", { class: `sb-swatch sb-swatch-${line.css}`, "aria-hidden": "true" }), line.name)));
-  const axis = h("div", { class: "sb-axis" }, h("span", {}, `${drawn.first.toFixed(0)} s`),
-    h("span", {}, `highest: ${drawn.peak}`), h("span", {}, `${drawn.last.toFixed(0)} s`));
-  return h("section", { class: "sb-time", "aria-label": "Over time" }, key, drawn.svg, axis);
-}
-
-function outcome(state, [id, mark, css]) {
-  const card = counter(id, id, state[id], css, mark);
-  const tasks = state.harmed[HARMS.indexOf(id)] ?? [];
-  if (tasks.length) {
-    const more = state[id] > tasks.length ? ` and ${state[id] - tasks.length} more` : "";
-    card.append(h("div", { class: "sb-note" }, tasks.map(short).join(", ") + more));
+  holds() {
+    return (this.topology.types ?? []).some((type) => type.holds)
+      || this.history.events.some((event) => event.kind?.endsWith("_held"));
   }
-  return card;
+
+  listen() {
+    const { el, stage: where } = this;
+    this.stops = [];
+    const on = (target, name, act) => {
+      target.addEventListener(name, act);
+      this.stops.push(() => target.removeEventListener(name, act));
+    };
+    on(el, "keydown", (event) => this.key(event));
+    on(where, "pointermove", (event) => this.hover(event));
+    on(where, "pointerleave", () => this.pointed(null));
+    on(where, "click", (event) => this.hover(event, true));
+    on(window.matchMedia("(prefers-color-scheme: dark)"), "change", () => this.theme());
+    this.reduced = window.matchMedia("(prefers-reduced-motion: reduce)");
+    this.watch(new ResizeObserver(() => this.measure()), (one) => one.observe(this.inner));
+    const themes = { attributes: true, attributeFilter: ["class", "data-jp-theme-light",
+      "data-jp-theme-name", "data-theme", "data-vscode-theme-kind"] };
+    this.watch(new MutationObserver(() => this.theme()), (one) => {
+      one.observe(document.body, themes);
+      one.observe(document.documentElement, themes);
+    });
+    const said = (name, act) => {
+      this.model.on(name, act);
+      this.stops.push(() => this.model.off(name, act));
+    };
+    said("msg:custom", (message) => this.take(message));
+    said("change:log", () => this.tell());
+    said("change:cursor_s", () => this.follow());
+    said("change:focus", () => this.mark(this.model.get("focus") || null, false));
+    said("change:past", () => this.restart());
+  }
+
+  watch(observer, begin) {
+    begin(observer);
+    this.stops.push(() => observer.disconnect());
+  }
+
+  stop() {
+    cancelAnimationFrame(this.frame);
+    this.frame = null;
+    this.stopped = true;
+    for (const stop of this.stops) stop();
+  }
+
+  // --- from the kernel ----------------------------------------------------------------------------
+
+  take(message) {
+    if (message?.kind !== "events") return;
+    const missing = message.from - this.history.length;
+    if (missing > 0) {
+      this.model.send?.({ kind: "want", from: this.history.length });
+      return;
+    }
+    const held = this.holds();
+    this.history.append(parsed(message.text).slice(-missing));
+    this.player.told(message.now_s);
+    this.transport.grown();
+    if (this.holds() !== held) this.rebuild();
+    this.show(TRAVEL_MS);
+  }
+
+  restart() {
+    this.history = new History(this.topology, parsed(this.model.get("past") || "[]"));
+    this.player.history = this.history;
+    this.player.n = Math.min(this.player.n, this.history.length);
+    this.player.told();
+    this.transport.grown();
+    this.show(0);
+  }
+
+  rebuild() {
+    this.inner.replaceChildren(this.links, ...stage(this.topology, this.holds()), this.canvas);
+    this.measure();
+  }
+
+  // Another widget has moved the cursor that both share; no kernel is needed for that.
+  follow() {
+    const t = this.model.get("cursor_s");
+    if (!Number.isFinite(t) || Math.abs(t - this.player.t) < 1e-6) return;
+    this.player.pause();
+    this.player.seek(t);
+    this.show(0);
+  }
+
+  tell() {
+    const lines = this.model.get("log") ?? [];
+    this.log.hidden = lines.length === 0;
+    this.log.replaceChildren(...lines.map((line) => h("div", {}, line)));
+  }
+
+  // --- from the reader ----------------------------------------------------------------------------
+
+  key(event) {
+    if (["SELECT", "TEXTAREA"].includes(event.target.tagName) || event.altKey || event.ctrlKey
+      || event.metaKey) return;
+    const onButton = event.target.tagName === "BUTTON" || event.target.tagName === "SUMMARY";
+    const act = KEYS[event.key];
+    if (act === undefined || (onButton && event.key === " ")) return;
+    event.preventDefault();
+    event.stopPropagation(); // JupyterLab has meanings of its own for these keys.
+    act(this);
+  }
+
+  choose(by) {
+    const tasks = [...new Set(this.dots.all.map((dot) => dot.copy.task))];
+    if (tasks.length === 0) return;
+    const at = tasks.indexOf(this.marked);
+    this.mark(tasks[(at + by + tasks.length) % tasks.length] ?? tasks[0]);
+  }
+
+  mark(task, tell = true) {
+    this.marked = task;
+    if (tell) {
+      this.model.set("focus", task ?? "");
+      this.model.save_changes?.();
+    }
+    this.tipOf(this.marked);
+    if (task !== null) setText(this.voice, this.tip.textContent);
+    this.wake();
+  }
+
+  hover(event, isClick = false) {
+    const rect = this.canvas.getBoundingClientRect();
+    const dot = this.dots.hit(event.clientX - rect.left, event.clientY - rect.top);
+    const task = dot?.copy.task ?? null;
+    if (isClick) this.mark(task === this.marked ? null : task);
+    else this.pointed(task);
+  }
+
+  pointed(task) {
+    if (this.hovered === task) return;
+    this.hovered = task;
+    this.tipOf(task ?? this.marked);
+  }
+
+  // Show all that has happened to a message, beside its dot.
+  tipOf(task) {
+    const told = task === null || task === undefined ? null
+      : historyOf(this.history, this.state, task, this.player.t);
+    this.tip.hidden = told === null;
+    if (told === null) return;
+    const earlier = told.earlier ? [h("li", {}, `… ${told.earlier} earlier`)] : [];
+    this.tip.replaceChildren(h("strong", {}, told.title),
+      h("div", { class: "sb-note" }, `delivery ${told.tries}: ${told.where}`),
+      h("ol", {}, ...earlier, ...told.lines.map(([t, words]) => h("li", {}, h("time", {}, t), words))));
+    this.tip.dataset.task = task;
+    this.placeTip(task);
+  }
+
+  placeTip(task) {
+    const dot = this.dots.byTask.get(task)?.[0];
+    const [board, canvas] = [this.el.getBoundingClientRect(), this.canvas.getBoundingClientRect()];
+    const x = (dot?.tx ?? 0) + canvas.left - board.left;
+    const y = (dot?.ty ?? 0) + canvas.top - board.top;
+    const width = this.tip.offsetWidth;
+    const left = x + 18 + width > board.width ? x - width - 18 : x + 18;
+    const top = Math.min(y - 10, board.height - this.tip.offsetHeight - 4);
+    this.tip.style.left = `${Math.max(2, Math.min(left, board.width - width - 2))}px`;
+    this.tip.style.top = `${Math.max(2, top)}px`;
+  }
+
+  // --- looks --------------------------------------------------------------------------------------
+
+  theme() {
+    const { body } = document;
+    const lab = document.querySelector("[data-jp-theme-light]")?.dataset.jpThemeLight;
+    const code = body.classList.contains("vscode-dark") || body.classList.contains("vscode-high-contrast");
+    const light = body.classList.contains("vscode-light");
+    const own = window.matchMedia("(prefers-color-scheme: dark)").matches;
+    const dark = lab !== undefined ? lab === "false" : code || (!light && own);
+    this.el.dataset.theme = dark ? "dark" : "light";
+    const style = getComputedStyle(this.el);
+    const palette = { font: style.fontFamily };
+    for (const name of COLOURS) palette[name] = style.getPropertyValue(`--sb-${name}`).trim();
+    this.dots.paint(palette);
+    this.paintLegend();
+    this.measure();
+  }
+
+  paintLegend() {
+    for (const canvas of this.legend.querySelectorAll("canvas")) {
+      const small = new Dots(canvas);
+      small.resize(20, 20, window.devicePixelRatio || 1);
+      small.paint(this.dots.palette);
+      const copy = { task: "", area: "", look: canvas.dataset.look, tries: 1, label: "" };
+      small.go([{ ...copy, x: 10, y: 10, r: 7 }], 0, 0);
+      small.draw(0);
+    }
+  }
+
+  // Read where everything is; the only place that asks the browser for its layout.
+  measure() {
+    const width = this.el.clientWidth;
+    if (width === 0) return;
+    this.el.dataset.width = width >= 900 ? "wide" : width >= 520 ? "mid" : "narrow";
+    const base = this.inner.getBoundingClientRect();
+    this.dots.resize(base.width, this.inner.scrollHeight, window.devicePixelRatio || 1);
+    this.areas.clear();
+    this.overs = new Map();
+    for (const node of this.inner.querySelectorAll("[data-area]")) {
+      const rect = node.getBoundingClientRect();
+      const name = node.dataset.area;
+      this.areas.set(name, { x: rect.left - base.left, y: rect.top - base.top, w: rect.width,
+        h: rect.height, fromRight: name.startsWith("queue:"),
+        centred: name.startsWith("slot:"), unnamed: name === "done",
+        newestFirst: name === "done" });
+      this.overs.set(name, node.querySelector(".sb-over"));
+    }
+    this.source = middle(this.inner.querySelector(".sb-source"), base, 0.8);
+    this.links.replaceChildren(...this.el.dataset.width === "wide" ? links(this.inner, this.topology, base) : []);
+    this.show(0);
+  }
+
+  areaOf(copy) {
+    if (this.areas.has(copy.area)) return copy.area;
+    const [what, worker] = copy.area.split(":");
+    if (what === "queue") return [...this.areas.keys()].find((name) => name.startsWith(`queue:${worker}:`)) ?? "";
+    return this.areas.has(`slots:${worker}`) && what === "slot" ? `slots:${worker}` : `cell:${worker}`;
+  }
+
+  // --- every moment -------------------------------------------------------------------------------
+
+  // Show the player's moment; dots that have to move may take `ms`.
+  show(ms = 0) {
+    if (this.areas.size === 0) return;
+    const now = performance.now();
+    this.state = this.player.state;
+    const sums = totals(this.state);
+    const { targets, over } = seated(copiesOf(this.state, this.player.t), this.areas,
+      (copy) => this.areaOf(copy));
+    const quick = this.reduced.matches ? 0 : ms / Math.max(1, this.player.speed / 2);
+    this.dots.go(targets, now, quick, this.source);
+    if (now - this.clockAt > CLOCK_MS || !this.player.playing) {
+      this.clockAt = now;
+      this.write(sums, over);
+    }
+    this.shownN = this.player.n;
+    this.wake();
+  }
+
+  write(sums, over) {
+    const { state, player } = this;
+    renumber(this.el, state, player.t, sums);
+    for (const [name, node] of this.overs) {
+      if (node === null) continue;
+      const n = (over.get(name) ?? 0) + this.crowdAt(name);
+      setText(node, n > 0 ? `+${n}` : "");
+    }
+    this.el.dataset.state = state.ended === null ? "live" : "ended";
+    this.transport.moved(summary(state, player.t));
+    this.warn(over.get("") ?? 0);
+    if (!this.tip.hidden) this.tipOf(this.hovered ?? this.marked);
+    if (!player.playing || performance.now() - this.toldAt > TOLD_MS) {
+      this.toldAt = performance.now();
+      if (this.marked === null) setText(this.voice, summary(state, player.t));
+    }
+  }
+
+  crowdAt(name) {
+    const { crowd } = this.state;
+    const [what, of] = name.split(":");
+    if (crowd === null) return 0;
+    if (what === "queue") return crowd.queues[this.topology.queues.findIndex((q) => q.name === of)] ?? 0;
+    const i = (this.topology.workers ?? []).findIndex((worker) => worker.name === of);
+    if (what === "reserved") return crowd.reserved[i] ?? 0;
+    if (what === "slots") return crowd.running_on[i] ?? 0;
+    if (what === "cell") return (crowd.reserved[i] ?? 0) + (crowd.running_on[i] ?? 0);
+    return 0;
+  }
+
+  // What the picture cannot show as it is, in a sentence each.
+  warn(homeless) {
+    const { state } = this;
+    const lines = [];
+    if (this.history.length === 0) lines.push("This run has no events yet.");
+    if (state.crowd !== null) {
+      lines.push(`More than 200 events/s: ${state.crowd.tasks.toLocaleString("en")} tasks are counted `
+        + "(+n), not drawn one by one.");
+    }
+    if (homeless > 0) lines.push(`${homeless} messages are where the description has no place.`);
+    if (state.nBroken > 0) lines.push(`${state.nBroken} broken events were left out; the first: ${state.broken[0]}.`);
+    if (state.nProblems > 0) lines.push(`${state.nProblems} events contradict others; the first: ${state.problems[0]}.`);
+    this.trouble.hidden = lines.length === 0;
+    setText(this.trouble, lines.join(" "));
+  }
+
+  wake() {
+    if (this.frame || this.stopped) return;
+    this.last = performance.now();
+    this.frame = requestAnimationFrame((now) => this.tick(now));
+  }
+
+  tick(now) {
+    this.frame = null;
+    const before = this.player.t;
+    if (this.player.tick(now - this.last)) this.step(now, before);
+    this.last = now;
+    const moving = this.dots.draw(now, this.hovered ?? this.marked);
+    if ((moving || this.player.playing) && !this.stopped) {
+      this.frame ??= requestAnimationFrame((next) => this.tick(next));
+    }
+  }
+
+  step(now, before) {
+    const { player } = this;
+    if (player.t !== before) this.model.set("cursor_s", player.t);
+    if (player.n !== this.shownN || !player.playing || now - this.clockAt > CLOCK_MS) this.show(TRAVEL_MS);
+  }
 }
 
-function board(state) {
-  const dead = counter("waiting", "unacked of dead workers", state.waiting, "waiting", "!");
-  dead.append(h("div", { class: "sb-note" }, "waiting for the visibility timeout"));
-  const totals = h("div", { class: "sb-totals" },
-    counter("reserved", "reserved", state.reserved, "reserved", "○"),
-    counter("running", "running", state.running, "running", "●"));
-  return [
-    h("div", { class: "sb-columns" },
-      column("Queues", "in the broker", ...state.queues.map(queue), dead),
-      column("Workers", "reserve, then run", totals, ...state.workers.map(worker)),
-      column("Outcomes", "so far", ...OUTCOMES.map((one) => outcome(state, one)))),
-    timeline(state.strip ?? []),
-  ];
+const KEYS = {
+  " ": (view) => view.transport.play.click(),
+  ArrowRight: (view) => { view.player.step(1); view.show(250); },
+  ArrowLeft: (view) => { view.player.step(-1); view.show(250); },
+  ArrowDown: (view) => view.choose(1),
+  ArrowUp: (view) => view.choose(-1),
+  Home: (view) => { view.player.home(); view.show(0); },
+  End: (view) => { view.player.toEnd(); view.show(0); },
+  Escape: (view) => view.mark(null),
+};
+
+function parsed(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return [text.slice(0, 80)];
+  }
 }
 
 function render({ model, el }) {
-  const live = h("div", { class: "sb-live" });
-  const log = h("div", { class: "sb-log", role: "status", "aria-live": "polite" });
-  el.classList.add("sb-board");
-  el.append(live, log);
-  const draw = () => {
-    const state = model.get("state");
-    if (state.queues === undefined) return;
-    el.dataset.state = state.ended ? "ended" : "live";
-    live.replaceChildren(...board(state));
-  };
-  const tell = () => {
-    const lines = model.get("log");
-    log.replaceChildren(...(lines.length ? lines : ["Press a button; what it did is told here."])
-      .map((line) => h("div", {}, line)));
-  };
-  model.on("change:state", draw);
-  model.on("change:log", tell);
-  draw();
-  tell();
-  return () => {
-    model.off("change:state", draw);
-    model.off("change:log", tell);
-  };
+  const view = new View(model, el);
+  return () => view.stop();
 }
 
 export default { render };

@@ -1,31 +1,143 @@
-"""Board: the live display, drawn by ``board.js`` from two small traits."""
+"""Board: the picture of a system at any moment of its run, drawn by ``board.js``."""
 
 from __future__ import annotations
 
-from pathlib import Path
+import threading
+import weakref
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import anywidget
 import traitlets
 
-_HERE = Path(__file__).parent
+from sandbox.engines import Session
+from sandbox.run import Event, Run
+from sandbox.widgets.feed import Encoder, Feed, Row, text_of
+from sandbox.widgets.modules import FOLD, HERE, joined
+from sandbox.widgets.still import counts_table
+from sandbox.widgets.tally import Tally
+from sandbox.widgets.threads import Follower
+from sandbox.widgets.topology import topology
+
+MODULES = (
+    *FOLD, "player.js", "places.js", "dots.js", "history.js", "structure.js", "links.js",
+    "transport.js", "board.js",
+)  # fmt: skip
+_SOURCES = {"model": "model", "live": "real workers", "replay": "stored run"}
+_MOST_IN_ONE = 5000
+_boards: weakref.WeakValueDictionary[int, Board] = weakref.WeakValueDictionary()
 
 
 class Board(anywidget.AnyWidget):
-    """Queues, workers, outcomes and a strip over time; ``log`` holds the last few sentences.
+    """Queues, workers and outcomes, every message in its place; play, step, scrub.
 
-    Each trait has one writing thread: ``state`` the panel's reader, ``log`` its hand.
+    A run is shown whole, at ``at_s`` (s) first; a session is followed by a thread until it is
+    closed, and the newest board of a session is the one that follows. ``cursor_s`` is the
+    moment shown and ``focus`` the chosen task, both to be linked with other widgets;
+    ``log`` holds the last few sentences that are told below the picture.
     """
 
-    _esm = _HERE / "board.js"
-    _css = _HERE / "board.css"
-    state = traitlets.Dict().tag(sync=True)
+    _esm = joined(*MODULES)
+    _css = (HERE / "board.css").read_text(encoding="utf-8")
+    head = traitlets.Dict().tag(sync=True)
+    past = traitlets.Unicode("[]").tag(sync=True)
+    cursor_s = traitlets.Float(0.0).tag(sync=True)
+    focus = traitlets.Unicode("").tag(sync=True)
     log = traitlets.List(traitlets.Unicode()).tag(sync=True)
+
+    def __init__(
+        self,
+        of: Run | Session,
+        *,
+        at_s: float = 0.0,
+        assumptions: Sequence[str] = (),
+        follow: bool = True,
+    ) -> None:
+        self._of, self._rows = of, []
+        self._lock = threading.Lock()
+        self._follower: Follower | None = None
+        engine = str(of.info.get("engine", ""))
+        source = _SOURCES.get(engine, engine)
+        told = topology(of.scenario, source=source, assumptions=assumptions)
+        self._encoder = Encoder(told)
+        if isinstance(of, Run):
+            self._rows = self._encoder.rows(of.events)
+        else:
+            self._feed = Feed(self._encoder)
+        super().__init__(head={"topology": told, "live": not isinstance(of, Run)}, cursor_s=at_s)
+        self.on_msg(self._asked)
+        if follow and not isinstance(of, Run):
+            self._follow(of)
+
+    def _follow(self, session: Session) -> None:
+        older = _boards.pop(id(session), None)
+        if older is not None:
+            older.stop()
+        _boards[id(session)] = self
+        self._follower = Follower(session, self.push)
+        self._follower.start()
 
     def __repr__(self) -> str:
         """Name the board by what does not change; a memory address would."""
-        return "<Board>"
+        return f"<Board of {self._of.scenario.name!r}>"
 
-    def show(self, counts: dict[str, Any], strip: list[list[float]]) -> None:
-        """Show other counters; ``strip`` holds rows of [t_s, queued, running, unacked of dead]."""
-        self.state = {**counts, "strip": strip}
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        """Return the picture and, for a saved notebook, a table of its counters."""
+        bundle = super()._repr_mimebundle_(**kwargs)
+        data, *rest = bundle if isinstance(bundle, tuple) else (bundle or {},)
+        caption = f"Counters of {self._of.scenario.name}"
+        data = {"text/plain": repr(self)} | data | {"text/html": self._table(caption)}
+        return (data, *rest) if rest else data
+
+    def _table(self, caption: str) -> str:
+        events = self._of.events if isinstance(self._of, Run) else self._of.events_since(0)
+        tally = Tally(self._of.scenario).feed(events)
+        tally.count()
+        return counts_table(tally.count(), caption)
+
+    @property
+    def n_shown(self) -> int:
+        """How many events the picture has got."""
+        return len(self._rows)
+
+    def get_state(self, key: Any = None, drop_defaults: bool = False) -> Any:
+        """Return the traits' values for a page; ``past`` is all that was sent so far."""
+        state = super().get_state(key=key, drop_defaults=drop_defaults)
+        if key is None or "past" in key:
+            with self._lock:
+                state["past"] = text_of(self._rows)
+        return state
+
+    # --- from the threads: they send and set traits and do nothing else ----------------
+
+    def push(self, events: Iterable[Event], now_s: float) -> None:
+        """Show what has happened since, at a session's time ``now_s`` (s)."""
+        with self._lock:
+            at = len(self._rows)
+            self._rows += self._feed.batch(events)
+            rows = self._rows[at:]
+        if rows:
+            self._hand_on(at, rows, now_s)
+
+    def _hand_on(self, at: int, rows: list[Row], now_s: float) -> None:
+        for i in range(0, len(rows), _MOST_IN_ONE):
+            text = text_of(rows[i : i + _MOST_IN_ONE])
+            self.send({"kind": "events", "from": at + i, "text": text, "now_s": round(now_s, 3)})
+
+    def _asked(self, _: Any, content: dict[str, Any], buffers: Any) -> None:
+        """Send again what a page has missed."""
+        if content.get("kind") == "want":
+            with self._lock:
+                at = max(0, int(content.get("from", 0)))
+                rows = self._rows[at:]
+            self._hand_on(at, rows, 0.0)
+
+    def stop(self) -> None:
+        """End the thread that follows the session; the session goes on."""
+        if self._follower is not None:
+            self._follower.stop()
+
+    def close(self) -> None:
+        """End its thread and take it off the page; the session goes on."""
+        self.stop()
+        super().close()

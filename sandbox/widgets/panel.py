@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import weakref
 from collections.abc import Callable
 from functools import partial
@@ -12,8 +11,9 @@ import ipywidgets as widgets
 
 from sandbox.engines import Session
 from sandbox.widgets.board import Board
+from sandbox.widgets.still import counts_table
 from sandbox.widgets.tally import Counts
-from sandbox.widgets.threads import Hand, Reader, Strip
+from sandbox.widgets.threads import Hand, Reader
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,11 +51,10 @@ class Panel(widgets.VBox):  # type: ignore[misc] # ipywidgets is untyped
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._board = Board()
+        self._board = Board(session, follow=False)
         self._lines: list[str] = []
         self._hand = Hand(session, self._tell)
-        self._reader = Reader(session, self._show)
-        self._board.show(self._reader.counts.to_dict(), [])
+        self._reader = Reader(session, self._show, self._board.push)
         self._inputs = _Inputs(session, self._hand.order)
         super().__init__([*self._inputs.rows, self._board])
         older = _panels.pop(id(session), None)
@@ -73,7 +72,7 @@ class Panel(widgets.VBox):  # type: ignore[misc] # ipywidgets is untyped
         """Return the live view and, for a saved notebook, a static table."""
         bundle: dict[str, Any] = super()._repr_mimebundle_(**kwargs) or {}
         caption = f"Counters of {self._session.scenario.name} when the panel was shown"
-        return bundle | {"text/html": _table(self.counts, caption)}
+        return bundle | {"text/html": counts_table(self.counts, caption)}
 
     @property
     def counts(self) -> Counts:
@@ -98,8 +97,7 @@ class Panel(widgets.VBox):  # type: ignore[misc] # ipywidgets is untyped
 
     # --- from the threads: they set traits and nothing else ---------------------------
 
-    def _show(self, counts: Counts, strip: Strip) -> None:
-        self._board.show(counts.to_dict(), strip)
+    def _show(self, counts: Counts) -> None:
         if counts.ended:
             self._hand.stop()
             self._inputs.disable()
@@ -200,12 +198,3 @@ def _field(kind: type[widgets.Widget], label: str, **settings: Any) -> widgets.W
 
 def _row(*children: widgets.Widget) -> widgets.HBox:
     return widgets.HBox(children, layout={"flex_flow": "row wrap", "align_items": "center"})
-
-
-def _table(counts: Counts, caption: str) -> str:
-    cells = "".join(
-        f'<tr><th scope="row">{html.escape(name)}</th><td>{n}</td><td>{html.escape(note)}</td></tr>'
-        for name, n, note in counts.rows()
-    )
-    head = "<tr><th>counter</th><th>n</th><th>remark</th></tr>"
-    return f"<table><caption>{html.escape(caption)}</caption>{head}{cells}</table>"

@@ -1,32 +1,67 @@
-"""The panel's two daemon threads: one reads events, one carries out what was clicked."""
+"""Daemon threads: one follows a session's events, one carries out what was clicked."""
 
 from __future__ import annotations
 
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from sandbox.engines import Session
 from sandbox.errors import SandboxError
+from sandbox.run import Event
 from sandbox.widgets.tally import Counts, Tally
 
 PERIOD_S = 0.12
 _SHARE = 10  # A look may take one tenth of the time: a large run is shown less often.
-_STRIP = 240
 
-Strip = list[list[float]]
+Push = Callable[[Sequence[Event], float], None]
+
+
+class Follower:
+    """Hands a session's new events on, eight times a second, until it has ended."""
+
+    def __init__(self, session: Session, push: Push) -> None:
+        self._session, self._push, self._n = session, push, 0
+        self._stop = threading.Event()
+        self.thread = threading.Thread(target=self._loop, name="sandbox-board", daemon=True)
+
+    def start(self) -> None:
+        """Take what there is, then begin to follow."""
+        if not self._take():
+            self.thread.start()
+
+    def stop(self) -> None:
+        """End the thread; returns when it has ended (at once from the thread itself)."""
+        self._stop.set()
+        if self.thread.is_alive() and self.thread is not threading.current_thread():
+            self.thread.join(timeout=5.0)
+
+    def _take(self) -> bool:
+        """Hand on what is new; return whether that was the end."""
+        events = self._session.events_since(self._n)
+        self._n += len(events)
+        if events:
+            self._push(events, self._session.now_s)
+        return any(event.kind == "ended" for event in events)
+
+    def _loop(self) -> None:
+        while not self._stop.wait(PERIOD_S):
+            if self._take():
+                return
 
 
 class Reader:
-    """Folds a session's events about eight times a second; calls ``show`` on a change only."""
+    """Folds a session's events about eight times a second; calls ``show`` on a change only.
 
-    def __init__(self, session: Session, show: Callable[[Counts, Strip], None]) -> None:
-        self._session, self._show = session, show
+    ``push`` gets the events themselves, so that a session has one thread that reads.
+    """
+
+    def __init__(self, session: Session, show: Callable[[Counts], None], push: Push) -> None:
+        self._session, self._show, self._push = session, show, push
         self._tally = Tally(session.scenario)
         self._n = 0
-        self._strip: Strip = []
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self.counts = self._shown = self._tally.count()
@@ -56,11 +91,9 @@ class Reader:
         self._n += len(events)
         if not events and self._tally.settled:
             return
-        counts = self._tally.feed(events).count()
-        if counts != self.counts:
-            self.counts = counts
-            point = [round(self._tally.t_s, 2), counts.queued, counts.running, counts.waiting]
-            self._strip = [*self._strip, point][-_STRIP:]
+        if events:
+            self._push(events, self._tally.t_s)
+        self.counts = self._tally.feed(events).count()
 
     def _loop(self) -> None:
         pause = PERIOD_S
@@ -68,10 +101,10 @@ class Reader:
             begun = time.monotonic()
             with self._lock:
                 self._take()
-                counts, strip = self.counts, self._strip
+                counts = self.counts
             if counts != self._shown:
                 self._shown = counts
-                self._show(counts, strip)
+                self._show(counts)
             if counts.ended:
                 return
             pause = max(PERIOD_S, _SHARE * (time.monotonic() - begun))

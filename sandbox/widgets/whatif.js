@@ -82,10 +82,11 @@ function groupNode(title, groups, places, moved) {
 
 // --- the figures ----------------------------------------------------------------------------
 
+// At a share of the width; the mark itself keeps its shape however wide the picture is.
 function mark(kind, x, y) {
-  return kind === "now"
-    ? s("circle", { class: "sb-wi-now", cx: x, cy: y, r: 6 })
-    : s("path", { class: "sb-wi-pin", d: `M${x},${y - 7}l7,7l-7,7l-7,-7Z`, "stroke-width": 2.5 });
+  const shape = kind === "now" ? s("circle", { class: "sb-wi-now", r: 6 })
+    : s("path", { class: "sb-wi-pin", d: "M0,-6l6,6l-6,6l-6,-6Z", "stroke-width": 2.5 });
+  return s("svg", { x, y, overflow: "visible" }, shape);
 }
 
 // Now (a dot, below) and pinned (a diamond, above) on one scale from 0.
@@ -93,15 +94,15 @@ function dots(name, now, pinned) {
   const of = (figures) => [figures?.values[name], ...(figures?.bands[name] ?? [])]
     .filter((value) => value !== null && value !== undefined);
   const most = Math.max(...of(now), ...of(pinned), name === "utilisation" ? 1 : 0, 1e-9);
-  const x = (value) => 8 + (value / most) * 184;
-  const svg = s("svg", { viewBox: "0 0 200 30", preserveAspectRatio: "none", "aria-hidden": "true" },
-    s("line", { class: "sb-wi-axis", x1: 8, x2: 192, y1: 15, y2: 15 }));
+  const x = (value) => `${(4 + (Math.min(value, most) / most) * 92).toFixed(2)}%`;
+  const svg = s("svg", { "aria-hidden": "true" },
+    s("line", { class: "sb-wi-axis", x1: "4%", x2: "96%", y1: 15, y2: 15 }));
   for (const [kind, figures, y] of [["pin", pinned, 8], ["now", now, 22]]) {
     const value = figures?.values[name];
     if (value === null || value === undefined) continue;
     const band = figures.bands[name];
     if (band && !band.includes(null)) {
-      svg.append(s("line", { class: `sb-wi-${kind}`, x1: x(band[0]), x2: x(Math.min(band[1], most)),
+      svg.append(s("line", { class: `sb-wi-${kind}`, x1: x(band[0]), x2: x(band[1]),
         y1: y, y2: y, "stroke-width": 3 }));
     }
     svg.append(mark(kind, x(value), y));
@@ -125,13 +126,13 @@ function gap(difference) {
 }
 
 function table(rows, { now, pinned, difference }) {
-  const heads = ["metric", "", pinned ? "◇ pinned" : null, "● now", pinned ? "now − pinned, same draws" : null];
+  const heads = ["metric", "", pinned ? "◇ pinned" : null, "● now", pinned ? "now − pinned" : null];
   const names = rows.map(({ name, unit, meaning }) => h("tr", { "data-metric": name },
     h("th", { scope: "row", title: meaning }, name, unit ? h("small", {}, ` [${unit}]`) : ""),
     h("td", { class: "sb-wi-dots" }, dots(name, now, pinned)),
     pinned ? cell(pinned, name, false) : null, cell(now, name, true),
     pinned ? gap(difference?.[name]) : null));
-  return h("table", { "aria-label": "Figures, with the 95 % interval of the mean" },
+  return h("table", { "aria-label": "Figures with the 95 % interval of the mean; now − pinned on the same draws" },
     h("thead", {}, h("tr", {}, ...heads.map((head) => (head === null ? null
       : h("th", { scope: "col" }, head || h("span", { "aria-hidden": "true" }, "")))))),
     h("tbody", {}, ...names));
@@ -260,7 +261,7 @@ function render({ model, el }) {
       h("div", {}, ...groups.map((group) => group.node)),
       h("div", {}, status, figures)),
     foot,
-    h("div", { class: "sb-wi-foot" }, `Model, ${about.overheads}; seed ${about.seed}. Intervals: 95 %, of the mean.`));
+    h("div", { class: "sb-wi-foot" }, `Model, ${about.overheads}; seed ${about.seed}. Intervals: 95 %, of the mean; now − pinned is paired, on the same draws.`));
   model.on("change:shown", draw);
   model.on("change:wanted", follow);
   buttons();

@@ -43,7 +43,7 @@ def refined(lab: LabPage, number: int = 0) -> None:
     box = lab.page.locator(".sb-whatif").last
     until(
         "it is refined",
-        lambda: "refined, 40 runs" in told(lab)
+        lambda: told(lab).startswith("refined, 40 runs")
         and int(box.get_attribute("data-number") or -1) >= number,
         60,
     )
@@ -111,9 +111,11 @@ def test_the_time_to_the_pixel_is_told(lab_page: LabPage) -> None:
     assert "Slider to pixel" in speed.inner_text()
     page.evaluate("jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Dark'})")
     until("it is dark", lambda: page.locator('[data-jp-theme-light="false"]').count())
+    until("the splash is over", lambda: not page.locator("#jupyterlab-splash").count())
     lab.shot("sliders-dark")
     page.evaluate("jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Light'})")
     until("it is light", lambda: page.locator('[data-jp-theme-light="true"]').count())
+    until("the splash is over", lambda: not page.locator("#jupyterlab-splash").count())
     page.set_viewport_size({"width": 620, "height": 1000})
     lab.shot("sliders-narrow")
     lab.assert_clean()

@@ -1,0 +1,208 @@
+// Dots: the messages on a canvas. Each keeps its identity and moves from place to place.
+
+import { labelOf } from "./places.js";
+
+export const LOOKS = {
+  queued: { colour: "blue", fill: true, shape: "circle", words: "queued" },
+  reserved: { colour: "blue", fill: false, shape: "circle", words: "prefetched" },
+  running: { colour: "orange", fill: true, shape: "square", words: "running" },
+  eta: { colour: "sky", fill: false, shape: "diamond", words: "held until its ETA" },
+  rate: { colour: "sky", fill: false, shape: "square", words: "held by the rate limit" },
+  retry: { colour: "purple", fill: false, shape: "diamond", words: "waits for its retry" },
+  limbo: { colour: "red", fill: false, shape: "circle", dash: true, words: "unacked, owner dead" },
+  stale: { colour: "purple", fill: false, shape: "circle", dash: true,
+    words: "second copy, will run again" },
+  done: { colour: "green", fill: true, shape: "circle", mark: "✓", words: "done" },
+  twice: { colour: "purple", fill: true, shape: "diamond", mark: "2", words: "ran twice" },
+  failed: { colour: "red", fill: true, shape: "square", mark: "✕", words: "failed" },
+  dead: { colour: "red", fill: true, shape: "diamond", mark: "✕", words: "dead letter" },
+  lost: { colour: "red", fill: false, shape: "square", mark: "?", words: "lost" },
+  expired: { colour: "soft", fill: true, shape: "square", mark: "–", words: "expired" },
+};
+
+const ease = (x) => 1 - (1 - x) ** 3;
+
+export class Dots {
+  constructor(canvas) {
+    this.canvas = canvas;
+    this.context = canvas.getContext("2d");
+    this.byTask = new Map();
+    this.all = [];
+    this.sprites = new Map();
+    this.ratio = 1;
+    this.palette = {};
+  }
+
+  resize(width, height, ratio) {
+    this.ratio = ratio;
+    this.canvas.width = Math.round(width * ratio);
+    this.canvas.height = Math.round(height * ratio);
+    this.canvas.style.width = `${width}px`;
+    this.canvas.style.height = `${height}px`;
+    this.sprites.clear();
+  }
+
+  paint(palette) {
+    this.palette = palette;
+    this.sprites.clear();
+  }
+
+  // Have the dots go to their targets within `ms`; what is new comes from `source`.
+  go(targets, now, ms, source) {
+    const old = this.byTask;
+    this.byTask = new Map();
+    this.all = targets.map((target) => {
+      const dot = take(old, target) ?? fresh(target, source);
+      if (ms <= 0) Object.assign(dot, { x: target.x, y: target.y, tx: target.x, ty: target.y });
+      else if (dot.tx !== target.x || dot.ty !== target.y) {
+        Object.assign(dot, { fx: dot.x, fy: dot.y, tx: target.x, ty: target.y, t0: now, ms });
+      }
+      dot.copy = target;
+      const mates = this.byTask.get(target.task);
+      if (mates === undefined) this.byTask.set(target.task, [dot]);
+      else mates.push(dot);
+      return dot;
+    });
+  }
+
+  // Draw all; return whether any of them is still on its way.
+  draw(now, marked = null) {
+    const { context: c, ratio } = this;
+    c.setTransform(ratio, 0, 0, ratio, 0, 0);
+    c.clearRect(0, 0, this.canvas.width / ratio, this.canvas.height / ratio);
+    let moving = false;
+    for (const dot of this.all) {
+      if (dot.x !== dot.tx || dot.y !== dot.ty) {
+        const share = Math.min(1, Math.max(0, (now - dot.t0) / dot.ms));
+        dot.x = share === 1 ? dot.tx : dot.fx + (dot.tx - dot.fx) * ease(share);
+        dot.y = share === 1 ? dot.ty : dot.fy + (dot.ty - dot.fy) * ease(share);
+        moving ||= share < 1;
+      }
+      this.#one(dot, dot.copy.task === marked);
+    }
+    return moving;
+  }
+
+  #one(dot, isMarked) {
+    const { context: c, ratio, palette } = this;
+    const { copy } = dot;
+    const sprite = this.#sprite(copy);
+    c.drawImage(sprite, dot.x - sprite.width / ratio / 2, dot.y - sprite.height / ratio / 2,
+      sprite.width / ratio, sprite.height / ratio);
+    if (copy.ring !== undefined) this.#arc(dot, copy.r + 3, copy.ring);
+    if (copy.noted) {
+      c.font = `12px ${palette.font}`;
+      c.textAlign = "left";
+      c.textBaseline = "middle";
+      c.fillStyle = palette.text;
+      c.fillText(copy.note, dot.x + this.#half(copy) + 7, dot.y + 0.5);
+    }
+    if (!isMarked) return;
+    c.strokeStyle = palette.text;
+    c.lineWidth = 2;
+    c.beginPath();
+    c.arc(dot.x, dot.y, this.#half(copy) + 4, 0, 2 * Math.PI);
+    c.stroke();
+  }
+
+  #arc(dot, r, share) {
+    const { context: c, palette } = this;
+    c.strokeStyle = palette.red;
+    c.lineWidth = 3;
+    c.beginPath();
+    c.arc(dot.x, dot.y, r, -Math.PI / 2, -Math.PI / 2 + 2 * Math.PI * Math.max(0.02, share));
+    c.stroke();
+  }
+
+  #half(copy) {
+    return copy.named ? Math.max(copy.r, (labelOf(copy).length * 7 + 8) / 2) : copy.r;
+  }
+
+  #sprite(copy) {
+    const label = copy.named ? labelOf(copy) : "";
+    const key = `${copy.look}|${copy.r}|${copy.tries > 1}|${label}`;
+    let sprite = this.sprites.get(key);
+    if (sprite === undefined) {
+      if (this.sprites.size > 4000) this.sprites.clear();
+      sprite = drawn(copy, label, this.#half(copy), this.palette, this.ratio);
+      this.sprites.set(key, sprite);
+    }
+    return sprite;
+  }
+
+  // The copy that is drawn at (x, y), or null.
+  hit(x, y) {
+    for (let i = this.all.length - 1; i >= 0; i -= 1) {
+      const dot = this.all[i];
+      const [dx, dy] = [Math.abs(dot.x - x), Math.abs(dot.y - y)];
+      if (dx <= this.#half(dot.copy) + 2 && dy <= dot.copy.r + 2) return dot;
+    }
+    return null;
+  }
+}
+
+// The dot of this task that is at this place already, else one that has to move, else none.
+function take(old, target) {
+  const mine = old.get(target.task);
+  if (mine === undefined || mine.length === 0) return undefined;
+  const at = Math.max(0, mine.findIndex((dot) => dot.copy.name === target.name));
+  return mine.splice(at, 1)[0];
+}
+
+function fresh(target, source) {
+  const from = target.look === "queued" && source ? source : target;
+  return { x: from.x, y: from.y, tx: from.x, ty: from.y, fx: from.x, fy: from.y, t0: 0, ms: 1 };
+}
+
+// One picture of a message, to be stamped wherever it is.
+function drawn(copy, label, half, palette, ratio) {
+  const look = LOOKS[copy.look];
+  const [w, h] = [half * 2 + 8, copy.r * 2 + 8];
+  const sprite = document.createElement("canvas");
+  sprite.width = Math.ceil(w * ratio);
+  sprite.height = Math.ceil(h * ratio);
+  const c = sprite.getContext("2d");
+  c.setTransform(ratio, 0, 0, ratio, 0, 0);
+  c.translate(w / 2, h / 2);
+  outline(c, look.shape, half, copy.r - (look.fill ? 0 : 1));
+  c.fillStyle = look.fill ? palette[look.colour] : palette.card;
+  c.fill();
+  if (look.dash && copy.r > 4) c.setLineDash([4, 3]);
+  c.strokeStyle = palette[look.colour];
+  c.lineWidth = look.fill ? 1 : Math.min(2.5, copy.r / 2);
+  c.stroke();
+  c.setLineDash([]);
+  if (label === "" && copy.tries > 1 && copy.r > 4) again(c, copy.r, palette);
+  const text = label || (copy.r > 4 ? look.mark ?? "" : "");
+  c.fillStyle = look.fill ? palette[`on-${look.colour}`] : palette.text;
+  c.font = `600 ${label ? 12 : Math.round(copy.r * 1.7)}px ${palette.font}`;
+  c.textAlign = "center";
+  c.textBaseline = "middle";
+  c.fillText(text, 0, 0.5);
+  return sprite;
+}
+
+function again(c, r, palette) {
+  c.strokeStyle = palette.purple;
+  c.lineWidth = 2;
+  c.beginPath();
+  c.arc(0, 0, r + 2, 0, 2 * Math.PI);
+  c.stroke();
+}
+
+// A pill, a box or a box with cut corners: as wide as its label needs.
+function outline(c, shape, half, r) {
+  c.beginPath();
+  if (shape === "circle") c.roundRect(-half, -r, 2 * half, 2 * r, r);
+  else if (shape === "square") c.roundRect(-half, -r, 2 * half, 2 * r, r / 4);
+  else {
+    const cut = Math.min(r, half) * (half > r * 1.05 ? 0.7 : 1);
+    c.moveTo(-half, 0);
+    c.lineTo(-half + cut, -r);
+    c.lineTo(half - cut, -r);
+    c.lineTo(half, 0);
+    c.lineTo(half - cut, r);
+    c.lineTo(-half + cut, r);
+    c.closePath();
+  }
+}

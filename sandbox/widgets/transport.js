@@ -1,0 +1,136 @@
+// Transport: play, pause, step, scrub, speed; the curve over time and its marks above the slider.
+
+import { marksOf } from "./history.js";
+import { SPEEDS } from "./player.js";
+import { h, setText, svg } from "./structure.js";
+
+const WIDTH = 1000;
+const HEIGHT = 44;
+const LINES = [["queued", 1], ["running", 2], ["orphaned", 3]];
+const KEY = [["queued", "queued"], ["running", "running"], ["orphaned", "unacked of dead workers"]];
+const MOST_POINTS = 1000;
+
+const button = (id, glyph, words, act) => {
+  const node = h("button", { type: "button", class: "sb-button", "data-id": id, "aria-label": words,
+    title: words }, h("span", { "aria-hidden": "true" }, glyph));
+  node.addEventListener("click", act);
+  return node;
+};
+
+export class Transport {
+  // `changed(ms)` is called after the player was moved; ms is how long dots may take.
+  constructor(player, changed) {
+    this.player = player;
+    this.changed = changed;
+    this.isLive = player.live;
+    const act = (change, ms) => () => {
+      change();
+      changed(ms);
+    };
+    this.play = button("play", "▶", "Play", act(() => player.toggle(), 0));
+    this.time = h("output", { class: "sb-clock", "data-id": "time" }, "0.0 s");
+    this.speed = this.#speeds();
+    this.range = h("input", { type: "range", class: "sb-range", min: 0, max: 1, step: "any", value: 0,
+      "aria-label": "Time" });
+    this.range.addEventListener("input", act(() => player.seek(Number(this.range.value)), 0));
+    this.chart = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none",
+      class: "sb-curve", "aria-hidden": "true" });
+    this.marks = h("div", { class: "sb-marks" });
+    this.peak = h("span", {}, "");
+    this.node = h("div", { class: "sb-transport", role: "group", "aria-label": "Replay" },
+      h("div", { class: "sb-buttons" },
+        button("home", "|◀", "To the beginning", act(() => player.home(), 0)),
+        button("back", "◀ 1", "One event back", act(() => player.step(-1), 250)), this.play,
+        button("step", "1 ▶", "One event on", act(() => player.step(1), 250)),
+        button("end", "▶|", "To the end", act(() => player.toEnd(), 0)), this.time, this.speed),
+      h("div", { class: "sb-line" }, h("div", { class: "sb-track" }, this.chart, this.range, this.marks),
+        h("div", { class: "sb-key" }, ...KEY.map(([css, words]) => h("span", {},
+          h("i", { class: `sb-swatch sb-swatch-${css}`, "aria-hidden": "true" }), words)), this.peak)));
+  }
+
+  #speeds() {
+    const options = SPEEDS.map((n) => h("option", { value: n }, `${n}×`));
+    if (this.isLive) options.push(h("option", { value: "live" }, "live"));
+    const node = h("select", { class: "sb-speed", "aria-label": "Speed" }, ...options);
+    node.addEventListener("change", () => {
+      this.player.setSpeed(node.value);
+      this.changed(0);
+    });
+    return node;
+  }
+
+  // The history has grown: draw its curve and marks anew.
+  grown() {
+    const { history } = this.player;
+    const end = Math.max(this.player.end, 1e-6);
+    this.range.max = end;
+    const every = Math.ceil(history.curve.length / MOST_POINTS);
+    const rows = thinned(history.curve, every);
+    const peak = rows.reduce((most, row) => Math.max(most, row[1], row[2], row[3]), 1);
+    this.chart.replaceChildren(...LINES.map(([css, i]) => svg("path", { class: `sb-path sb-path-${css}`,
+      d: path(rows, i, end, peak) })));
+    setText(this.peak, `highest ${peak}`);
+    this.marks.replaceChildren(...clustered(marksOf(history), end).map((mark) => this.#mark(mark, end)));
+  }
+
+  #mark(mark, end) {
+    const node = h("button", { type: "button", class: `sb-mark sb-${mark.tone}`, title: mark.words,
+      "aria-label": `${mark.words} at ${mark.t.toFixed(1)} s`,
+      style: `left:${((mark.t / end) * 100).toFixed(2)}%` }, mark.glyph);
+    node.addEventListener("click", () => {
+      this.player.seek(mark.t);
+      this.changed(250);
+    });
+    return node;
+  }
+
+  // The player is somewhere else.
+  moved(words) {
+    const { player } = this;
+    if (this.range.max < player.t) this.range.max = player.t;
+    this.range.value = player.t;
+    this.range.setAttribute("aria-valuetext", words);
+    this.range.style.setProperty("--sb-at", `${(100 * player.t) / Math.max(this.range.max, 1e-6)}%`);
+    setText(this.time, `${player.t.toFixed(2)} s`);
+    setText(this.play.firstChild, player.playing ? "‖" : "▶");
+    const name = player.playing ? "Pause" : "Play";
+    if (this.play.title !== name) {
+      this.play.title = name;
+      this.play.setAttribute("aria-label", name);
+    }
+    const speed = player.live ? "live" : String(player.speed);
+    if (this.speed.value !== speed) this.speed.value = speed;
+  }
+}
+
+// Of every few rows the highest of each line, so that no peak is lost.
+function thinned(rows, every) {
+  if (every <= 1) return rows;
+  const kept = [];
+  for (let i = 0; i < rows.length; i += every) {
+    const few = rows.slice(i, i + every);
+    kept.push([few[0][0], ...[1, 2, 3].map((k) => Math.max(...few.map((row) => row[k])))]);
+  }
+  return kept;
+}
+
+function path(rows, index, end, peak) {
+  const x = (t) => ((t / end) * WIDTH).toFixed(1);
+  const y = (n) => (HEIGHT - 2 - (n / peak) * (HEIGHT - 6)).toFixed(1);
+  let d = `M0,${y(0)}`;
+  for (const row of rows) d += `H${x(row[0])}V${y(row[index])}`;
+  return `${d}H${WIDTH}`;
+}
+
+// Marks that would lie on one another become one that names them all.
+function clustered(marks, end) {
+  const kept = [];
+  for (const mark of marks) {
+    const last = kept.at(-1);
+    if (last && (mark.t - last.t) / end < 0.015) {
+      last.words += `; ${mark.words} at ${mark.t.toFixed(1)} s`;
+      if (mark.tone === "harm") Object.assign(last, { glyph: mark.glyph, tone: mark.tone });
+    } else kept.push({ ...mark });
+  }
+  return kept;
+}
