@@ -7,6 +7,14 @@ function h(tag, attributes, ...children) {
   return node;
 }
 
+// JupyterLab has meanings of its own for keys: inside the panel they belong to its fields.
+function keepKeys(el, frames = 300) {
+  const panel = el.closest(".sb-panel");
+  if (panel) panel.dataset.lmSuppressShortcuts = "true";
+  // The panel takes its parts in a while after they are made.
+  else if (frames > 0) requestAnimationFrame(() => keepKeys(el, frames - 1));
+}
+
 function render({ model, el }) {
   const list = h("ol", { "aria-label": "What was done" });
   const said = h("p", { role: "status" });
@@ -46,6 +54,7 @@ function render({ model, el }) {
   el.append(h("div", { class: "sb-diary-head" }, h("b", {}, "Done by hand"), copy, show), list, said, text);
   model.on("change", draw);
   draw();
+  requestAnimationFrame(() => keepKeys(el));
   return () => model.off("change", draw);
 }
 

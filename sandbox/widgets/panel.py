@@ -47,6 +47,7 @@ class Panel(widgets.VBox):  # type: ignore[misc] # ipywidgets is untyped
         self._reader = Reader(session, self._show, self._board.push)
         self._inputs = Inputs(session.scenario, self._hand.order, self.replay)
         super().__init__([*self._inputs.rows, self._board, self.diary, self._replay])
+        self.add_class("sb-panel")
         older = _panels.pop(id(session), None)
         if older is not None:
             older.stop("A newer panel shows this session.")
