@@ -9,7 +9,7 @@ export const LOOKS = {
   eta: { colour: "sky", fill: false, shape: "diamond", words: "held until its ETA" },
   rate: { colour: "sky", fill: false, shape: "square", words: "held by the rate limit" },
   retry: { colour: "purple", fill: false, shape: "diamond", words: "waits for its retry" },
-  limbo: { colour: "red", fill: false, shape: "circle", dash: true, words: "unacked, owner dead" },
+  limbo: { colour: "red", fill: false, shape: "circle", dash: true, words: "unacked, no owner" },
   stale: { colour: "purple", fill: false, shape: "circle", dash: true,
     words: "second copy, will run again" },
   done: { colour: "green", fill: true, shape: "circle", mark: "✓", words: "done" },
@@ -110,7 +110,12 @@ export class Dots {
     c.strokeStyle = palette.red;
     c.lineWidth = 3;
     c.beginPath();
-    c.arc(dot.x, dot.y, r, -Math.PI / 2, -Math.PI / 2 + 2 * Math.PI * Math.max(0.02, share));
+    const half = this.#half(dot.copy);
+    if (half > r) {
+      // A ring would cross the label of a wide one: its clock is a bar below it.
+      c.moveTo(dot.x - half, dot.y + r - 1);
+      c.lineTo(dot.x - half + 2 * half * share, dot.y + r - 1);
+    } else c.arc(dot.x, dot.y, r, -Math.PI / 2, -Math.PI / 2 + 2 * Math.PI * Math.max(0.02, share));
     c.stroke();
   }
 

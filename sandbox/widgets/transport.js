@@ -75,8 +75,9 @@ export class Transport {
 
   #mark(mark, end) {
     const node = h("button", { type: "button", class: `sb-mark sb-${mark.tone}`, title: mark.words,
-      "aria-label": `${mark.words} at ${mark.t.toFixed(1)} s`,
-      style: `left:${((mark.t / end) * 100).toFixed(2)}%` }, mark.glyph);
+      style: `left:${((mark.t / end) * 100).toFixed(2)}%` },
+    h("span", { "aria-hidden": "true" }, mark.glyph),
+    h("span", { class: "sb-voice" }, `Go to ${mark.words} at ${mark.t.toFixed(1)} s`));
     node.addEventListener("click", () => {
       this.player.seek(mark.t);
       this.changed(250);

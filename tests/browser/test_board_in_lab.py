@@ -78,7 +78,7 @@ def test_a_message_tells_its_history(lab_page: LabPage) -> None:
     assert box is not None
     lab.page.mouse.move(box["x"] + 14, box["y"] + 13)
     tip = lab.page.locator(".sb-tip").last
-    until("its history", lambda: tip.is_visible())
+    until("its history", tip.is_visible)
     words = tip.inner_text()
     assert "browser_automation_task/" in words
     assert "started on worker2" in words
@@ -96,7 +96,7 @@ def test_a_message_tells_its_history(lab_page: LabPage) -> None:
     lab.page.mouse.move(1, 1)
     until("it is gone", lambda: not tip.is_visible())
     stage.press("ArrowDown")
-    until("chosen by key", lambda: tip.is_visible())
+    until("chosen by key", tip.is_visible)
     lab.assert_clean()
 
 
