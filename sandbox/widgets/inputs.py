@@ -103,7 +103,9 @@ class Inputs:
 
     def _dependency_row(self) -> widgets.HBox:
         fail = self._button("Fail dependency", "Have each call fail at once, so long", self._fail)
-        slow = self._button("Slow dependency", "Calls take so many times as long; 1: none", self._slow)
+        slow = self._button(
+            "Slow dependency", "Calls take so many times as long; 1: none", self._slow
+        )
         return _row("Downstream", self.dependency, self.outage, fail, self.factor, slow)
 
     def _time_row(self) -> widgets.HBox:
@@ -122,7 +124,9 @@ class Inputs:
 
     def _saved_row(self) -> widgets.HBox:
         save = self._button("Save run", "Write the run so far into the folder", self._save)
-        replay = self._button("Replay", "Show the folder's run below, to play and scrub", self._show)
+        replay = self._button(
+            "Replay", "Show the folder's run below, to play and scrub", self._show
+        )
         return _row("Run", self.folder, save, replay)
 
     # --- what they do ----------------------------------------------------------------
@@ -196,4 +200,6 @@ def _field(kind: type[widgets.Widget], label: str, **settings: Any) -> widgets.W
 
 def _row(title: str, *children: widgets.Widget) -> widgets.HBox:
     head = widgets.HTML(f"<b>{title}</b>", layout={"width": "130px"})
-    return widgets.HBox([head, *children], layout={"flex_flow": "row wrap", "align_items": "center"})
+    return widgets.HBox(
+        [head, *children], layout={"flex_flow": "row wrap", "align_items": "center"}
+    )

@@ -203,7 +203,9 @@ def test_every_other_control_on_real_workers(lab_page: LabPage) -> None:
     lab.press("Show scenario")
     text = lab.page.get_by_label("The scenario, as JSON").last.input_value()
     again = Scenario.from_json(text)
-    assert {"kill_worker", "pause_broker", "stop_broker", "deploy"} <= {f.kind for f in again.faults}
+    assert {"kill_worker", "pause_broker", "stop_broker", "deploy"} <= {
+        f.kind for f in again.faults
+    }
     lab.press("Copy as scenario")
     said = lab.page.locator(".sb-diary [role=status]").last
     until("it is told", lambda: "cop" in said.inner_text().lower())
@@ -238,16 +240,19 @@ def test_by_keyboard_and_in_the_dark(lab_page: LabPage) -> None:
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     until("one is triggered", lambda: len(diary(lab)) == 1)
-    choice = page.get_by_label("Worker", exact=True).last
-    choice.focus()
-    page.keyboard.press("ArrowDown")
-    until("the next one is chosen", lambda: choice.input_value() == "worker2")
+    field = page.get_by_label("How many", exact=True).last
+    field.press("ArrowUp")
+    until("the key is the field's", lambda: field.input_value() == "101")
     lab.shot("panel-light")
-    page.evaluate("jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Dark'})")
+    page.evaluate(
+        "jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Dark'})"
+    )
     until("it is dark", lambda: page.locator('[data-jp-theme-light="false"]').count())
     until("the splash is over", lambda: not page.locator("#jupyterlab-splash").count())
     lab.shot("panel-dark")
-    page.evaluate("jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Light'})")
+    page.evaluate(
+        "jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Light'})"
+    )
     until("it is light", lambda: page.locator('[data-jp-theme-light="true"]').count())
     until("the splash is over", lambda: not page.locator("#jupyterlab-splash").count())
     lab.assert_clean()

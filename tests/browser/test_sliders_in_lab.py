@@ -13,7 +13,9 @@ from tests.waiting import until
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
-_SLIDERS = "from sandbox import lab\nsliders = lab.sliders(lab.system('leadlawk').scenario)\nsliders"
+_SLIDERS = (
+    "from sandbox import lab\nsliders = lab.sliders(lab.system('leadlawk').scenario)\nsliders"
+)
 _BUSY = "import time\nuntil = time.monotonic() + 4\nwhile time.monotonic() < until:\n    pass"
 _BY_HAND = "sliders.move({'concurrency:worker': 5})"
 
@@ -43,8 +45,10 @@ def refined(lab: LabPage, number: int = 0) -> None:
     box = lab.page.locator(".sb-whatif").last
     until(
         "it is refined",
-        lambda: told(lab).startswith("refined, 40 runs")
-        and int(box.get_attribute("data-number") or -1) >= number,
+        lambda: (
+            told(lab).startswith("refined, 40 runs")
+            and int(box.get_attribute("data-number") or -1) >= number
+        ),
         60,
     )
 
@@ -109,11 +113,15 @@ def test_the_time_to_the_pixel_is_told(lab_page: LabPage) -> None:
     speed = page.locator('.sb-whatif [data-id="speed"]')
     until("it is measured", lambda: int(speed.get_attribute("data-n") or 0) >= 1)
     assert "Slider to pixel" in speed.inner_text()
-    page.evaluate("jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Dark'})")
+    page.evaluate(
+        "jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Dark'})"
+    )
     until("it is dark", lambda: page.locator('[data-jp-theme-light="false"]').count())
     until("the splash is over", lambda: not page.locator("#jupyterlab-splash").count())
     lab.shot("sliders-dark")
-    page.evaluate("jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Light'})")
+    page.evaluate(
+        "jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Light'})"
+    )
     until("it is light", lambda: page.locator('[data-jp-theme-light="true"]').count())
     until("the splash is over", lambda: not page.locator("#jupyterlab-splash").count())
     page.set_viewport_size({"width": 620, "height": 1000})
