@@ -32,7 +32,7 @@ def measure() -> list[Row]:
         p50.append(cuts[9])
         p95.append(cuts[18])
     allowed = [_ALLOWED_MS] * _ROUNDS
-    said = f"What-if, {len(_SYSTEMS)} systems, {_MOVES} moves each: slider to first figures out of the kernel"
+    said = f"What-if, {len(_SYSTEMS)} systems, {_MOVES} moves each: slider to first figures sent"
     return [
         Row(f"{said}, p50 / the time allowed", p50, allowed, "ms"),
         Row(f"{said}, p95 / the time allowed", p95, allowed, "ms", "≤ 1"),

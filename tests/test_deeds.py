@@ -125,7 +125,7 @@ def test_done_by_hand_and_done_again_in_the_model(tmp_path: Path) -> None:
         session.wait()
         panel._inputs.folder.value = str(tmp_path / "saved")
         pressed(panel, "Save run")
-        until("it is saved", lambda: (tmp_path / "saved" / "run.json").exists())
+        until("it is saved", (tmp_path / "saved" / "run.json").exists)
         pressed(panel, "Replay")
         assert len(panel._replay.children) == 1
     first = session.close()
@@ -133,7 +133,8 @@ def test_done_by_hand_and_done_again_in_the_model(tmp_path: Path) -> None:
     second = workbench.run(Scenario.from_json(panel.diary.scenario), engine="model")
     for run in (first, second):
         controls = [e for e in run.of_kind("control") if e.detail and e.detail["verb"] != "submit"]
-        assert [(e.t_s, e.detail["verb"]) for e in controls if e.detail][0] == (0.3, "kill_worker")
+        first_done = next(event for event in controls)
+        assert (first_done.t_s, (first_done.detail or {})["verb"]) == (0.3, "kill_worker")
         assert len(run.of_kind("skipped")) == 1
         assert len(run.of_kind("restored")) > 0
         assert len({e.task for e in run.of_kind("succeeded")}) == 10

@@ -18,12 +18,12 @@ from sandbox.capacity.paths import Point
 from sandbox.capacity.processes import SEED_STEP
 from sandbox.capacity.result import Outcome
 from sandbox.capacity.study import Place
-from sandbox.prediction import prediction_half_width
 from sandbox.definitions import Metrics
 from sandbox.engines.model import start
 from sandbox.metrics import READ, known, measure
 from sandbox.overheads import Overheads
 from sandbox.pictures.curves import steps
+from sandbox.prediction import prediction_half_width
 from sandbox.run import Run
 from sandbox.scenario import Scenario
 

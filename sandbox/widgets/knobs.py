@@ -214,6 +214,10 @@ def scaled(load: Any, factor: float) -> Any:
         return load.but(at_s=tuple(at_s / factor for at_s in load.at_s))
     if isinstance(load, BeatEntry):
         return load.but(every_s=load.every_s / factor)
+    return _more(load, factor)
+
+
+def _more(load: Any, factor: float) -> Any:
     if isinstance(load, Closed):
         return load.but(n_clients=max(1, round(load.n_clients * factor)))
     fewest = 2 if load.kind == "chord" else 1

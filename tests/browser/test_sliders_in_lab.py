@@ -71,8 +71,8 @@ def test_each_slider_changes_the_figures(lab_page: LabPage) -> None:
     for number, (name, by) in enumerate(sliders.items(), start=2):
         page.get_by_label(name, exact=True).press("ArrowRight" if by > 0 else "ArrowLeft")
         refined(lab, number)
-    for number, name in enumerate(("Ack mode", "Retry policy"), start=6):
-        page.get_by_label(name, exact=True).select_option(index=2)
+    for number, (name, place) in enumerate((("Ack mode", 0), ("Retry policy", 2)), start=6):
+        page.get_by_label(name, exact=True).select_option(index=place)
         refined(lab, number)
     assert page.locator('.sb-whatif output[data-moved="true"]').count() == 7
     lab.press("Reset")
