@@ -46,7 +46,8 @@ def test_every_knob_changes_its_scenario_only(name: str) -> None:
                 other = changed(scenario, every, {knob.id: place})
             except ScenarioError:
                 continue
-            assert other != scenario, knob.id
+            # A tenth of one task is one task.
+            assert other != scenario or (knob.what, place) == ("rate", 0), knob.id
             assert changed(other, every, {}) is other
 
 
