@@ -8,7 +8,16 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from benchmarks import fake_redis, ledger, model_scale, model_speed, proxy, recorder, startup
+from benchmarks import (
+    fake_redis,
+    ledger,
+    model_scale,
+    model_speed,
+    proxy,
+    recorder,
+    startup,
+    what_if,
+)
 from benchmarks.table import HEAD, Row
 from proof.readme import README, write_into
 
@@ -20,6 +29,7 @@ BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
     "recorder": recorder.measure,
     "proxy": proxy.measure,
     "ledger": ledger.measure,
+    "what-if": what_if.measure,
 }
 
 

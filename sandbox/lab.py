@@ -47,6 +47,7 @@ from sandbox.prediction import Prediction
 from sandbox.systems import get as system
 from sandbox.widgets import Board as board  # noqa: N813 - a lab calls it like a function
 from sandbox.widgets import Panel as panel  # noqa: N813 - a lab calls it like a function
+from sandbox.widgets import Sliders as sliders  # noqa: N813 - as above
 
 __all__ = [
     "At",
@@ -77,6 +78,7 @@ __all__ = [
     "retry_gaps",
     "run",
     "side_by_side",
+    "sliders",
     "so_far",
     "start",
     "system",

@@ -77,6 +77,7 @@ class Scripted:
         self.scenario, self.controls = scenario(), Controls()
         self.info = {"engine": "live"}
         self.events: list[Event] = []
+        self.now_s = 1.5
 
     def events_since(self, n: int) -> Sequence[Event]:
         """Return the events after the first ``n``."""
@@ -94,13 +95,13 @@ def session() -> Iterator[Scripted]:
 
 def button(panel: Panel, name: str) -> Any:
     """Return a button by its name."""
-    found = [child for row in panel.children[:-1] for child in row.children]
+    found = [child for row in panel._inputs.rows for child in row.children[1:]]
     return next(child for child in found if child.description == name)
 
 
 def told(panel: Panel) -> str:
     """Return the sentences that the panel shows."""
-    return " | ".join(panel.children[-1].log)
+    return " | ".join(panel.board.log)
 
 
 # --- counters ----------------------------------------------------------------------------
@@ -209,7 +210,7 @@ def test_words_that_do_not_change(session: Scripted) -> None:
     assert "<caption>Counters of panelled" in bundle["text/html"]
     assert "application/vnd.jupyter.widget-view+json" in bundle
     assert Panel(session)._repr_mimebundle_()["text/html"] == bundle["text/html"]
-    children = [child for row in panel.children[:-1] for child in row.children]
+    children = [child for row in panel._inputs.rows for child in row.children[1:]]
     assert all(child.description for child in children)
 
 
@@ -266,7 +267,7 @@ def test_a_slow_verb_blocks_nobody(session: Scripted) -> None:
     button(panel, "Trigger 1").click()
     assert time.monotonic() - begun < 1
     session.events += delivered("app.slow/0")
-    until("the board shows it", lambda: panel.children[-1].n_shown == 2, 10.0)
+    until("the board shows it", lambda: panel.board.n_shown == 2, 10.0)
     assert session.controls.calls == []
     session.controls.go_on.set()
     until("both are done, in order", lambda: len(session.controls.calls) == 2, 10.0)
@@ -293,7 +294,7 @@ def test_nothing_is_sent_while_nothing_changes(session: Scripted) -> None:
     """Law: what moves no message is not sent, and what is known together is sent together."""
     panel = Panel(session)
     sent: list[object] = []
-    panel.children[-1].send = sent.append
+    panel.board.send = sent.append
     session.events += [Event(float(i), "sample", detail={"unacked": 0}) for i in range(50)]
     until("they are read", lambda: panel._reader._n == 50, 10.0)
     session.events += delivered("app.slow/0", at=60.0)
@@ -320,7 +321,7 @@ def test_the_end_of_a_session_ends_its_panel(session: Scripted) -> None:
     session.events += [*delivered("app.slow/0"), started("app.slow/0"), Event(1.0, "ended")]
     until("both end", lambda: not panel._reader.thread.is_alive(), 10.0)
     until("both end", lambda: not panel._hand.thread.is_alive(), 10.0)
-    assert panel.children[-1].n_shown == 4
+    assert panel.board.n_shown == 4
     assert button(panel, "Skip").disabled
     assert panel.snapshot().loc["running", "n"] == 1
 

@@ -2,5 +2,6 @@
 
 from sandbox.widgets.board import Board
 from sandbox.widgets.panel import Panel
+from sandbox.widgets.whatif import Sliders
 
-__all__ = ["Board", "Panel"]
+__all__ = ["Board", "Panel", "Sliders"]

@@ -114,8 +114,10 @@ class Reader:
 class Hand:
     """Carries out verbs one after the other, in a thread; tells each outcome in a sentence."""
 
-    def __init__(self, session: Session, tell: Callable[[str], None]) -> None:
-        self._session, self._tell = session, tell
+    def __init__(
+        self, carry_out: Callable[[str, dict[str, Any]], str | None], tell: Callable[[str], None]
+    ) -> None:
+        self._do, self._tell = carry_out, tell
         self._orders: queue.SimpleQueue[tuple[str, dict[str, Any]] | None] = queue.SimpleQueue()
         self.thread = threading.Thread(target=self._loop, name="sandbox-hand", daemon=True)
 
@@ -136,13 +138,14 @@ class Hand:
             self._carry_out(*item)
 
     def _carry_out(self, verb: str, arguments: dict[str, Any]) -> None:
-        call = f"{verb}({', '.join(repr(value) for value in arguments.values())})"
+        values = (value for name, value in arguments.items() if name != "when")
+        call = f"{verb}({', '.join(map(repr, values))})"
         self._tell(f"{call} …")
         try:
-            getattr(self._session.controls, verb)(**arguments)
+            said = self._do(verb, arguments)
         except SandboxError as exc:
             self._tell(f"{call}: {exc}")
         except Exception as exc:  # noqa: BLE001 - a traceback from a thread would help nobody
             self._tell(f"{call} failed: {type(exc).__name__}: {exc}")
         else:
-            self._tell(f"{call}: done")
+            self._tell(f"{call}: {said or ('ordered' if arguments.get('when') else 'done')}")

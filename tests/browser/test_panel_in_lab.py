@@ -8,6 +8,7 @@ import nbformat
 import psutil
 import pytest
 
+from sandbox.scenario import Scenario
 from tests.browser.conftest import Opened
 from tests.browser.lab_harness import LabPage
 from tests.waiting import until
@@ -24,6 +25,7 @@ scenario = lab.Scenario(
         lab.TaskType(name="quick", service=lab.Deterministic(value_s=0.05)),
     ],
     workers=[lab.WorkerPool(n_workers=2, prefetch_multiplier=1)],
+    dependencies=[{"name": "db"}],
     horizon_s=3600.0,
 )
 session = lab.start(scenario)
@@ -92,10 +94,10 @@ def test_rate_limit_from_its_field(lab_page: LabPage) -> None:
     """A limit slows the type down, a wrong one is told in a sentence, an empty one lifts it."""
     lab = lab_page
     lab.page.get_by_label("Task type").last.select_option("quick")
-    lab.page.get_by_label("Rate limit").last.fill("5/x")
+    lab.page.get_by_label("Rate limit", exact=True).last.fill("5/x")
     lab.press("Set rate limit")
     until("a sentence", lambda: "a rate is a number above 0" in lab.told())
-    lab.page.get_by_label("Rate limit").last.fill("6/m")
+    lab.page.get_by_label("Rate limit", exact=True).last.fill("6/m")
     lab.press("Set rate limit")
     until("the limit holds", lambda: "'6/m'): done" in lab.told())
     lab.press("Trigger 10")
@@ -103,7 +105,7 @@ def test_rate_limit_from_its_field(lab_page: LabPage) -> None:
     until("one each", lambda: lab.number("done") == 2)
     until("held ones are shown", lambda: "held" in lab.state("worker:worker1").inner_text())
     assert lab.number("done") == 2
-    lab.page.get_by_label("Rate limit").last.fill("")
+    lab.page.get_by_label("Rate limit", exact=True).last.fill("")
     lab.press("Set rate limit")
     until("the limit is lifted", lambda: "None): done" in lab.told())
     until("all are done", lambda: lab.number("done") == 10)
@@ -149,3 +151,108 @@ def test_a_kernel_restart_leaves_nothing(lab_page: LabPage) -> None:
     lab.press("Trigger 1")
     until("the new panel works", lambda: lab.number("done") == 1)
     assert lab.errors() == []
+
+
+def choose(lab: LabPage, label: str, value: str) -> None:
+    """Choose from one of the newest panel's lists."""
+    lab.page.get_by_label(label, exact=True).last.select_option(value)
+
+
+def fill(lab: LabPage, label: str, value: str) -> None:
+    """Fill in one of the newest panel's fields."""
+    field = lab.page.get_by_label(label, exact=True).last
+    field.fill(value)
+    field.press("Tab")
+
+
+def diary(lab: LabPage) -> list[str]:
+    """Return what the panel says was done by hand."""
+    return list(lab.page.locator(".sb-diary").last.locator("li").all_inner_texts())
+
+
+def does(lab: LabPage, button: str, call: str) -> None:
+    """Press a button and wait until its call stands among what was done."""
+    n = sum(call in line for line in diary(lab))
+    lab.press(button)
+    until(f"{call} is done", lambda: sum(call in line for line in diary(lab)) == n + 1)
+
+
+def test_every_other_control_on_real_workers(lab_page: LabPage) -> None:
+    """Many at once, on an event, pause, broker, latency, outage: each acts and is written down."""
+    lab = lab_page
+    fill(lab, "How many", "25")
+    choose(lab, "Task type", "quick")
+    does(lab, "Trigger many", "submit('quick', 25)")
+    until("all are done", lambda: lab.number("done") == 25)
+    choose(lab, "When", "on succeeded")
+    does(lab, "Kill worker", "succeeded 26: kill_worker('worker1')")
+    choose(lab, "When", "now")
+    does(lab, "Trigger 1", "submit('quick', 1)")
+    until("the event killed it", lambda: lab.worker("worker1")[0] == "killed")
+    does(lab, "Start worker", "start_worker('worker1')")
+    until("it is up", lambda: lab.worker("worker1")[0] == "up")
+    for button in ("Pause worker", "Resume worker", "Pause broker", "Resume broker", "Cut off",
+                   "Mend link", "Drop connections", "Stop broker", "Start broker"):  # fmt: skip
+        verb = button.lower().replace(" ", "_")
+        does(lab, button, f"{verb}('worker1')" if f"{verb}(" in _WITH_WORKER else f"{verb}()")
+    does(lab, "Set latency", "latency(0.1)")
+    does(lab, "Fail dependency", "fail_dependency('db', 5.0)")
+    does(lab, "Slow dependency", "slow_dependency('db', 3.0)")
+    does(lab, "Deploy", "deploy(10.0)")
+    lab.shot("panel-diary", lab.page.locator(".sb-diary").last)
+    lab.press("Show scenario")
+    text = lab.page.get_by_label("The scenario, as JSON").last.input_value()
+    again = Scenario.from_json(text)
+    assert {"kill_worker", "pause_broker", "stop_broker", "deploy"} <= {
+        f.kind for f in again.faults
+    }
+    lab.press("Copy as scenario")
+    said = lab.page.locator(".sb-diary [role=status]").last
+    until("it is told", lambda: "cop" in said.inner_text().lower())
+    assert lab.errors() == []
+
+
+_WITH_WORKER = ("pause_worker(", "resume_worker(", "cut_off(", "mend_link(")
+
+
+def test_a_schedule_saved_and_replayed(lab_page: LabPage) -> None:
+    """One click begins a named schedule; the run is saved and played again below."""
+    lab, page = lab_page, lab_page.page
+    lab.press("Trigger 10")
+    until("both are busy", lambda: lab.number("running") == 2)
+    lab.press("Noisy neighbour")
+    until("it has begun", lambda: any("pause_worker('worker1')" in line for line in diary(lab)))
+    until("all is done", lambda: lab.number("done") == 10)
+    lab.press("Save run")
+    until("it is saved", lambda: "saved in" in lab.told())
+    boards = page.locator(".sb-board").count()
+    lab.press("Replay")
+    until("a second board", lambda: page.locator(".sb-board").count() == boards + 1)
+    lab.shot("panel-replay")
+    page.locator(".jp-OutputArea").last.scroll_into_view_if_needed()
+    lab.assert_clean()
+
+
+def test_by_keyboard_and_in_the_dark(lab_page: LabPage) -> None:
+    """Tab reaches each control, arrows and Enter work them; light and dark are both kept."""
+    lab, page = lab_page, lab_page.page
+    page.get_by_label("Task type", exact=True).last.focus()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    until("one is triggered", lambda: len(diary(lab)) == 1)
+    field = page.get_by_label("How many", exact=True).last
+    field.press("ArrowUp")
+    until("the key is the field's", lambda: field.input_value() == "101")
+    lab.shot("panel-light")
+    page.evaluate(
+        "jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Dark'})"
+    )
+    until("it is dark", lambda: page.locator('[data-jp-theme-light="false"]').count())
+    until("the splash is over", lambda: not page.locator("#jupyterlab-splash").count())
+    lab.shot("panel-dark")
+    page.evaluate(
+        "jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Light'})"
+    )
+    until("it is light", lambda: page.locator('[data-jp-theme-light="true"]').count())
+    until("the splash is over", lambda: not page.locator("#jupyterlab-splash").count())
+    lab.assert_clean()
