@@ -296,22 +296,23 @@ class Fold:
         """Messages delivered and not acknowledged, whether their worker lives or not."""
         return sum(len(j.unacked) for j in self.journeys.values())
 
+    def owns(self, worker: str, tag: str) -> bool:
+        """Whether a worker still knows of a delivery: neither died nor forgot it since."""
+        return any(a.outcome != "forgotten" for a in self._by_tag.get((worker, tag), ())[-1:])
+
     @property
     def orphaned(self) -> int:
-        """Unacknowledged messages whose worker is gone: they wait for the visibility timeout."""
-        return sum(
-            not self.workers.get(worker, True)
-            for j in self.journeys.values()
-            for worker in j.unacked.values()
-        )
+        """Unacknowledged messages that no worker knows of: they wait for the visibility timeout."""
+        pairs = (pair for j in self.journeys.values() for pair in j.unacked.items())
+        return sum(not self.owns(worker, tag) for tag, worker in pairs)
 
     @property
     def reserved(self) -> int:
         """Messages in the memory of a living worker that no process has begun."""
         return sum(
-            self.workers.get(worker, True) and not any(w == worker for w, _ in j.running)
+            self.owns(worker, tag) and not any(w == worker for w, _ in j.running)
             for j in self.journeys.values()
-            for worker in j.unacked.values()
+            for tag, worker in j.unacked.items()
         )
 
     def scenario_time(self, t_s: float) -> float:

@@ -20,7 +20,11 @@ def node(*arguments: str | Path, timeout_s: float = 60.0) -> str:
             pytest.fail("CI has no node, so nothing would be proved of the widgets' modules")
         pytest.skip("no node on this machine (Debian: apt install nodejs)")
     done = subprocess.run(
-        [found, *map(str, arguments)], capture_output=True, text=True, timeout=timeout_s, check=False
+        [found, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=timeout_s,
+        check=False,
     )
     assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
     return done.stdout

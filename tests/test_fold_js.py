@@ -20,8 +20,9 @@ from sandbox.widgets.topology import topology
 from tests.nodes import JS, node
 
 _FIELDS = (
-    "n_sent n_queued n_deliveries n_executions n_succeeded n_failed n_retried n_revoked n_killed"
-).split()
+    "n_sent", "n_queued", "n_deliveries", "n_executions", "n_succeeded", "n_failed", "n_retried",
+    "n_revoked", "n_killed",
+)  # fmt: skip
 _TIMES = ("delivered_s", "received_s", "started_s", "ended_s", "acked_s")
 
 

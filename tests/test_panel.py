@@ -75,6 +75,7 @@ class Scripted:
 
     def __init__(self) -> None:
         self.scenario, self.controls = scenario(), Controls()
+        self.info = {"engine": "live"}
         self.events: list[Event] = []
 
     def events_since(self, n: int) -> Sequence[Event]:
@@ -265,7 +266,7 @@ def test_a_slow_verb_blocks_nobody(session: Scripted) -> None:
     button(panel, "Trigger 1").click()
     assert time.monotonic() - begun < 1
     session.events += delivered("app.slow/0")
-    until("the board shows it", lambda: panel.children[-1].state["reserved"] == 1, 10.0)
+    until("the board shows it", lambda: panel.children[-1].n_shown == 2, 10.0)
     assert session.controls.calls == []
     session.controls.go_on.set()
     until("both are done, in order", lambda: len(session.controls.calls) == 2, 10.0)
@@ -289,10 +290,10 @@ def test_trouble_is_one_sentence(session: Scripted) -> None:
 
 
 def test_nothing_is_sent_while_nothing_changes(session: Scripted) -> None:
-    """Law: traits are set when a counter has changed, not with every event."""
+    """Law: what moves no message is not sent, and what is known together is sent together."""
     panel = Panel(session)
     sent: list[object] = []
-    panel.children[-1].observe(sent.append, names="state")
+    panel.children[-1].send = sent.append
     session.events += [Event(float(i), "sample", detail={"unacked": 0}) for i in range(50)]
     until("they are read", lambda: panel._reader._n == 50, 10.0)
     session.events += delivered("app.slow/0", at=60.0)
@@ -319,7 +320,7 @@ def test_the_end_of_a_session_ends_its_panel(session: Scripted) -> None:
     session.events += [*delivered("app.slow/0"), started("app.slow/0"), Event(1.0, "ended")]
     until("both end", lambda: not panel._reader.thread.is_alive(), 10.0)
     until("both end", lambda: not panel._hand.thread.is_alive(), 10.0)
-    assert panel.children[-1].state["ended"]
+    assert panel.children[-1].n_shown == 4
     assert button(panel, "Skip").disabled
     assert panel.snapshot().loc["running", "n"] == 1
 

@@ -5,7 +5,8 @@ import { History } from "./fold.js";
 import { historyOf, summary, totals } from "./history.js";
 import { copiesOf, seated } from "./places.js";
 import { Player } from "./player.js";
-import { assumptions, h, legend, renumber, setText, stage, totalsRow } from "./structure.js";
+import { links, middle } from "./links.js";
+import { assumptions, h, legend, renumber, setText, stage, svg, totalsRow } from "./structure.js";
 import { Transport } from "./transport.js";
 
 const COLOURS = ["blue", "sky", "orange", "green", "red", "purple", "soft", "text", "card",
@@ -40,7 +41,8 @@ class View {
     this.el.classList.add("sb-board");
     this.el.dataset.state = "live";
     this.canvas = h("canvas", { class: "sb-dots", "aria-hidden": "true" });
-    this.inner = h("div", { class: "sb-inner" }, ...stage(topology, this.holds()), this.canvas);
+    this.links = svg("svg", { class: "sb-links", "aria-hidden": "true" });
+    this.inner = h("div", { class: "sb-inner" }, this.links, ...stage(topology, this.holds()), this.canvas);
     this.stage = h("div", { class: "sb-stage", tabindex: 0, role: "group",
       "aria-label": "Board. Space plays and pauses, left and right step by one event, up and down "
         + "choose a message, Escape leaves it." }, this.inner);
@@ -138,7 +140,7 @@ class View {
   }
 
   rebuild() {
-    this.inner.replaceChildren(...stage(this.topology, this.holds()), this.canvas);
+    this.inner.replaceChildren(this.links, ...stage(this.topology, this.holds()), this.canvas);
     this.measure();
   }
 
@@ -223,7 +225,8 @@ class View {
     const y = (dot?.ty ?? 0) + canvas.top - board.top;
     const width = this.tip.offsetWidth;
     const left = x + 18 + width > board.width ? x - width - 18 : x + 18;
-    const top = Math.min(y - 10, board.height - this.tip.offsetHeight - 4);
+    const below = y < board.height / 2;
+    const top = Math.min(below ? y - 10 : y - this.tip.offsetHeight + 14, board.height - this.tip.offsetHeight - 4);
     this.tip.style.left = `${Math.max(2, Math.min(left, board.width - width - 2))}px`;
     this.tip.style.top = `${Math.max(2, top)}px`;
   }
@@ -238,12 +241,17 @@ class View {
     const own = window.matchMedia("(prefers-color-scheme: dark)").matches;
     const dark = lab !== undefined ? lab === "false" : code || (!light && own);
     this.el.dataset.theme = dark ? "dark" : "light";
+    this.measure();
+  }
+
+  // The colours of the stylesheet, which a notebook may give to the page after the board.
+  paint() {
     const style = getComputedStyle(this.el);
     const palette = { font: style.fontFamily };
     for (const name of COLOURS) palette[name] = style.getPropertyValue(`--sb-${name}`).trim();
+    if (JSON.stringify(palette) === JSON.stringify(this.dots.palette)) return;
     this.dots.paint(palette);
     this.paintLegend();
-    this.measure();
   }
 
   paintLegend() {
@@ -261,6 +269,7 @@ class View {
   measure() {
     const width = this.el.clientWidth;
     if (width === 0) return;
+    this.paint();
     this.el.dataset.width = width >= 900 ? "wide" : width >= 520 ? "mid" : "narrow";
     const base = this.inner.getBoundingClientRect();
     this.dots.resize(base.width, this.inner.scrollHeight, window.devicePixelRatio || 1);
@@ -270,12 +279,13 @@ class View {
       const rect = node.getBoundingClientRect();
       const name = node.dataset.area;
       this.areas.set(name, { x: rect.left - base.left, y: rect.top - base.top, w: rect.width,
-        h: rect.height, fromRight: name.startsWith("queue:"), unnamed: name === "done",
+        h: rect.height, fromRight: name.startsWith("queue:"),
+        centred: name.startsWith("slot:"), unnamed: name === "done",
         newestFirst: name === "done" });
       this.overs.set(name, node.querySelector(".sb-over"));
     }
-    const source = this.inner.querySelector(".sb-source").getBoundingClientRect();
-    this.source = { x: source.right - base.left - 12, y: (source.top + source.bottom) / 2 - base.top };
+    this.source = middle(this.inner.querySelector(".sb-source"), base, 0.8);
+    this.links.replaceChildren(...this.el.dataset.width === "wide" ? links(this.inner, this.topology, base) : []);
     this.show(0);
   }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import anywidget
@@ -20,9 +20,10 @@ from sandbox.widgets.threads import Follower
 from sandbox.widgets.topology import topology
 
 MODULES = (
-    *FOLD, "player.js", "places.js", "dots.js", "history.js", "structure.js", "transport.js",
-    "board.js",
+    *FOLD, "player.js", "places.js", "dots.js", "history.js", "structure.js", "links.js",
+    "transport.js", "board.js",
 )  # fmt: skip
+STYLE = (HERE / "board.css").read_text(encoding="utf-8")
 _SOURCES = {"model": "model", "live": "real workers", "replay": "stored run"}
 _MOST_IN_ONE = 5000
 _boards: weakref.WeakValueDictionary[int, Board] = weakref.WeakValueDictionary()
@@ -38,7 +39,7 @@ class Board(anywidget.AnyWidget):
     """
 
     _esm = joined(*MODULES)
-    _css = (HERE / "board.css").read_text(encoding="utf-8")
+    _css = STYLE
     head = traitlets.Dict().tag(sync=True)
     past = traitlets.Unicode("[]").tag(sync=True)
     cursor_s = traitlets.Float(0.0).tag(sync=True)
@@ -53,16 +54,21 @@ class Board(anywidget.AnyWidget):
         assumptions: Sequence[str] = (),
         follow: bool = True,
     ) -> None:
-        self._of, self._rows = of, []
+        self._of, self._n_read = of, 0
+        self._rows: list[Row] = []
         self._lock = threading.Lock()
         self._follower: Follower | None = None
-        source = _SOURCES.get(str(of.info.get("engine", "")), str(of.info.get("engine", "")))
+        engine = str(of.info.get("engine", ""))
+        source = _SOURCES.get(engine, engine)
         told = topology(of.scenario, source=source, assumptions=assumptions)
         self._encoder = Encoder(told)
         if isinstance(of, Run):
             self._rows = self._encoder.rows(of.events)
         else:
-            self._feed = Feed(self._encoder)
+            # What has happened goes to the page with the picture itself: a message that is sent
+            # before the page has drawn it would be asked for again, and a busy cell answers late.
+            self._feed, past = Feed(self._encoder), of.events_since(0)
+            self._rows, self._n_read = self._feed.batch(past), len(past)
         super().__init__(head={"topology": told, "live": not isinstance(of, Run)}, cursor_s=at_s)
         self.on_msg(self._asked)
         if follow and not isinstance(of, Run):
@@ -94,6 +100,11 @@ class Board(anywidget.AnyWidget):
         tally.count()
         return counts_table(tally.count(), caption)
 
+    @property
+    def n_shown(self) -> int:
+        """How many events the picture has got."""
+        return len(self._rows)
+
     def get_state(self, key: Any = None, drop_defaults: bool = False) -> Any:
         """Return the traits' values for a page; ``past`` is all that was sent so far."""
         state = super().get_state(key=key, drop_defaults=drop_defaults)
@@ -104,14 +115,15 @@ class Board(anywidget.AnyWidget):
 
     # --- from the threads: they send and set traits and do nothing else ----------------
 
-    def push(self, events: Iterable[Event], now_s: float) -> None:
-        """Show what has happened since, at a session's time ``now_s`` (s)."""
+    def push(self, at: int, events: Sequence[Event], now_s: float) -> None:
+        """Show a session's events from the ``at``-th on, when its time was ``now_s`` (s)."""
         with self._lock:
-            at = len(self._rows)
-            self._rows += self._feed.batch(events)
-            rows = self._rows[at:]
+            n = len(self._rows)
+            self._rows += self._feed.batch(events[max(0, self._n_read - at) :])
+            self._n_read = max(self._n_read, at + len(events))
+            rows = self._rows[n:]
         if rows:
-            self._hand_on(at, rows, now_s)
+            self._hand_on(n, rows, now_s)
 
     def _hand_on(self, at: int, rows: list[Row], now_s: float) -> None:
         for i in range(0, len(rows), _MOST_IN_ONE):

@@ -64,9 +64,9 @@ class Crowd:
             busy = {worker for worker, _ in journey.running}
             for worker in busy & self._workers.keys():
                 running[self._workers[worker]] += 1
-            for worker in journey.unacked.values():
-                up = self._fold.workers.get(worker, True)
-                if up and worker not in busy and worker in self._workers:
+            for tag, worker in journey.unacked.items():
+                owned = self._fold.owns(worker, tag)
+                if owned and worker not in busy and worker in self._workers:
                     reserved[self._workers[worker]] += 1
             ends["done"] += journey.n_succeeded > 0
             ends["twice"] += journey.n_succeeded > 1

@@ -9,7 +9,7 @@ export const LOOKS = {
   eta: { colour: "sky", fill: false, shape: "diamond", words: "held until its ETA" },
   rate: { colour: "sky", fill: false, shape: "square", words: "held by the rate limit" },
   retry: { colour: "purple", fill: false, shape: "diamond", words: "waits for its retry" },
-  limbo: { colour: "red", fill: false, shape: "circle", dash: true, words: "unacked, owner dead" },
+  limbo: { colour: "red", fill: false, shape: "circle", dash: true, words: "unacked, no owner" },
   stale: { colour: "purple", fill: false, shape: "circle", dash: true,
     words: "second copy, will run again" },
   done: { colour: "green", fill: true, shape: "circle", mark: "✓", words: "done" },

@@ -17,13 +17,15 @@ from sandbox.run import KINDS, Event
 from sandbox.widgets.crowd import Crowd
 
 Row = list[Any]
-SILENT = frozenset(
-    "published requested accepted polled answered called call_started call_ended "
-    "chord_failed sample dump sweep".split()
-)
+SILENT = frozenset((
+    "published", "requested", "accepted", "polled", "answered", "called", "call_started",
+    "call_ended", "chord_failed", "sample", "dump", "sweep",
+))  # fmt: skip
 """Kinds that move no message in the picture."""
 _KINDS = {kind: i for i, kind in enumerate((*KINDS, "crowd"))}
 _DETAIL = ("eta_s", "keeps", "signal", "exit", "seconds", "processes", "dependency", "how", "why")
+_ORDER = ("verb", "slot", "n", "seconds", "error")
+"""What a picture tells of an order that was given."""
 _LONGEST = 60
 PER_S = 200
 """Beyond so many events a second, tasks are counted instead of followed one by one."""
@@ -90,7 +92,7 @@ def _detail(event: Event) -> dict[str, Any] | None:
     if event.detail is None:
         return None
     if event.kind == "control":
-        known = {k: v for k, v in event.detail.items() if k not in ("arguments", "at_s")}
+        known = {k: v for k in _ORDER if (v := event.detail.get(k)) is not None}
         return {k: v[:_LONGEST] if isinstance(v, str) else v for k, v in known.items()}
     return {k: v for k in _DETAIL if (v := event.detail.get(k)) is not None} or None
 

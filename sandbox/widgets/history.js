@@ -1,6 +1,6 @@
 // What is told of one message, and of the whole board, in words. No DOM.
 
-import { outcomeOf, workerOf, numberOf } from "./journeys.js";
+import { numberOf, outcomeOf, owns, workerOf } from "./journeys.js";
 import { clock, duration, triesOf } from "./places.js";
 
 const WORDS = {
@@ -39,9 +39,8 @@ export function whereabouts(state, journey, t) {
   }
   for (const [tag, worker] of journey.unacked) {
     const held = journey.held.get(tag);
-    const down = ["down", "killed"].includes(state.workers.get(worker)?.state);
-    if (down) {
-      places.push(`in unacked, ${worker} is dead; ${clock(state, journey, tag, t).note}`);
+    if (!owns(state, journey, worker, tag)) {
+      places.push(`in unacked, its owner ${worker} knows it no more; ${clock(state, journey, tag, t).note}`);
     } else if (held) places.push(`held by ${worker} (${held.why === "rate" ? "rate limit" : "ETA"})`);
     else if (![...journey.running].some((where) => workerOf(where) === worker)) {
       places.push(`prefetched by ${worker}`);

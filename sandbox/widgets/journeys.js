@@ -46,6 +46,16 @@ export const seat = (worker, n) => `${n}@${worker}`;
 export const workerOf = (where) => where.slice(where.indexOf("@") + 1);
 export const numberOf = (where) => Number(where.slice(0, where.indexOf("@")));
 
+// Whether a worker still knows of a delivery: neither died nor forgot it since. One that was
+// started again under the name of a dead one knows nothing.
+export function owns(state, journey, worker, tag) {
+  if (!isUp(state, worker)) return false;
+  const life = lifeOf(state, worker);
+  const last = journey.attempts.findLast(
+    (a) => a.worker === worker && a.tag === tag && a.life === life);
+  return last !== undefined && last.outcome !== "forgotten";
+}
+
 export function inMotion(journey) {
   return journey.nQueued > 0 || journey.unacked.size > 0 || journey.running.size > 0
     || journey.kept.size > 0;
@@ -62,8 +72,8 @@ export function outcomeOf(journey) {
 
 export function measure(state, journey) {
   let [reserved, orphaned] = [0, 0];
-  for (const worker of journey.unacked.values()) {
-    if (!isUp(state, worker)) orphaned += 1;
+  for (const [tag, worker] of journey.unacked) {
+    if (!owns(state, journey, worker, tag)) orphaned += 1;
     else if (![...journey.running].some((where) => workerOf(where) === worker)) reserved += 1;
   }
   return {

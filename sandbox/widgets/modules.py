@@ -35,3 +35,12 @@ def plain(text: str) -> str:
     'const b = a;\n'
     """
     return _EXPORT.sub("", _IMPORT.sub("", text))
+
+
+def bare(text: str) -> str:
+    r"""Return a joined module without its ``export default``, to be gone on with in a page.
+
+    >>> bare("const a = 1;\nexport default { a };\n")
+    'const a = 1;\n'
+    """
+    return re.sub(r"^export default .*\n", "", text, flags=re.MULTILINE)

@@ -1,7 +1,7 @@
 // Places: where each copy of each message is to be drawn, from a state of the fold. No DOM.
 
 import { ageOf } from "./fold.js";
-import { numberOf, workerOf } from "./journeys.js";
+import { numberOf, owns, workerOf } from "./journeys.js";
 
 export const ENDS = ["done", "failed", "dead", "lost", "expired"];
 const BY_HAND = 1_000_000_000; // sandbox.schedule: numbers from here on were submitted by hand
@@ -25,8 +25,6 @@ export const typeText = (task) => {
 // Which delivery it is, or will be: 1 for a message that was never given to a worker.
 export const triesOf = (journey) =>
   Math.max(1, journey.nDeliveries + (journey.nQueued > 0 ? 1 : 0));
-
-const isDown = (worker) => worker?.state === "down" || worker?.state === "killed";
 
 // All copies, as { task, area, look, label, tries, rank?, note?, ring? }.
 export function copiesOf(state, t) {
@@ -63,7 +61,7 @@ function inQueues(copies, state, journey, base) {
 
 function inUnacked(copies, state, journey, base, t) {
   for (const [tag, worker] of journey.unacked) {
-    if (isDown(state.workers.get(worker))) {
+    if (!owns(state, journey, worker, tag)) {
       copies.push({ ...base, area: "limbo", look: "limbo", ...clock(state, journey, tag, t) });
     } else if (journey.held.has(tag)) {
       copies.push({ ...base, area: `held:${worker}`, ...holding(journey, tag, t) });
@@ -112,14 +110,14 @@ export function duration(seconds) {
 
 // From large to small: with a note beside it, with its number inside, as a dot, as a point.
 const TIERS = [
-  { r: 10, w: 132, h: 26, noted: true, named: true },
+  { r: 10, w: 146, h: 26, noted: true, named: true },
   { r: 10, w: 25, h: 25, named: true },
   { r: 5.5, w: 14, h: 14 },
   { r: 3, w: 8, h: 8 },
 ];
 
 // Seats in a box for n copies, the first one at the right where `fromRight`; as many as fit.
-export function seatsIn(box, n, { noted = false, fromRight = false, longest = 2 } = {}) {
+export function seatsIn(box, n, { noted = false, fromRight = false, centred = false, longest = 2 } = {}) {
   const fitting = TIERS.filter((tier) => noted || !tier.noted).map((tier) => {
     const w = tier.named ? tier.w + Math.max(0, longest - 2) * 7 : tier.w;
     const columns = Math.floor(box.w / w);
@@ -129,8 +127,10 @@ export function seatsIn(box, n, { noted = false, fromRight = false, longest = 2 
   const seats = [];
   for (let i = 0; i < Math.min(n, tier.seats); i += 1) {
     const [column, row] = [i % tier.columns, Math.floor(i / tier.columns)];
-    const x = column * tier.w + (tier.noted ? tier.r + 4 : tier.w / 2);
-    seats.push({ x: box.x + (fromRight ? box.w - x : x), y: box.y + row * tier.h + tier.h / 2 });
+    const x = centred && n === 1 ? box.w / 2
+      : column * tier.w + (tier.noted ? tier.r + 4 : tier.w / 2);
+    const y = centred && n === 1 ? box.h / 2 : row * tier.h + tier.h / 2;
+    seats.push({ x: box.x + (fromRight ? box.w - x : x), y: box.y + y });
   }
   return { seats, tier };
 }
@@ -160,8 +160,14 @@ function seatGroup(targets, name, box, group) {
   const longest = Math.max(...group.slice(0, 200).map((copy) => labelOf(copy).length));
   const noted = group[0].note !== undefined;
   const { seats, tier } = seatsIn(box, group.length, { ...box, noted, longest });
-  seats.forEach((seat, i) => targets.push({ ...group[i], ...seat, r: tier.r, name,
-    named: Boolean(tier.named) && !box.unnamed, noted: Boolean(tier.noted) }));
+  const named = Boolean(tier.named) && !box.unnamed;
+  // Written into the copy itself: a new object for each of 2,000 would cost a third of a frame.
+  seats.forEach(({ x, y }, i) => {
+    const copy = group[i];
+    [copy.x, copy.y, copy.r, copy.name, copy.named] = [x, y, tier.r, name, named];
+    copy.noted = Boolean(tier.noted);
+    targets.push(copy);
+  });
   return seats.length;
 }
 

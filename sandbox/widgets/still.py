@@ -10,7 +10,7 @@ from sandbox.widgets.tally import Counts
 def counts_table(counts: Counts, caption: str) -> str:
     """Return the counters as an HTML table.
 
-    >>> counts_table(Counts((("celery", 3),), ()), "now")[:47]
+    >>> counts_table(Counts((("celery", 3),), ()), "now")[:48]
     '<table><caption>now</caption><tr><th>counter</th'
     """
     cells = "".join(

@@ -1,6 +1,7 @@
 // The board's structure in the DOM: queues, workers, outcomes; built once, then only renumbered.
 
 import { LOOKS } from "./dots.js";
+import { owns } from "./journeys.js";
 import { numberText, typeText, duration } from "./places.js";
 
 export const GROUPED_FROM = 13; // As many workers are shown as cells of their pool's card.
@@ -12,6 +13,12 @@ export function h(tag, attributes, ...children) {
     if (value !== undefined && value !== null) node.setAttribute(name, value);
   }
   node.append(...children.filter((child) => child !== null));
+  return node;
+}
+
+export function svg(tag, attributes) {
+  const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
   return node;
 }
 
@@ -48,7 +55,7 @@ function queueCard(queue, roomy) {
 
 function slotCell(worker, i) {
   return h("div", { class: "sb-slot", "data-state": "idle" }, box(`slot:${worker.name}:${i}`, "", false),
-    h("span", { class: "sb-what" }, "idle"));
+    h("span", { class: "sb-what" }, "idle"), h("span", { class: "sb-since" }));
 }
 
 function workerCard(worker, holds) {
@@ -103,10 +110,10 @@ export function stage(topology, holds) {
   const roomy = queues.length <= 2 ? "sb-tall" : queues.length <= 6 ? "sb-mid" : "";
   const shown = workers.length >= GROUPED_FROM ? poolCards(workers)
     : workers.map((worker) => workerCard(worker, holds));
-  const limbo = h("section", { class: "sb-card sb-limbo", "aria-label": "Unacked, owner dead",
+  const limbo = h("section", { class: "sb-card sb-limbo", "aria-label": "Unacked, no owner",
     "data-id": "waiting", "data-n": 0 },
-  h("div", { class: "sb-head" }, h("span", { class: "sb-name" }, "Unacked"),
-    h("span", { class: "sb-note" }, "owner dead; back in its queue by the first sweep after the "
+  h("div", { class: "sb-head" }, h("span", { class: "sb-name" }, "Unacked, no owner"),
+    h("span", { class: "sb-note" }, "known to no worker any more: back in its queue by the first sweep after the "
       + `visibility timeout of ${duration(topology.vt_s ?? 3600)}`), h("b", {}, "0")),
   box("limbo"));
   return [
@@ -220,7 +227,7 @@ function lanes(node, state, name, i) {
   for (const task of state.active) {
     const journey = state.journeys.get(task);
     for (const [tag, worker] of journey.unacked) {
-      if (worker !== name || isGone(state, name)) continue;
+      if (worker !== name || !owns(state, journey, worker, tag)) continue;
       if (journey.held.has(tag)) held += 1;
       else if (![...journey.running].some((where) => where.endsWith(`@${name}`))) reserved += 1;
     }
@@ -229,8 +236,6 @@ function lanes(node, state, name, i) {
   setText(first, String(reserved));
   if (second) setText(second, String(held));
 }
-
-const isGone = (state, name) => ["down", "killed"].includes(state.workers.get(name)?.state);
 
 function busyOn(state, name) {
   const busy = new Map();
@@ -245,14 +250,16 @@ function busyOn(state, name) {
 
 function slotState(cell, state, running, exists, t, worker) {
   setData(cell, "state", running ? "busy" : "idle");
-  const words = cell.querySelector(".sb-what");
+  const [words, since] = [cell.querySelector(".sb-what"), cell.querySelector(".sb-since")];
   if (running) {
     const { task, attempt } = running;
-    setText(words, `${duration(Math.max(0, t - (attempt?.startedS ?? t)))} ${typeText(task)}`);
+    setText(words, typeText(task));
+    setText(since, duration(Math.max(0, t - (attempt?.startedS ?? t))));
     cell.title = `${typeText(task)} ${numberText(task)}, delivery ${attempt?.delivery ?? 1}`;
     return;
   }
   setText(words, worker === "killed" || worker === "down" ? "–" : exists ? "idle" : "off");
+  setText(since, "");
   cell.title = "";
 }
 

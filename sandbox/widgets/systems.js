@@ -27,8 +27,8 @@ function workerReady(state, event) {
 function workerExited(state, event) {
   const name = event.worker ?? "";
   const how = event.detail.signal === 9 ? "killed" : "down";
-  turn(state, name, { state: how, since: event.t, link: null });
   const life = lifeOf(state, name);
+  turn(state, name, { state: how, since: event.t, link: null });
   eachActive(state, (journey) => {
     for (const attempt of journey.attempts) {
       if (attempt.worker !== name || attempt.life !== life) continue;

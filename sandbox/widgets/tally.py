@@ -168,7 +168,7 @@ class Tally:
             return False
         if self._ended:
             return journey.in_motion
-        return any(not self.fold.workers.get(worker, True) for worker in journey.unacked.values())
+        return not all(self.fold.owns(worker, tag) for tag, worker in journey.unacked.items())
 
     def _queues(self, journeys: Sequence[Journey]) -> tuple[tuple[str, int], ...]:
         queue_of = {kind.name: kind.queue for kind in self.scenario.tasks}
@@ -187,7 +187,7 @@ class Tally:
                 running[worker][slot] = journey.task
             busy_on = {worker for worker, _ in journey.running}
             for tag, worker in journey.unacked.items():
-                reserved[worker] += worker not in busy_on
+                reserved[worker] += worker not in busy_on and self.fold.owns(worker, tag)
                 held[worker] += tag in journey.held
         return tuple(
             self._worker(name, running[name], reserved[name], held[name])

@@ -16,7 +16,8 @@ from sandbox.widgets.tally import Counts, Tally
 PERIOD_S = 0.12
 _SHARE = 10  # A look may take one tenth of the time: a large run is shown less often.
 
-Push = Callable[[Sequence[Event], float], None]
+Push = Callable[[int, Sequence[Event], float], None]
+"""Takes the position of the first event, the events, and the session's time (s)."""
 
 
 class Follower:
@@ -41,9 +42,9 @@ class Follower:
     def _take(self) -> bool:
         """Hand on what is new; return whether that was the end."""
         events = self._session.events_since(self._n)
-        self._n += len(events)
         if events:
-            self._push(events, self._session.now_s)
+            self._push(self._n, events, self._session.now_s)
+        self._n += len(events)
         return any(event.kind == "ended" for event in events)
 
     def _loop(self) -> None:
@@ -92,7 +93,7 @@ class Reader:
         if not events and self._tally.settled:
             return
         if events:
-            self._push(events, self._tally.t_s)
+            self._push(self._n - len(events), events, self._tally.t_s)
         self.counts = self._tally.feed(events).count()
 
     def _loop(self) -> None:

@@ -2,19 +2,13 @@
 
 import { marksOf } from "./history.js";
 import { SPEEDS } from "./player.js";
-import { h, setText } from "./structure.js";
+import { h, setText, svg } from "./structure.js";
 
 const WIDTH = 1000;
 const HEIGHT = 44;
 const LINES = [["queued", 1], ["running", 2], ["orphaned", 3]];
 const KEY = [["queued", "queued"], ["running", "running"], ["orphaned", "unacked of dead workers"]];
 const MOST_POINTS = 1000;
-
-function s(tag, attributes) {
-  const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-  return node;
-}
 
 const button = (id, glyph, words, act) => {
   const node = h("button", { type: "button", class: "sb-button", "data-id": id, "aria-label": words,
@@ -39,17 +33,17 @@ export class Transport {
     this.range = h("input", { type: "range", class: "sb-range", min: 0, max: 1, step: "any", value: 0,
       "aria-label": "Time" });
     this.range.addEventListener("input", act(() => player.seek(Number(this.range.value)), 0));
-    this.svg = s("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none",
+    this.chart = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none",
       class: "sb-curve", "aria-hidden": "true" });
     this.marks = h("div", { class: "sb-marks" });
     this.peak = h("span", {}, "");
     this.node = h("div", { class: "sb-transport", role: "group", "aria-label": "Replay" },
       h("div", { class: "sb-buttons" },
-        button("home", "⏮", "To the beginning", act(() => player.home(), 0)),
-        button("back", "◀|", "One event back", act(() => player.step(-1), 250)), this.play,
-        button("step", "|▶", "One event on", act(() => player.step(1), 250)),
-        button("end", "⏭", "To the end", act(() => player.toEnd(), 0)), this.time, this.speed),
-      h("div", { class: "sb-line" }, h("div", { class: "sb-track" }, this.svg, this.range, this.marks),
+        button("home", "|◀", "To the beginning", act(() => player.home(), 0)),
+        button("back", "◀ 1", "One event back", act(() => player.step(-1), 250)), this.play,
+        button("step", "1 ▶", "One event on", act(() => player.step(1), 250)),
+        button("end", "▶|", "To the end", act(() => player.toEnd(), 0)), this.time, this.speed),
+      h("div", { class: "sb-line" }, h("div", { class: "sb-track" }, this.chart, this.range, this.marks),
         h("div", { class: "sb-key" }, ...KEY.map(([css, words]) => h("span", {},
           h("i", { class: `sb-swatch sb-swatch-${css}`, "aria-hidden": "true" }), words)), this.peak)));
   }
@@ -73,7 +67,7 @@ export class Transport {
     const every = Math.ceil(history.curve.length / MOST_POINTS);
     const rows = thinned(history.curve, every);
     const peak = rows.reduce((most, row) => Math.max(most, row[1], row[2], row[3]), 1);
-    this.svg.replaceChildren(...LINES.map(([css, i]) => s("path", { class: `sb-path sb-path-${css}`,
+    this.chart.replaceChildren(...LINES.map(([css, i]) => svg("path", { class: `sb-path sb-path-${css}`,
       d: path(rows, i, end, peak) })));
     setText(this.peak, `highest ${peak}`);
     this.marks.replaceChildren(...clustered(marksOf(history), end).map((mark) => this.#mark(mark, end)));
@@ -81,8 +75,9 @@ export class Transport {
 
   #mark(mark, end) {
     const node = h("button", { type: "button", class: `sb-mark sb-${mark.tone}`, title: mark.words,
-      "aria-label": `${mark.words} at ${mark.t.toFixed(1)} s`,
-      style: `left:${((mark.t / end) * 100).toFixed(2)}%` }, mark.glyph);
+      style: `left:${((mark.t / end) * 100).toFixed(2)}%` },
+    h("span", { "aria-hidden": "true" }, mark.glyph),
+    h("span", { class: "sb-voice" }, `Go to ${mark.words} at ${mark.t.toFixed(1)} s`));
     node.addEventListener("click", () => {
       this.player.seek(mark.t);
       this.changed(250);

@@ -1,6 +1,7 @@
 // Read cases from a file; print what the fold says after each number of events. For tests/test_fold_js.py.
 import { readFileSync } from "node:fs";
 import { History } from "../../sandbox/widgets/fold.js";
+import { totals } from "../../sandbox/widgets/history.js";
 import { outcomeOf, inMotion, workerOf } from "../../sandbox/widgets/journeys.js";
 
 function told(state) {
@@ -14,7 +15,7 @@ function told(state) {
   }
   const up = {};
   for (const [name, worker] of state.workers) up[name] = worker.state;
-  return { journeys, counts: state.counts, up, problems: state.nProblems, broken: state.nBroken };
+  return { journeys, counts: state.counts, totals: totals(state), up, problems: state.nProblems, broken: state.nBroken };
 }
 
 const cases = JSON.parse(readFileSync(process.argv[2], "utf8"));
