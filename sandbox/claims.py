@@ -148,7 +148,8 @@ def judge_claim(
 class Evidence:
     """What was found on a claim: label -> number, predicted and measured; "" labels the only one.
 
-    ``unasked``: why real workers were not asked; "" when they were, or need not be.
+    ``unasked``: why real workers were not asked; "" when they were, or need not be. ``failed``:
+    what went wrong when somebody was asked.
 
     >>> print(Evidence(Claim("it is quick", "a blog", verdict="not testable here")).status)
     as stated
@@ -158,6 +159,7 @@ class Evidence:
     predicted: Mapping[str, float] = field(default_factory=dict)
     measured: Mapping[str, float] = field(default_factory=dict)
     unasked: str = ""
+    failed: str = ""
 
     @property
     def answers(self) -> tuple[Answer, ...]:
@@ -181,11 +183,15 @@ class Evidence:
     def is_as_stated(self) -> bool:
         """Whether each engine by itself says what this project says."""
         stated = self.claim.verdict
+        if self.failed:
+            return False
         return stated is None or {stated} == set(self.answers or (self.verdict,))
 
     @property
     def status(self) -> str:
         """``as stated``, why it was not asked, or what contradicts it."""
+        if self.failed:
+            return f"FAILED: {self.failed}"
         if not self.is_as_stated:
             return f"CONTRADICTED: stated {self.claim.verdict}, found {self.verdict}"
         return self.unasked or "as stated"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sandbox import workbench
 from sandbox.claims import Claim, Evidence
+from sandbox.errors import EngineError
 from sandbox.overheads import Overheads
 from sandbox.run import Run
 from sandbox.scenario import Scenario
@@ -24,7 +25,7 @@ def gather(
 
     ``broker``: where real workers run each claim's scenarios too (redis, fake or a URL); None asks
     the model alone. What Celery's own configuration says is read in any case. Each scenario runs
-    once, however many claims it shows. Raises EngineError when workers do not come up.
+    once, however many claims it shows. What goes wrong with one is told, and the next is asked.
 
     >>> from sandbox import systems
     >>> found = next(gather(systems.get("leadlawk").claims))
@@ -52,16 +53,29 @@ def _evidence(
     broker: str | None,
     runs: Path,
 ) -> Evidence:
-    foreseen = {label: claim.of_run(predicted(one)) for label, one in claim.shown_by.items()}
-    seen = {} if claim.reads is None else {"": float(claim.reads())}
+    foreseen: dict[str, float] = {}
+    seen: dict[str, float] = {}
     why = _unasked(claim, broker)
-    if not why and broker is not None:
-        seen |= {label: claim.of_run(measured(one)) for label, one in claim.shown_by.items()}
-        if claim.probe is not None:
-            from sandbox.engines.live.stage import Stage
-
-            seen[""] = float(claim.probe(Stage(broker, runs)))
+    try:
+        foreseen |= {label: claim.of_run(predicted(one)) for label, one in claim.shown_by.items()}
+        if claim.reads is not None:
+            seen[""] = float(claim.reads())
+        if not why and broker is not None:
+            seen |= {label: claim.of_run(measured(one)) for label, one in claim.shown_by.items()}
+            seen |= _probed(claim, broker, runs)
+    except (EngineError, ValueError, ArithmeticError, LookupError) as exc:
+        # One claim's trouble is no reason to leave out those after it.
+        return Evidence(claim, foreseen, seen, why, failed=f"{type(exc).__name__}: {exc}")
     return Evidence(claim, foreseen, seen, why)
+
+
+def _probed(claim: Claim, broker: str, runs: Path) -> dict[str, float]:
+    """Return what a living system shows, if the claim asks one."""
+    if claim.probe is None:
+        return {}
+    from sandbox.engines.live.stage import Stage
+
+    return {"": float(claim.probe(Stage(broker, runs)))}
 
 
 def _unasked(claim: Claim, broker: str | None) -> str:

@@ -42,8 +42,15 @@ def _add_serve(main: click.Group) -> None:
     )
     @click.option("--workers-off", is_flag=True, help="Accept requests that nobody works on.")
     @_RUNS
+    @click.option("--json", "as_json", is_flag=True, help="Print where it is as one JSON object.")
     def serve(  # noqa: PLR0913, PLR0917 - one parameter an option
-        system: str, variant: str, broker: str, port: int, workers_off: bool, runs: str
+        system: str,
+        variant: str,
+        broker: str,
+        port: int,
+        workers_off: bool,
+        runs: str,
+        as_json: bool,
     ) -> None:
         """Open SYSTEM's front door: its workers and an HTTP server, until Ctrl-C or SIGTERM."""
         from sandbox.service.serve import serve as open_door
@@ -55,14 +62,13 @@ def _add_serve(main: click.Group) -> None:
         with open_door(
             scenario, broker=broker, runs=runs, port=port, workers=not workers_off
         ) as door:
-            click.echo(f"url: {door.url}")
-            click.echo(f"token: {door.token}")
-            for line in door.curls():
-                click.echo(line)
-            click.echo("open until Ctrl-C")
+            told = {"url": door.url, "token": door.token, "curls": list(door.curls())}
+            lines = [f"url: {door.url}", f"token: {door.token}", *door.curls()]
+            click.echo(report.to_json(told) if as_json else "\n".join(lines))
+            click.echo("open until Ctrl-C", err=as_json)
             while not stop.wait(_LOOK_S):
                 door.session.check()
-        click.echo(f"closed; the record is in {door.session.folder}")
+        click.echo(f"closed; the record is in {door.session.folder}", err=as_json)
 
 
 def _add_load(main: click.Group) -> None:

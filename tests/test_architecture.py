@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -104,13 +105,21 @@ ALLOWED = {
 }
 
 
-def modules() -> Iterator[tuple[str, ast.Module]]:
-    for path in sorted(ROOT.rglob("*.py")):
-        yield path.relative_to(ROOT).as_posix(), ast.parse(path.read_text())
+@cache
+def modules() -> list[tuple[str, ast.Module]]:
+    return [
+        (path.relative_to(ROOT).as_posix(), ast.parse(path.read_text()))
+        for path in sorted(ROOT.rglob("*.py"))
+    ]
 
 
-def imports(tree: ast.Module) -> Iterator[str]:
-    """Yield what a module imports when it runs; what only type checkers see does not count."""
+@cache
+def imports(tree: ast.Module) -> tuple[str, ...]:
+    """Return what a module imports when it runs; what only type checkers see does not count."""
+    return tuple(_imports(tree))
+
+
+def _imports(tree: ast.Module) -> Iterator[str]:
     typing_only = {
         id(inner)
         for node in ast.walk(tree)

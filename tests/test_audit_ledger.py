@@ -399,13 +399,17 @@ def test_a_damaged_file_is_read_or_refused(seed: int, tmp_path: Path) -> None:
 def test_of_a_built_in_system_hardly_anything_is_unknown(name: str) -> None:
     """At most 5 % of its tasks, in the model, with all its faults, with none, with each one alone.
 
-    Its ledger and its dump leave no doubt.
+    Its ledger and its dump leave no doubt. A kill alone, without the restart that belongs to it,
+    may end at the deadline: what waits then is stuck, and whether it would be done is open.
     """
     whole = systems.load(name)
     for faults in (whole.faults, (), *((fault,) for fault in whole.faults)):
-        found = audit(workbench.run(whole.but(faults=faults), engine="model"))
+        run = workbench.run(whole.but(faults=faults), engine="model")
+        found = audit(run)
         assert len(found.tasks) > 10
-        assert found.unknown_share <= 0.05, faults
+        assert found.counts()["unknown"] <= 0.05 * len(found.tasks), faults
+        if run.ended == "drained" or len(faults) != 1:
+            assert found.unknown_share <= 0.05, faults
 
 
 NAMES = ["ledger", "left", "guarantees", "audit"] + [

@@ -106,6 +106,16 @@ def test_what_the_fake_lacks_is_named(broker: str | None, status: str) -> None:
     assert next(evidence.gather([one], broker=broker, overheads=Overheads())).status == status
 
 
+def test_what_goes_wrong_with_one_claim_is_told_and_the_next_is_asked() -> None:
+    """A number that a run does not have is no verdict."""
+    odd = claim(
+        "wrong", metric=None, number=lambda run: float(max(e.t_s for e in run.of_kind("x")))
+    )
+    first, second = evidence.gather([odd, claim("right")], overheads=Overheads())
+    assert first.status.startswith("FAILED: ValueError: ") and not first.is_as_stated
+    assert second.is_as_stated
+
+
 def test_a_claim_has_one_number() -> None:
     with pytest.raises(ScenarioError, match="two numbers"):
         claim("right", number=lambda _: 0.0)

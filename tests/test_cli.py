@@ -332,7 +332,7 @@ _WRONG: list[tuple[tuple[str, ...], str]] = [
     (("predct",), "No such command 'predct'"),
     (("--nope",), "No such option"),
     (("predict",), "Missing argument 'SCENARIO'"),
-    (("predict", "leadlwk"), "system is 'leadlwk'; allowed: 'leadlawk' (did you mean 'leadlawk'?)"),
+    (("predict", "leadlwk"), "system is 'leadlwk'; allowed: one of 'ai-analysis'"),
     (("predict", ""), "system is ''"),
     (("predict", "a\nb"), r"system is 'a\nb'"),
     (("predict", "missing.json"), "missing.json cannot be read"),

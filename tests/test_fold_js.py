@@ -141,6 +141,17 @@ HISTORIES: dict[str, list[Event]] = {
         on("succeeded", "app.slow/0", 7.0, "a", "worker2", slot=0),
         on("acked", "app.slow/0", 7.1, "a", "worker2"),
     ],
+    "put back while its worker has it still in memory": [
+        sent("app.slow/0"), on("delivered", "app.slow/0", 0.1, "a"),
+        on("received", "app.slow/0", 0.2, "a"), Event(5.0, "restored", "app.slow/0", tag="a"),
+        on("delivered", "app.slow/0", 5.1, "a", "worker2"),
+        on("received", "app.slow/0", 5.2, "a", "worker2"),
+        on("started", "app.slow/0", 5.3, "a", "worker2", slot=0),
+        on("succeeded", "app.slow/0", 6.0, "a", "worker2", slot=0),
+        on("acked", "app.slow/0", 6.1, "a", "worker2"),
+        on("started", "app.slow/0", 7.0, "a", slot=0),
+        on("succeeded", "app.slow/0", 7.5, "a", slot=0), on("acked", "app.slow/0", 7.6, "a"),
+    ],
     "lost with its worker, which comes back": [
         sent("quick/0", queue="fast"), on("delivered", "quick/0", 0.1, "a"),
         on("received", "quick/0", 0.2, "a"), on("acked", "quick/0", 0.2, "a"),

@@ -187,9 +187,11 @@ def test_tables_need_no_matplotlib_and_pictures_no_pyplot() -> None:
     code = (
         "import sys, sandbox.pictures as p; from sandbox.run import Run; import sandbox\n"
         "assert 'matplotlib' not in sys.modules and 'pandas' not in sys.modules\n"
-        "run = sandbox.run(sandbox.load('leadlawk'), engine='model')\n"
+        "run = sandbox.run(sandbox.Scenario.from_json(sys.argv[1]), engine='model')\n"
         "p.timeline_table(run); assert 'matplotlib' not in sys.modules\n"
         "p.timeline(run)._repr_png_(); assert 'matplotlib.pyplot' not in sys.modules\n"
         "assert not {'celery', 'redis', 'ipywidgets'} & set(sys.modules)\n"
     )
-    subprocess.run([sys.executable, "-c", code], check=True)
+    shop = {"name": "shop", "tasks": [{"name": "mail"}], "workers": [{}], "horizon_s": 1.0}
+    given = sandbox.Scenario(**shop).to_json()  # a named system would ask its app
+    subprocess.run([sys.executable, "-c", code, given], check=True)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import doctest
 import importlib
 import socket
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +20,16 @@ from sandbox.claims import Claim
 from sandbox.engines.live import app as apps
 from sandbox.engines.live import data
 from sandbox.front import FrontDoor
+from sandbox.loads import Burst
 from sandbox.metrics import measure
 from sandbox.overheads import Overheads
 from sandbox.patterns.database import Database
 from sandbox.patterns.providers import ai
 from sandbox.run import Run
-from sandbox.scenario import Scenario
+from sandbox.scenario import Scenario, TaskType
 from sandbox.service.serve import Served, serve
 from sandbox.systems.ai_analysis import SYSTEM, app, front, ops, probes, store
-from sandbox.systems.ai_analysis.names import ANALYZE, CHAT, TEST
+from sandbox.systems.ai_analysis.names import ANALYZE, CHAT, LIMIT, MINUTE_S, TEST
 from sandbox.systems.ai_analysis.scenarios import WORKER, consuming
 from tests.openapi import check_openapi
 from tests.waiting import until
@@ -198,6 +201,30 @@ def test_with_a_key_the_provider_is_asked_once_and_the_feedback_stored_once(here
     for _ in range(2):
         store.keep("two/1", "A text.", store.ask("A text.", "Introduction"))
     assert store.counts(here) == (3, 3)
+
+
+@pytest.mark.live
+def test_mended_two_workers_keep_the_rate_of_one(tmp_path: Path) -> None:
+    """In T seconds the provider gets no more than the burst and the rate times T; none is lost."""
+    mended = SYSTEM.variant("mended")
+    crowd = mended.but(
+        loads=[Burst(task=ANALYZE, n=9)], horizon_s=1.0, tasks=_never_failing(mended),
+        workers=[mended.workers[0].but(n_workers=2)],
+    )  # fmt: skip
+    run = workbench.run(crowd, broker="fake", runs=tmp_path)
+    (book,) = tmp_path.glob(f"*/{data.FILE}")
+    with closing(sqlite3.connect(book)) as found:
+        at = [when for (when,) in found.execute("select at from provider_messages order by at")]
+    windows = [(at[j] - at[i], j - i + 1) for i in range(len(at)) for j in range(i, len(at))]
+    # What is noted is noted up to a transaction later than what Redis has allowed.
+    late_s = 0.5
+    assert all(n <= app.BURST + LIMIT / MINUTE_S * (span_s + late_s) for span_s, n in windows)
+    assert (measure(run).value("done"), len(at)) == (9, 9)
+    assert measure(run).value("executions") > 9, "the second worker had to wait for tokens"
+
+
+def _never_failing(one: Scenario) -> list[TaskType]:
+    return [kind.but(p_failure=0.0) for kind in one.tasks]
 
 
 @pytest.fixture

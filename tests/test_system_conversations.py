@@ -24,6 +24,7 @@ from sandbox.service.serve import Served, serve
 from sandbox.systems.conversations import data, deploy, of_order, of_reliability, probes
 from sandbox.systems.conversations.app import build, mended, written
 from sandbox.systems.conversations.front import DOOR, PATHS
+from tests.openapi import check_openapi
 from tests.waiting import until
 
 PLATFORM = systems.get("conversations")
@@ -210,6 +211,16 @@ def test_a_webhook_is_processed_later_unless_asked(client: httpx.Client) -> None
     assert set(held["queues"]) == {"conversations", "webhooks", "analytics"}
     now = client.post("/conversations/webhook-interaction", json=body | {"async_processing": False})
     assert (now.status_code, len(now.json()["payload_hash"])) == (200, 64)
+
+
+WAIT_FOR_WORKERS = {"GET /health", "GET /metrics", "GET /conversations/tasks/active"}
+
+
+@pytest.mark.live
+def test_the_door_keeps_to_its_own_openapi(served: Served) -> None:
+    """Law: what is made up from the document is answered as the document says."""
+    asked = check_openapi(served, 2, but=WAIT_FOR_WORKERS)
+    assert set(asked) == set(PATHS) - WAIT_FOR_WORKERS
 
 
 @pytest.mark.live

@@ -16,6 +16,7 @@ from sandbox.claims import Claim
 from sandbox.engines.live import data
 from sandbox.metrics import measure
 from sandbox.overheads import Overheads
+from sandbox.patterns.dead_letters import DeadLetters
 from sandbox.run import Event, Run
 from sandbox.scenario import Scenario
 from sandbox.service.serve import Served, serve
@@ -265,6 +266,19 @@ def test_an_unknown_id_is_404_and_the_other_tasks_run(client: httpx.Client) -> N
         assert answer.status_code == 202
         assert final(client, answer.json()["task_id"])["state"] == "SUCCESS"
     assert client.get("/api/queues").json()["waiting"] == 0
+
+
+@pytest.mark.live
+def test_what_fails_for_good_is_kept(client: httpx.Client, opened: Served) -> None:
+    """A mail server that refuses an address refuses it for ever: no retry, and a dead letter."""
+    answer = client.post("/api/otp", json={"email": "me@example.com."})
+    found = final(client, answer.json()["task_id"])
+    assert (found["state"], str(found["error"]).partition(":")[0]) == ("FAILURE", "BadRecipient")
+    looker = app.build(app.CORRECTED)
+    looker.conf.broker_url = opened.session.broker.url
+    letters = DeadLetters(looker)
+    until("the dead letter", letters.list)
+    assert [one.task for one in letters.list()] == [scenarios.EMAIL]
 
 
 @pytest.mark.live

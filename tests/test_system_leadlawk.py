@@ -173,7 +173,7 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     assert after.front_door is not None
     quick = {"kind": "deterministic", "value_s": 0.02}
     scenario = after.but(
-        front_door=after.front_door.but(requests=None),
+        front_door=after.front_door.but(requests=None, app="tests.leadlawk_door:DOOR"),
         tasks=tuple(kind.but(service=quick) for kind in LEADLAWK.variant("mended").tasks),
         workers=(after.workers[0].but(concurrency=2),),
         loads=(),
@@ -251,7 +251,7 @@ def test_what_the_door_answers(
 
 @pytest.mark.live
 def test_the_door_is_as_its_openapi_says(opened: Served) -> None:
-    assert len(check_openapi(opened, n_examples=3)) >= 10
+    assert len(check_openapi(opened, n_examples=2)) >= 10
 
 
 # --- operations -------------------------------------------------------------------------------

@@ -63,6 +63,14 @@ class BoundedStarts(Task):
         lists.shared_client(self.app).delete(self._key(task_id))
         super().after_return(status, retval, task_id, args, kwargs, einfo)
 
+    def on_retry(self, exc: Exception, task_id: str, args: Any, kwargs: Any, einfo: Any) -> None:
+        """Forget them as well when it is published again: one put off keeps its retry number.
+
+        Celery does not call ``after_return`` then (celery/app/trace.py, IGNORE_STATES).
+        """
+        lists.shared_client(self.app).delete(self._key(task_id))
+        super().on_retry(exc, task_id, args, kwargs, einfo)
+
     def _key(self, task_id: str) -> str:
         prefix = lists.Keys.of(self.app).prefix
         return f"{prefix}starts:{task_id}:{self.request.retries}"

@@ -3,7 +3,7 @@
 import { Dots, LOOKS } from "./dots.js";
 import { History } from "./fold.js";
 import { historyOf, summary, totals } from "./history.js";
-import { copiesOf, seated } from "./places.js";
+import { copiesOf, ENDS, seated } from "./places.js";
 import { Player } from "./player.js";
 import { links, middle } from "./links.js";
 import { assumptions, h, legend, renumber, setText, stage, svg, totalsRow } from "./structure.js";
@@ -321,7 +321,9 @@ class View {
     renumber(this.el, state, player.t, sums);
     for (const [name, node] of this.overs) {
       if (node === null) continue;
-      const n = (over.get(name) ?? 0) + this.crowdAt(name);
+      // Of what is over, only the newest are among the copies: count against the whole number.
+      const n = ENDS.includes(name) ? sums[name] - this.dots.all.filter((dot) => dot.copy.name === name).length
+        : (over.get(name) ?? 0) + this.crowdAt(name);
       setText(node, n > 0 ? `+${n}` : "");
     }
     this.el.dataset.state = state.ended === null ? "live" : "ended";

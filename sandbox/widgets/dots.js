@@ -110,7 +110,12 @@ export class Dots {
     c.strokeStyle = palette.red;
     c.lineWidth = 3;
     c.beginPath();
-    c.arc(dot.x, dot.y, r, -Math.PI / 2, -Math.PI / 2 + 2 * Math.PI * Math.max(0.02, share));
+    const half = this.#half(dot.copy);
+    if (half > r) {
+      // A ring would cross the label of a wide one: its clock is a bar below it.
+      c.moveTo(dot.x - half, dot.y + r - 1);
+      c.lineTo(dot.x - half + 2 * half * share, dot.y + r - 1);
+    } else c.arc(dot.x, dot.y, r, -Math.PI / 2, -Math.PI / 2 + 2 * Math.PI * Math.max(0.02, share));
     c.stroke();
   }
 

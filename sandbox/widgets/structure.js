@@ -113,7 +113,7 @@ export function stage(topology, holds) {
   const limbo = h("section", { class: "sb-card sb-limbo", "aria-label": "Unacked, no owner",
     "data-id": "waiting", "data-n": 0 },
   h("div", { class: "sb-head" }, h("span", { class: "sb-name" }, "Unacked, no owner"),
-    h("span", { class: "sb-note" }, "known to no worker any more: back in its queue by the first sweep after the "
+    h("span", { class: "sb-note" }, "back in its queue by the first sweep after the "
       + `visibility timeout of ${duration(topology.vt_s ?? 3600)}`), h("b", {}, "0")),
   box("limbo"));
   return [
@@ -136,7 +136,8 @@ export function totalsRow() {
 export function legend() {
   const item = ([look, { words }]) => h("span", {}, h("canvas", { "data-look": look, width: 20,
     height: 20, "aria-hidden": "true" }), words);
-  return h("div", { class: "sb-legend", "aria-label": "Legend" }, ...Object.entries(LOOKS).map(item));
+  return h("div", { class: "sb-legend", "aria-label": "Legend" }, ...Object.entries(LOOKS).map(item),
+    h("span", {}, "7·2 or a violet ring: delivered for the second time"));
 }
 
 export function assumptions(topology) {

@@ -7,6 +7,18 @@ from pathlib import Path
 FILE = "data.sqlite"
 
 
+def modules(app: str | None) -> tuple[str, ...]:
+    """Return what an app of the sandbox's own keeps its data with.
+
+    Imported once, before anything is forked: else each worker would do so when it starts, and one
+    that is started again would be away for longer.
+
+    >>> modules("sandbox.systems.leadlawk.app:mended"), modules("shop.app:app")
+    (('sandbox.patterns.database',), ())
+    """
+    return ("sandbox.patterns.database",) if (app or "").startswith("sandbox.") else ()
+
+
 class _Place:
     """What this process was told; set once, before the worker or the front door starts."""
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from sandbox.closing import Closing
 from sandbox.engines.commands import Trigger
-from sandbox.engines.live import allowed, beats, fronts, links, postgres
+from sandbox.engines.live import allowed, beats, data, fronts, links, postgres
 from sandbox.engines.live import broker as brokers
 from sandbox.engines.live import ledger as ledgers
 from sandbox.engines.live import worker as workers
@@ -79,6 +79,7 @@ class LiveSession(Closing):
         try:
             self.info: dict[str, Any] = self._describe()
             modules = [*choice.modules, *fronts.modules(scenario.front_door)]
+            modules += data.modules(scenario.app)
             self._processes = Processes(self.folder, self._claim.folder, modules)
             self._start(choice)
         except BaseException:

@@ -54,6 +54,10 @@ MENDED = WRITTEN | {
 }
 """What the findings ask for: each is in ``SYSTEM.changes`` with its reason."""
 
+BURST = 3
+"""Tokens of the limit for all workers: one worker alone, whose own limit spaces the calls out, does
+not wait for them, although calls take now longer, now shorter."""
+
 
 class Mended(BoundedStarts, RetryingTask):
     """Late acknowledgement, three starts at most, and retries of what may pass."""
@@ -121,7 +125,7 @@ def _carefully(task: Task, about: str, text: str, steps: int = 1) -> dict[str, A
     def admit() -> None:
         if task.request.called_directly or task.name != ANALYZE:
             return
-        wait_s = _limit(task.app).acquire("ai", LIMIT / MINUTE_S, burst=int(LIMIT))
+        wait_s = _limit(task.app).acquire("ai", LIMIT / MINUTE_S, BURST)
         if wait_s:
             raise postponed(task, wait_s)
 

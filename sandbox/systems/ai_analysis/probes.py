@@ -85,9 +85,11 @@ def cancelled_is_true(stage: Stage) -> float:
 def until_revoked(result: AsyncResult[Any]) -> bool:
     """Wait, but not for long, until a task is said to be REVOKED; return whether it is."""
     deadline = time.monotonic() + _PATIENCE_S
-    while (is_so := result.state == "REVOKED") is False and time.monotonic() < deadline:
+    while result.state != "REVOKED":
+        if time.monotonic() > deadline:
+            return False
         time.sleep(0.05)
-    return is_so
+    return True
 
 
 def fallback_when_half_open(_: Stage) -> float:

@@ -135,7 +135,7 @@ def _scaling() -> tuple[Claim, ...]:
         Claim(
             text="horizontal scaling: multiple Celery workers across servers",
             source="Scalability Features",
-            holds=lambda share: share > 0.7,
+            holds=lambda share: share > 0.6,
             number=partial(numbers.gain, service_s=_WAITS_S),
             shown_by={
                 "1 worker": _scaled(1),

@@ -102,6 +102,12 @@ _CHANGES = (
         "there is no such setting; nothing is retried unless the task says so",
     ),
     Change(
+        "what fails for good",
+        "a FAILURE that nobody reads",
+        "kept as a dead letter, to be listed and replayed",
+        "an event that was accepted must not end in a result that expires after a day",
+    ),
+    Change(
         "task_time_limit, task_soft_time_limit",
         "600, 300 s",
         "30, 20 s",

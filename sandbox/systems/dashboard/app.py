@@ -13,6 +13,7 @@ from typing import Any
 from celery import Celery, Task, signals
 
 from sandbox.engines.live.app import WorkFailed, work
+from sandbox.patterns.dead_letters import DeadLetters, keep
 from sandbox.patterns.errors import RetryingTask, retryable
 from sandbox.systems.dashboard.scenarios import BATCH, EMAIL, PROCESS
 
@@ -127,9 +128,11 @@ def _store() -> Any:
 
 
 @signals.worker_init.connect
-def _load(**_: Any) -> None:
-    """Load what the children work with before they are forked."""
+def _load(sender: Any, **_: Any) -> None:
+    """Load what the children work with before they are forked; mended, keep dead letters."""
     _store()
+    if sender.app is mended:
+        keep(mended, DeadLetters(mended))
 
 
 @signals.worker_process_init.connect

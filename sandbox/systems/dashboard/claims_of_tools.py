@@ -222,7 +222,6 @@ TOOLS = (
         verdict="wrong",
         why="It counts the server's commands and connections, and knows of no queue.",
         rows=("1.2 #22",),
-        needs="INFO",
     ),
     Claim(
         text="redis-cli keys *: list all queued tasks",

@@ -10,8 +10,8 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from billiard.exceptions import SoftTimeLimitExceeded
 from celery import Celery, Task
+from celery.exceptions import SoftTimeLimitExceeded
 from celery.signals import worker_init, worker_process_init
 
 from sandbox.engines.live import data
@@ -121,11 +121,11 @@ def build(settings: dict[str, Any], *, is_mended: bool = False) -> Celery:
 
 @worker_init.connect
 def _load(sender: Any = None, **_: Any) -> None:
-    """Import once, before the processes are forked, what their first tasks would wait for.
+    """Do once, before the processes are forked, what their first tasks would wait for.
 
     And have the mended app's workers keep what fails for good: only now is its broker known.
     """
-    _store()
+    _store().answers(data.url())
     if getattr(sender, "app", None) is mended:
         from sandbox.patterns.dead_letters import DeadLetters, keep
 

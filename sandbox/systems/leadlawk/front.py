@@ -36,7 +36,7 @@ class Job(BaseModel):
 
     query: Text
     city: Text
-    limit: Annotated[int, BeforeValidator(_whole), Field(ge=1, le=1000, strict=True)] = 50
+    limit: Annotated[int, Field(ge=1, le=1000, strict=True), BeforeValidator(_whole)] = 50
     headless: Annotated[bool, Field(strict=True)] = True
 
 

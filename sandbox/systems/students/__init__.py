@@ -91,8 +91,8 @@ SYSTEM = System(
         Change(
             "except Exception: self.retry(countdown=60)",
             "every exception, the soft time limit too, starts the batch again",
-            "sandbox.patterns.errors.RetryingTask: what the provider calls Retryable, with backoff; "
-            "what fails for good is kept as a dead letter",
+            "patterns.errors.RetryingTask: what the provider calls Retryable, with backoff; what "
+            "fails for good is kept as a dead letter",
             "what is permanent, or late, must not send 600 messages again",
         ),
         Change(

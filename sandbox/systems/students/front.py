@@ -10,13 +10,12 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, HTTPException, Path
-from fastapi.responses import JSONResponse, PlainTextResponse
-from pydantic import BaseModel, Field, JsonValue
+from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel, BeforeValidator, Field, JsonValue, StrictBool
 
 from sandbox.patterns.manager import BrokerGone
 from sandbox.service import guard
 from sandbox.service import routes as shared
-from sandbox.service.answers import Problem
 from sandbox.service.door import Ask, Desk, Door, from_http
 from sandbox.systems.students.scenarios import BULK, EXPORT, NOTIFY, REPORT
 from sandbox.systems.students.school import School, phone
@@ -25,7 +24,16 @@ _IN_BULK = 100
 MOST_PHONES = 1000
 Phone = Annotated[str, Field(pattern=r"^\+[1-9][0-9]{6,14}$", max_length=16)]
 Text = Annotated[str, Field(min_length=1, max_length=1600)]
-Id = Annotated[int, Field(ge=1, le=2**31 - 1, strict=True)]
+
+
+def _number(value: Any) -> Any:
+    """Refuse what JSON does not call a number: pydantic would take "7" and true for one."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError("it is no number")
+    return value
+
+
+Id = Annotated[int, Field(ge=1, le=2**31 - 1), BeforeValidator(_number)]
 
 
 class BulkSend(BaseModel):
@@ -47,7 +55,7 @@ class Notice(BaseModel):
 class Filters(BaseModel):
     """Which students an export is about."""
 
-    active_only: bool = False
+    active_only: StrictBool = False
 
 
 class Queued(BaseModel):
@@ -169,19 +177,16 @@ def _add_students(router: APIRouter, desk: Desk) -> None:
 
     @router.get(
         "/api/students/exports/{task_id}",
-        response_class=PlainTextResponse,
-        responses={
-            200: {"content": {"text/csv": {"schema": {"type": "string"}}}},
-            404: {"model": Problem},
-        },
+        response_class=Response,
+        responses={200: {"content": {"text/csv": {"schema": {"type": "string"}}}}},
     )
-    def download(task_id: shared.TaskId) -> PlainTextResponse:
+    def download(task_id: shared.TaskId) -> Response:
         """Return the CSV of an export that is done; 404 before, and for any other id."""
         state = desk.manager.status(from_http(task_id)).state
         found = school.csv_of(from_http(task_id))
         if found is None:
             raise HTTPException(404, f"{task_id} has no file (yet): its state is {state}")
-        return PlainTextResponse(found, media_type="text/csv")
+        return Response(found, media_type="text/csv")
 
 
 def _add_progress(router: APIRouter, desk: Desk) -> None:
