@@ -1,0 +1,46 @@
+"""Curves: depth, throughput, latency and utilisation, drawn by ``curves.js``, before a prediction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sandbox.pictures import curves as picture
+from sandbox.pictures import curves_table
+from sandbox.prediction import Prediction
+from sandbox.run import Run
+from sandbox.widgets.modules import CURVES, joined, styles
+from sandbox.widgets.over_time import OverTime
+from sandbox.widgets.series import band, bin_s_of, predicted_runs
+
+
+class Curves(OverTime):
+    """Four curves over time, in step with the cursor; behind them the range that was predicted.
+
+    ``prediction`` is a `Prediction`, whose scenario the model then runs eight times, or the
+    model's runs themselves; the band goes from their lowest number to their highest.
+    """
+
+    _esm = joined(*CURVES)
+    _css = styles("board.css", "plots.css", "curves.css")
+
+    def __init__(
+        self,
+        run: Run,
+        prediction: Prediction | Run | Sequence[Run] | None = None,
+        *,
+        at_s: float = 0.0,
+    ) -> None:
+        self._predicted = [] if prediction is None else predicted_runs(prediction)
+        super().__init__(run, curve_head(run, self._predicted), cursor_s=at_s)
+
+    def _still(self) -> tuple[Any, Any]:
+        first = self._predicted[0] if self._predicted else None
+        return picture(self._run, first), curves_table(self._run, first)
+
+
+def curve_head(run: Run, predicted: Sequence[Run] = ()) -> dict[str, Any]:
+    """Return the bins' length (s) and the predicted band."""
+    ends = [max((e.t_s for e in one.events), default=0.0) for one in (run, *predicted)]
+    bin_s = bin_s_of(max(ends))
+    return {"bin_s": bin_s, "band": band(predicted, bin_s)}
