@@ -13,7 +13,7 @@ const MOST_BARS = 1500;
 const BINS = 300;
 const SHARE_ROWS = 3; // a worker's height, in rows, when shares are drawn
 
-export const OUTCOMES = ["succeeded", "retried", "failed", "killed", "running"];
+export const BAR_OUTCOMES = ["succeeded", "retried", "failed", "killed", "running"];
 const TONES = { succeeded: "green", retried: "purple", failed: "red", killed: "orange", running: "sky" };
 let plots = 0;
 
@@ -43,7 +43,7 @@ export class Plot {
 
   place(width, from, to) {
     const narrow = width < 620;
-    this.left = narrow ? 74 : 104;
+    this.left = narrow ? 90 : 104;
     this.right = width - 14;
     Object.assign(this, { width, from, to });
     this.x = (t) => this.left + ((t - from) / (to - from)) * (this.right - this.left);
@@ -113,7 +113,7 @@ export class Plot {
   }
 
   told() {
-    const counts = OUTCOMES.map((name) => [name, this.spans.bars.filter((b) => b.outcome === name).length]);
+    const counts = BAR_OUTCOMES.map((name) => [name, this.spans.bars.filter((b) => b.outcome === name).length]);
     const words = counts.filter(([, n]) => n > 0).map(([name, n]) => `${n} ${name}`);
     return `Attempts of ${this.name}: ${words.join(", ") || "none"}`;
   }
@@ -215,7 +215,7 @@ export class Plot {
         "data-state": bar.outcome },
         svgNode("path", { d: shape, fill: bar.outcome === "succeeded" ? undefined : `url(#${this.id}-${bar.outcome})` }));
         if (one.label) {
-          node.append(svgNode("text", { x: one.outside ? one.x1 + 4 : one.x0 + 5, y: this.ys[i] + 16,
+          node.append(svgNode("text", { x: one.outside ? one.x1 + (bar.outcome === "killed" ? 10 : 4) : one.x0 + 5, y: this.ys[i] + 16,
             class: one.outside ? "sb-beside" : "sb-on-bar" }, one.label));
         }
         if (bar.outcome === "killed") {
@@ -240,7 +240,7 @@ export class Plot {
       nodes.push(svgNode("rect", { x: this.left, y, width: this.right - this.left, height, class: "sb-row" }),
         this.workerName(worker.name, y + height / 2 + 4, this.left));
       const base = new Array(BINS).fill(0);
-      for (const name of OUTCOMES) {
+      for (const name of BAR_OUTCOMES) {
         if (worker.busy[name] === undefined) continue;
         let d = "";
         worker.busy[name].forEach((share, i) => {

@@ -37,7 +37,7 @@ class Curves {
     });
     this.trouble = h("div", { class: "sb-trouble", role: "status", hidden: "" });
     const measured = h("span", {}, h("i", { class: "sb-line-chip", "aria-hidden": "true" }),
-      head.told ?? (topology.source === "model" ? "this run of the model" : "measured"));
+      topology.source || "measured");
     const predicted = this.band === null ? [] : [h("span", {}, h("i", { class: "sb-band-chip", "aria-hidden": "true" }),
       `range of ${this.band.n} predicted runs, dashed: their median`)];
     const p95 = h("span", {}, h("i", { class: "sb-line-chip sb-line-p95", "aria-hidden": "true" }), "p95 (thin: p50)");

@@ -31,12 +31,14 @@ class Curves(OverTime):
         *,
         at_s: float = 0.0,
     ) -> None:
-        self._predicted = [] if prediction is None else predicted_runs(prediction)
-        super().__init__(run, curve_head(run, self._predicted), cursor_s=at_s)
-
-    def _still(self) -> tuple[Any, Any]:
-        first = self._predicted[0] if self._predicted else None
-        return picture(self._run, first), curves_table(self._run, first)
+        predicted = [] if prediction is None else predicted_runs(prediction)
+        first = predicted[0] if predicted else None
+        super().__init__(
+            run,
+            curve_head(run, predicted),
+            lambda: (picture(run, first), curves_table(run, first)),
+            cursor_s=at_s,
+        )
 
 
 def curve_head(run: Run, predicted: Sequence[Run] = ()) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 from typing import Any
 
 import anywidget
@@ -12,6 +13,8 @@ from sandbox.run import Run
 from sandbox.widgets.feed import Encoder, text_of
 from sandbox.widgets.topology import topology
 
+Still = Callable[[], tuple[Any, Any]]
+"""Makes the static picture and the table beside it."""
 SOURCES = {"model": "model", "live": "real workers", "replay": "stored run"}
 
 
@@ -36,8 +39,8 @@ class OverTime(anywidget.AnyWidget):
     cursor_s = traitlets.Float(0.0).tag(sync=True)
     focus = traitlets.Unicode("").tag(sync=True)
 
-    def __init__(self, run: Run, head: dict[str, Any], **traits: Any) -> None:
-        self._run = run
+    def __init__(self, run: Run, head: dict[str, Any], still: Still, **traits: Any) -> None:
+        self._run, self._still = run, still
         told, text = told_of(run)
         super().__init__(head={"topology": told, **head}, past=text, **traits)
 
@@ -57,7 +60,3 @@ class OverTime(anywidget.AnyWidget):
         )
         data = {"text/plain": repr(self)} | data | {"text/html": html}
         return (data, *rest) if rest else data
-
-    def _still(self) -> tuple[Any, Any]:
-        """Return the static picture and the table beside it."""
-        raise NotImplementedError  # pragma: no cover - each picture has its own

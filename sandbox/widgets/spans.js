@@ -2,18 +2,19 @@
 
 import { duration, numberText, typeText } from "./places.js";
 
-const AWAY = { worker_exited: "down", pause_worker: "paused", cut_off: "cut off",
+const WENT_AWAY = { worker_exited: "down", pause_worker: "paused", cut_off: "cut off",
   half_open: "half-open link" };
-const BACK = { worker_ready: ["down", "paused"], resume_worker: ["paused"],
+const CAME_BACK = { worker_ready: ["down", "paused"], resume_worker: ["paused"],
   mend_link: ["cut off", "half-open link"] };
 const HARM = new Set(["kill_worker", "kill_child", "terminate_worker", "quit_worker", "deploy",
   "stop_broker", "pause_broker", "pause_worker", "flush", "cut_off", "half_open", "child_oom",
   "fail_dependency", "drop_connections", "evict", "fill_memory"]);
-const GLYPHS = { kill_worker: "✖", kill_child: "✖", child_oom: "✖", terminate_worker: "▼",
+const PIN_GLYPHS = { kill_worker: "✖", kill_child: "✖", child_oom: "✖", terminate_worker: "▼",
   quit_worker: "▼", deploy: "⟳", pause_worker: "‖", pause_broker: "‖", stop_broker: "■",
   start_worker: "▲", start_broker: "▲", resume_worker: "▶", resume_broker: "▶", skip: "⇥" };
-const WORDS = { kill_worker: "SIGKILL", kill_child: "kill child of", terminate_worker: "SIGTERM",
-  quit_worker: "SIGQUIT" };
+const PIN_WORDS = { kill_worker: "SIGKILL", kill_child: "kill child of", terminate_worker: "SIGTERM",
+  quit_worker: "SIGQUIT",
+  pause_worker: "pause", resume_worker: "resume", start_worker: "start" };
 
 const verbOf = (event) => (event.kind === "control" ? event.detail.verb : event.kind);
 
@@ -53,10 +54,10 @@ function awayOf(history) {
   for (const { t, event } of history.marks) {
     const verb = verbOf(event);
     if (event.detail.error !== undefined || event.worker === null) continue;
-    for (const why of BACK[verb] ?? []) shut(open, `${why}@${event.worker}`, t);
-    if (AWAY[verb] === undefined) continue;
+    for (const why of CAME_BACK[verb] ?? []) shut(open, `${why}@${event.worker}`, t);
+    if (WENT_AWAY[verb] === undefined) continue;
     if (verb === "worker_exited") shut(open, `paused@${event.worker}`, t);
-    const span = { worker: event.worker, why: AWAY[verb], from: t, to: null,
+    const span = { worker: event.worker, why: WENT_AWAY[verb], from: t, to: null,
       killed: event.detail.signal === 9 };
     if (!open.has(`${span.why}@${span.worker}`)) {
       open.set(`${span.why}@${span.worker}`, span);
@@ -98,8 +99,8 @@ function pinsOf(history) {
     if (event.kind !== "control" || error !== undefined || ["submit", "dump"].includes(verb)) return [];
     const of = [event.worker ?? "", slot === undefined || slot === null ? "" : `slot ${slot + 1}`];
     const more = verb === "skip" ? duration(Number(seconds) || 0) : of.join(" ");
-    const name = WORDS[verb] ?? String(verb).replaceAll("_", " ");
-    return [{ t, verb, glyph: GLYPHS[verb] ?? "◆", tone: HARM.has(verb) ? "harm" : "note",
+    const name = PIN_WORDS[verb] ?? String(verb).replaceAll("_", " ");
+    return [{ t, verb, glyph: PIN_GLYPHS[verb] ?? "◆", tone: HARM.has(verb) ? "harm" : "note",
       words: `${name} ${more}`.trim() }];
   });
 }
@@ -118,6 +119,7 @@ export function placed(spans, from, to, x) {
   return rows;
 }
 
+const BOLD = 7.3; // px of a character of a pin's words
 const CHAR = 6.5; // px of a character of a bar's label, a little more than it is
 
 // Give each bar of a row the longest label that has room in it or right of it; "" if none has.
@@ -129,7 +131,7 @@ export function label(row, right) {
     const fits = (text, room) => text.length * CHAR + 8 <= room;
     const inside = choices.find((text) => fits(text, x1 - x0));
     const free = (row[i + 1]?.x0 ?? right) - x1;
-    one.outside = inside === undefined && fits(choices[1], free);
+    one.outside = inside === undefined && fits(choices[1], free - (bar.outcome === "killed" ? 8 : 0));
     one.label = inside ?? (one.outside ? choices[1] : "");
   });
   return row;
@@ -169,7 +171,7 @@ export function pinned(pins, x, width, nLines) {
   }
   const free = new Array(nLines).fill(-Infinity);
   for (const pin of kept) {
-    const room = pin.words.length * CHAR + 20;
+    const room = pin.words.length * BOLD + 20;
     pin.left = pin.x + room > width;
     const [from, to] = pin.left ? [pin.x - room, pin.x + 8] : [pin.x - 8, pin.x + room];
     pin.line = free.findIndex((taken) => taken <= from);

@@ -34,10 +34,9 @@ class Timeline(OverTime):
         focus: str = "",
     ) -> None:
         head = {} if against is None else compared(run, against, names)
-        super().__init__(run, head, cursor_s=at_s, focus=focus)
-
-    def _still(self) -> tuple[Any, Any]:
-        return picture(self._run), timeline_table(self._run)
+        super().__init__(
+            run, head, lambda: (picture(run), timeline_table(run)), cursor_s=at_s, focus=focus
+        )
 
 
 def compared(run: Run, against: Run, names: Sequence[str]) -> dict[str, Any]:
