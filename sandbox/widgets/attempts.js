@@ -14,7 +14,6 @@ const BINS = 300;
 const SHARE_ROWS = 3; // a worker's height, in rows, when shares are drawn
 
 export const BAR_OUTCOMES = ["succeeded", "retried", "failed", "killed", "running"];
-const TONES = { succeeded: "green", retried: "purple", failed: "red", killed: "orange", running: "sky" };
 let plots = 0;
 
 export class Plot {
@@ -293,8 +292,6 @@ export class Plot {
     }
   }
 }
-
-export const toneOf = (outcome) => TONES[outcome];
 
 // A bar whose right end is torn off.
 function jagged(x0, x1, y) {

@@ -1,6 +1,6 @@
 // The timeline: attempts per worker slot, one run or two as a counterfactual.
 
-import { BAR_OUTCOMES, Plot, toneOf } from "./attempts.js";
+import { BAR_OUTCOMES, Plot } from "./attempts.js";
 import { History } from "./fold.js";
 import { historyOf } from "./history.js";
 import { Controls, eventsOf, Reading, troubleOf } from "./reading.js";
@@ -97,8 +97,8 @@ class Timeline {
     const present = new Set(this.plots.flatMap((plot) => plot.spans.bars.map((bar) => bar.outcome)));
     const again = this.plots.some((plot) => plot.spans.bars.some((bar) => bar.nth > 1));
     this.key_.replaceChildren(...BAR_OUTCOMES.filter((name) => present.has(name)).map((name) =>
-      h("span", {}, h("i", { class: `sb-chip sb-chip-${name} sb-tone-${toneOf(name)}`, "aria-hidden": "true" },
-        name === "killed" ? "✖" : ""), KEY_WORDS[name])),
+      h("span", {}, h("i", { class: `sb-chip sb-chip-${name}`, "aria-hidden": "true" }),
+      KEY_WORDS[name])),
     again ? h("span", {}, h("i", { class: "sb-chip sb-chip-again", "aria-hidden": "true" }), "×2: ran again") : "");
   }
 
