@@ -2,15 +2,15 @@
 
 import { Dots, LOOKS } from "./dots.js";
 import { History } from "./fold.js";
-import { historyOf, summary, totals } from "./history.js";
+import { crowdAt, historyOf, summary, totals, warnings } from "./history.js";
+import { isDark, paletteOf } from "./looks.js";
 import { copiesOf, ENDS, seated } from "./places.js";
 import { Player } from "./player.js";
 import { links, middle } from "./links.js";
 import { assumptions, h, legend, renumber, setText, stage, svg, totalsRow } from "./structure.js";
+import { fillTip, placeTip } from "./tip.js";
 import { Transport } from "./transport.js";
 
-const COLOURS = ["blue", "sky", "orange", "green", "red", "purple", "soft", "text", "card",
-  "on-blue", "on-orange", "on-green", "on-red", "on-purple", "on-soft"];
 const TRAVEL_MS = 350;
 const TOLD_MS = 2000;
 const CLOCK_MS = 100;
@@ -210,45 +210,26 @@ class View {
       : historyOf(this.history, this.state, task, this.player.t);
     this.tip.hidden = told === null;
     if (told === null) return;
-    const earlier = told.earlier ? [h("li", {}, `… ${told.earlier} earlier`)] : [];
-    this.tip.replaceChildren(h("strong", {}, told.title),
-      h("div", { class: "sb-note" }, `delivery ${told.tries}: ${told.where}`),
-      h("ol", {}, ...earlier, ...told.lines.map(([t, words]) => h("li", {}, h("time", {}, t), words))));
+    fillTip(this.tip, told);
     this.tip.dataset.task = task;
     this.placeTip(task);
   }
 
   placeTip(task) {
     const dot = this.dots.byTask.get(task)?.[0];
-    const [board, canvas] = [this.el.getBoundingClientRect(), this.canvas.getBoundingClientRect()];
-    const x = (dot?.tx ?? 0) + canvas.left - board.left;
-    const y = (dot?.ty ?? 0) + canvas.top - board.top;
-    const width = this.tip.offsetWidth;
-    const left = x + 18 + width > board.width ? x - width - 18 : x + 18;
-    const below = y < board.height / 2;
-    const top = Math.min(below ? y - 10 : y - this.tip.offsetHeight + 14, board.height - this.tip.offsetHeight - 4);
-    this.tip.style.left = `${Math.max(2, Math.min(left, board.width - width - 2))}px`;
-    this.tip.style.top = `${Math.max(2, top)}px`;
+    placeTip(this.tip, dot, this.el.getBoundingClientRect(), this.canvas.getBoundingClientRect());
   }
 
   // --- looks --------------------------------------------------------------------------------------
 
   theme() {
-    const { body } = document;
-    const lab = document.querySelector("[data-jp-theme-light]")?.dataset.jpThemeLight;
-    const code = body.classList.contains("vscode-dark") || body.classList.contains("vscode-high-contrast");
-    const light = body.classList.contains("vscode-light");
-    const own = window.matchMedia("(prefers-color-scheme: dark)").matches;
-    const dark = lab !== undefined ? lab === "false" : code || (!light && own);
-    this.el.dataset.theme = dark ? "dark" : "light";
+    this.el.dataset.theme = isDark() ? "dark" : "light";
     this.measure();
   }
 
   // The colours of the stylesheet, which a notebook may give to the page after the board.
   paint() {
-    const style = getComputedStyle(this.el);
-    const palette = { font: style.fontFamily };
-    for (const name of COLOURS) palette[name] = style.getPropertyValue(`--sb-${name}`).trim();
+    const palette = paletteOf(this.el);
     if (JSON.stringify(palette) === JSON.stringify(this.dots.palette)) return;
     this.dots.paint(palette);
     this.paintLegend();
@@ -324,45 +305,19 @@ class View {
       if (node === null) continue;
       // Of what is over, only the newest are among the copies: count against the whole number.
       const n = ENDS.includes(name) ? sums[name] - this.dots.all.filter((dot) => dot.copy.name === name).length
-        : (over.get(name) ?? 0) + this.crowdAt(name);
+        : (over.get(name) ?? 0) + crowdAt(state, name);
       setText(node, n > 0 ? `+${n}` : "");
     }
     this.el.dataset.state = state.ended === null ? "live" : "ended";
     this.transport.moved(summary(state, player.t));
-    this.warn(over.get("") ?? 0);
+    const lines = warnings(this.history, state, over.get("") ?? 0);
+    this.trouble.hidden = lines.length === 0;
+    setText(this.trouble, lines.join(" "));
     if (!this.tip.hidden) this.tipOf(this.hovered ?? this.marked);
     if (!player.playing || performance.now() - this.toldAt > TOLD_MS) {
       this.toldAt = performance.now();
       if (this.marked === null) setText(this.voice, summary(state, player.t));
     }
-  }
-
-  crowdAt(name) {
-    const { crowd } = this.state;
-    const [what, of] = name.split(":");
-    if (crowd === null) return 0;
-    if (what === "queue") return crowd.queues[this.topology.queues.findIndex((q) => q.name === of)] ?? 0;
-    const i = (this.topology.workers ?? []).findIndex((worker) => worker.name === of);
-    if (what === "reserved") return crowd.reserved[i] ?? 0;
-    if (what === "slots") return crowd.running_on[i] ?? 0;
-    if (what === "cell") return (crowd.reserved[i] ?? 0) + (crowd.running_on[i] ?? 0);
-    return 0;
-  }
-
-  // What the picture cannot show as it is, in a sentence each.
-  warn(homeless) {
-    const { state } = this;
-    const lines = [];
-    if (this.history.length === 0) lines.push("This run has no events yet.");
-    if (state.crowd !== null) {
-      lines.push(`More than 200 events/s: ${state.crowd.tasks.toLocaleString("en")} tasks are counted `
-        + "(+n), not drawn one by one.");
-    }
-    if (homeless > 0) lines.push(`${homeless} messages are where the description has no place.`);
-    if (state.nBroken > 0) lines.push(`${state.nBroken} broken events were left out; the first: ${state.broken[0]}.`);
-    if (state.nProblems > 0) lines.push(`${state.nProblems} events contradict others; the first: ${state.problems[0]}.`);
-    this.trouble.hidden = lines.length === 0;
-    setText(this.trouble, lines.join(" "));
   }
 
   wake() {

@@ -1,4 +1,4 @@
-"""Curves: depth, throughput, latency and utilisation, drawn by ``curves.js``, before a prediction."""
+"""Curves: depth, throughput, latency, utilisation before a prediction; drawn by ``curves.js``."""
 
 from __future__ import annotations
 

@@ -113,3 +113,29 @@ export function marksOf(history) {
     return [{ t, n, glyph, tone, words: `${words} ${event.worker ?? ""}${extra}`.trim() }];
   });
 }
+
+// How many of an area are counted and not followed.
+export function crowdAt({ crowd, topology }, name) {
+  const [what, of] = name.split(":");
+  if (crowd === null) return 0;
+  if (what === "queue") return crowd.queues[topology.queues.findIndex((queue) => queue.name === of)] ?? 0;
+  const i = (topology.workers ?? []).findIndex((worker) => worker.name === of);
+  const [reserved, running] = [crowd.reserved[i] ?? 0, crowd.running_on[i] ?? 0];
+  return { reserved, slots: running, cell: reserved + running }[what] ?? 0;
+}
+
+// What the picture cannot show as it is, in a sentence each.
+export function warnings(history, state, homeless) {
+  const lines = [];
+  if (history.length === 0) lines.push("This run has no events yet.");
+  if (state.crowd !== null) {
+    lines.push(`More than 200 events/s: ${state.crowd.tasks.toLocaleString("en")} tasks are counted `
+      + "(+n), not drawn one by one.");
+  }
+  if (homeless > 0) lines.push(`${homeless} messages are where the description has no place.`);
+  if (state.nBroken > 0) lines.push(`${state.nBroken} broken events were left out; the first: ${state.broken[0]}.`);
+  if (state.nProblems > 0) {
+    lines.push(`${state.nProblems} events contradict others; the first: ${state.problems[0]}.`);
+  }
+  return lines;
+}

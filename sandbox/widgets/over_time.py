@@ -1,4 +1,4 @@
-"""Over time: what the timeline and the curves share: traits, a saved notebook's picture, a table."""
+"""Over time: what timeline and curves share: traits, and what a saved notebook keeps."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class OverTime(anywidget.AnyWidget):
         bundle = super()._repr_mimebundle_(**kwargs)
         data, *rest = bundle if isinstance(bundle, tuple) else (bundle or {},)
         picture, table = self._still()
-        png, about = picture._repr_png_()  # noqa: SLF001 - what a notebook would call
+        png, about = picture._repr_png_()
         html = (
             f'<img alt="{about["alt"]}" src="data:image/png;base64,'
             f'{base64.b64encode(png).decode()}">{table.to_html()}'
