@@ -28,7 +28,7 @@ def add_to(main: click.Group) -> None:
         default=CLAIMS,
         help="What the script exits with 1 for: a task lost, or run twice; both by default.",
     )
-    def export(
+    def export(  # noqa: PLR0913, PLR0917 - one an option
         scenario: str,
         script: str | None,
         notebook: str | None,

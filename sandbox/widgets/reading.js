@@ -2,6 +2,7 @@
 // move the player where no other widget leads it.
 
 import { History } from "./fold.js";
+import { isDark } from "./looks.js";
 import { Player, SPEEDS } from "./player.js";
 import { h, setText } from "./structure.js";
 
@@ -20,16 +21,6 @@ export function svgNode(tag, attributes, ...children) {
   }
   node.append(...children);
   return node;
-}
-
-// The lab's theme, VS Code's, or the reader's preference.
-export function isDark() {
-  const lab = document.querySelector("[data-jp-theme-light]")?.dataset.jpThemeLight;
-  if (lab !== undefined) return lab === "false";
-  const { classList } = document.body;
-  if (classList.contains("vscode-dark") || classList.contains("vscode-high-contrast")) return true;
-  return !classList.contains("vscode-light")
-    && window.matchMedia("(prefers-color-scheme: dark)").matches;
 }
 
 export class Reading {
