@@ -97,7 +97,7 @@ function pinsOf(history) {
   return history.marks.flatMap(({ t, event }) => {
     const { verb, seconds, error, slot } = event.detail;
     if (event.kind !== "control" || error !== undefined || ["submit", "dump"].includes(verb)) return [];
-    const of = [event.worker ?? "", slot === undefined || slot === null ? "" : `slot ${slot + 1}`];
+    const of = [event.worker ?? "", slot === undefined || slot === null ? "" : `process ${slot + 1}`];
     const more = verb === "skip" ? duration(Number(seconds) || 0) : of.join(" ");
     const name = PIN_WORDS[verb] ?? String(verb).replaceAll("_", " ");
     return [{ t, verb, glyph: PIN_GLYPHS[verb] ?? "◆", tone: HARM.has(verb) ? "harm" : "note",
@@ -119,8 +119,7 @@ export function placed(spans, from, to, x) {
   return rows;
 }
 
-const BOLD = 7.3; // px of a character of a pin's words
-const CHAR = 6.5; // px of a character of a bar's label, a little more than it is
+const CHAR = 7.3; // px of a character of a label, a little more than it is
 
 // Give each bar of a row the longest label that has room in it or right of it; "" if none has.
 export function label(row, right) {
@@ -171,7 +170,7 @@ export function pinned(pins, x, width, nLines) {
   }
   const free = new Array(nLines).fill(-Infinity);
   for (const pin of kept) {
-    const room = pin.words.length * BOLD + 20;
+    const room = pin.words.length * CHAR + 20;
     pin.left = pin.x + room > width;
     const [from, to] = pin.left ? [pin.x - room, pin.x + 8] : [pin.x - 8, pin.x + room];
     pin.line = free.findIndex((taken) => taken <= from);

@@ -209,7 +209,7 @@ class Timeline {
 function wordsOf({ from, to, outcome, nth, attempt }) {
   const until = to === null ? "still running" : `${outcome} at ${to.toFixed(2)} s`;
   const which = nth > 1 ? `, execution ${nth}` : "";
-  return `${attempt.worker}, slot ${(attempt.slot ?? 0) + 1}${which}: started at ${from.toFixed(2)} s, ${until}`;
+  return `${attempt.worker}, process ${(attempt.slot ?? 0) + 1}${which}: started at ${from.toFixed(2)} s, ${until}`;
 }
 
 function render({ model, el }) {
