@@ -188,7 +188,7 @@ export class Plot {
       svgNode("title", {}, `${gone.worker} ${words} from ${gone.from.toFixed(2)} s to ${gone.to?.toFixed(2) ?? "the end"}`))];
       const wide = words.length * 7 + 10;
       if (x1 - x0 >= wide) nodes.push(...this.tag((x0 + x1) / 2, (top + bottom) / 2, words, wide));
-      else if (bottom - top >= wide && x1 - x0 >= 16) {
+      else if (bottom - top >= wide && x1 - x0 >= 44) {
         const x = x1 - 10; // At its end: the labels of what was killed stand at its beginning.
         nodes.push(svgNode("g", { transform: `rotate(-90 ${x} ${(top + bottom) / 2})` },
           ...this.tag(x, (top + bottom) / 2, words, wide)));
