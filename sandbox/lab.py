@@ -31,23 +31,25 @@ from sandbox.engines.live.broker import choose
 from sandbox.faults import At, OnEvent
 from sandbox.faults.kill_worker import KillWorker
 from sandbox.faults.skip import Skip
+from sandbox.pictures import curves as curves_picture
 from sandbox.pictures import (
     claims_table,
-    curves,
     curves_table,
     retry_gaps,
     side_by_side,
     task_table,
-    timeline,
     timeline_table,
     what_if_picture,
     what_if_table,
 )
+from sandbox.pictures import timeline as timeline_picture
 from sandbox.prediction import Prediction
 from sandbox.systems import get as system
 from sandbox.widgets import Board as board  # noqa: N813 - a lab calls it like a function
+from sandbox.widgets import Curves as curves  # noqa: N813 - a lab calls it like a function
 from sandbox.widgets import Panel as panel  # noqa: N813 - a lab calls it like a function
-from sandbox.widgets import Sliders as sliders  # noqa: N813 - as above
+from sandbox.widgets import Sliders as sliders  # noqa: N813 - a lab calls it like a function
+from sandbox.widgets import Timeline as timeline  # noqa: N813 - a lab calls it like a function
 
 __all__ = [
     "At",
@@ -69,6 +71,7 @@ __all__ = [
     "compare",
     "counterfactual",
     "curves",
+    "curves_picture",
     "curves_table",
     "load",
     "measure",
@@ -84,6 +87,7 @@ __all__ = [
     "system",
     "task_table",
     "timeline",
+    "timeline_picture",
     "timeline_table",
     "what_if",
     "what_if_picture",

@@ -61,9 +61,10 @@ LAYERS = (
     {"capacity"},
     {"service"},
     {"systems"},
-    {"workbench", "evidence", "export"},
+    {"workbench", "evidence"},
     {"pictures"},
     {"widgets"},
+    {"export"},
     {
         "lab",
         "report",

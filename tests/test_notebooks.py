@@ -26,7 +26,7 @@ from sandbox import lab
 run = lab.model(lab.load("leadlawk"))
 
 # %% tags=["nbval-ignore-output"]
-lab.timeline(run)
+lab.timeline_picture(run)
 
 # %%
 lab.timeline_table(run)

@@ -57,7 +57,7 @@ lab.side_by_side({"predicted": predicted}, counts)
 # The model's run as a picture. Each bar is one attempt to run a task, each row is one process.
 
 # %%
-display(lab.timeline(predicted), lab.timeline_table(predicted).loc[["all"]])
+display(lab.timeline_picture(predicted), lab.timeline_table(predicted).loc[["all"]])
 
 # %% [markdown]
 # One run is not a prediction: another day has other random times. So the model runs many times,
@@ -100,14 +100,14 @@ print(comparison)
 # they come back only after the hour.
 
 # %% tags=["nbval-ignore-output"]
-display(lab.timeline(measured), lab.timeline_table(measured))
+display(lab.timeline_picture(measured), lab.timeline_table(measured))
 
 # %% [markdown]
 # Messages over time, measured (in colour) on top of predicted (grey). *Unacked* stays at four
 # until the hour is skipped: these are the dead worker's messages.
 
 # %%
-display(lab.curves(measured, predicted), lab.curves_table(measured)[["at_end"]])
+display(lab.curves_picture(measured, predicted), lab.curves_table(measured)[["at_end"]])
 
 # %% [markdown]
 # ### Is the document's claim right?
@@ -176,7 +176,7 @@ lab.audit(crashed["early, measured"]).counts()
 
 # %%
 display(
-    lab.timeline(crashed["late, measured"]),
+    lab.timeline_picture(crashed["late, measured"]),
     lab.timeline_table(crashed["late, measured"]).loc[["all"]],
 )
 
@@ -248,7 +248,7 @@ retried = lab.run(backoff)
 lab.retry_gaps({"predicted": foreseen, "measured": retried})
 
 # %%
-display(lab.timeline(retried), lab.timeline_table(retried).loc[["all"]])
+display(lab.timeline_picture(retried), lab.timeline_table(retried).loc[["all"]])
 
 # %% [markdown]
 # ## 5. Your turn: the panel
@@ -300,7 +300,7 @@ panel.snapshot().loc[["done", "lost", "redelivered"]]
 
 # %%
 so_far = lab.so_far(session)
-display(lab.timeline(so_far), lab.timeline_table(so_far).loc[["all"]])
+display(lab.timeline_picture(so_far), lab.timeline_table(so_far).loc[["all"]])
 
 # %% [markdown]
 # ## What to do next

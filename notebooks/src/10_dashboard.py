@@ -80,7 +80,7 @@ predicted = lab.model(corrected)
 lab.side_by_side({"predicted": predicted}, counts)
 
 # %%
-display(lab.timeline(predicted), lab.timeline_table(predicted).loc[["all"]])
+display(lab.timeline_picture(predicted), lab.timeline_table(predicted).loc[["all"]])
 
 # %% [markdown]
 # Each bar is an attempt at a task, each row a process. The surge is over in two seconds, and 500 a
@@ -109,7 +109,7 @@ comparison.to_frame().loc[certain, ["verdict"]]
 print(comparison)
 
 # %%
-display(lab.curves(measured, predicted), lab.curves_table(measured)[["at_end"]])
+display(lab.curves_picture(measured, predicted), lab.curves_table(measured)[["at_end"]])
 
 # %% [markdown]
 # Two aggregations are **lost**: each was acknowledged when it began, and died with its worker.

@@ -71,7 +71,7 @@ print(analysis.corrections[0])
 
 # %%
 predicted = lab.model(corrected)
-display(lab.timeline(predicted), lab.timeline_table(predicted).loc[["all"]])
+display(lab.timeline_picture(predicted), lab.timeline_table(predicted).loc[["all"]])
 
 # %% [markdown]
 # One start each 0.4 s (12 s of the document), and the processes are idle in between: it is the

@@ -75,7 +75,7 @@ predicted = lab.model(corrected)
 lab.side_by_side({"predicted": predicted}, counts)
 
 # %%
-display(lab.timeline(predicted), lab.timeline_table(predicted).loc[["all"]])
+display(lab.timeline_picture(predicted), lab.timeline_table(predicted).loc[["all"]])
 
 # %% [markdown]
 # Each bar is an attempt at a task, each row a process. At the far right are the four jobs of the
@@ -111,7 +111,7 @@ comparison.to_frame().loc[["published", "done", "lost"], ["verdict"]]
 print(comparison)
 
 # %%
-display(lab.curves(measured, expected), lab.curves_table(measured)[["at_end"]])
+display(lab.curves_picture(measured, expected), lab.curves_table(measured)[["at_end"]])
 
 # %% [markdown]
 # The dead worker's jobs still wait for the visibility timeout: no setting makes Redis notice a

@@ -58,7 +58,7 @@ predicted = lab.model(written)
 lab.side_by_side({"predicted": predicted}, counts)
 
 # %%
-display(lab.timeline(predicted), lab.timeline_table(predicted).loc[["all"]])
+display(lab.timeline_picture(predicted), lab.timeline_table(predicted).loc[["all"]])
 
 # %% [markdown]
 # Each bar is an attempt at a task, each row a process. Two reports were running when the worker was
@@ -88,7 +88,7 @@ comparison.to_frame().loc[certain, ["verdict"]]
 print(comparison)
 
 # %%
-display(lab.curves(measured, predicted), lab.curves_table(measured)[["at_end"]])
+display(lab.curves_picture(measured, predicted), lab.curves_table(measured)[["at_end"]])
 
 # %% [markdown]
 # ## 4. What breaks: the order

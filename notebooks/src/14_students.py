@@ -86,7 +86,7 @@ predicted = lab.model(corrected)
 lab.side_by_side({"predicted": predicted}, [*counts, "redelivered"])
 
 # %%
-display(lab.timeline(predicted), lab.timeline_table(predicted).loc[["all"]])
+display(lab.timeline_picture(predicted), lab.timeline_table(predicted).loc[["all"]])
 
 # %% [markdown]
 # **Run** (about 20 seconds), and compare.

@@ -284,6 +284,7 @@ class View {
     if (this.areas.size === 0) return;
     const now = performance.now();
     this.state = this.player.state;
+    this.lead();
     const sums = totals(this.state);
     const { targets, over } = seated(copiesOf(this.state, this.player.t), this.areas,
       (copy) => this.areaOf(copy));
@@ -336,9 +337,14 @@ class View {
     }
   }
 
+  // Others that show the same run follow, also when the reader scrubs or steps.
+  lead() {
+    if (this.model.get("cursor_s") !== this.player.t) this.model.set("cursor_s", this.player.t);
+  }
+
   step(now, before) {
     const { player } = this;
-    if (player.t !== before) this.model.set("cursor_s", player.t);
+    if (player.t !== before) this.lead();
     if (player.n !== this.shownN || !player.playing || now - this.clockAt > CLOCK_MS) this.show(TRAVEL_MS);
   }
 }

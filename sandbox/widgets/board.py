@@ -13,16 +13,13 @@ import traitlets
 from sandbox.engines import Session
 from sandbox.run import Event, Run
 from sandbox.widgets.feed import Encoder, Feed, Row, text_of
-from sandbox.widgets.modules import FOLD, HERE, joined
+from sandbox.widgets.modules import BOARD as MODULES
+from sandbox.widgets.modules import HERE, joined
 from sandbox.widgets.still import counts_table
 from sandbox.widgets.tally import Tally
 from sandbox.widgets.threads import Follower
 from sandbox.widgets.topology import topology
 
-MODULES = (
-    *FOLD, "player.js", "places.js", "dots.js", "history.js", "structure.js", "links.js",
-    "looks.js", "tip.js", "transport.js", "board.js",
-)  # fmt: skip
 STYLE = (HERE / "board.css").read_text(encoding="utf-8")
 _SOURCES = {"model": "model", "live": "real workers", "replay": "stored run"}
 _MOST_IN_ONE = 5000

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 
-from sandbox.widgets.board import MODULES, STYLE, Board
+from sandbox.widgets.board import STYLE, Board
+from sandbox.widgets.modules import BOARD as MODULES
 from sandbox.widgets.modules import HERE, bare, joined
 
 _PAGE = "body { margin: 0; }"

@@ -1,0 +1,213 @@
+// Reading: what every picture over time has: a history, a player, the theme, and the buttons that
+// move the player where no other widget leads it.
+
+import { History } from "./fold.js";
+import { isDark } from "./looks.js";
+import { Player, SPEEDS } from "./player.js";
+import { h, setText } from "./structure.js";
+
+export function eventsOf(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return [String(text).slice(0, 80)];
+  }
+}
+
+export function svgNode(tag, attributes, ...children) {
+  const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes ?? {})) {
+    if (value !== undefined && value !== null) node.setAttribute(name, value);
+  }
+  node.append(...children);
+  return node;
+}
+
+export class Reading {
+  // `picture` has draw() for a history that has grown or another width, move() for another
+  // moment, choose(task) for another task; this calls them, never two draws in one frame.
+  constructor(model, el, picture) {
+    Object.assign(this, { model, el, picture, stops: [], isDue: false });
+    this.head = model.get("head") ?? {};
+    this.topology = this.head.topology ?? {};
+    this.read();
+    this.focus = model.get("focus") || null;
+  }
+
+  read() {
+    this.history = new History(this.topology, eventsOf(this.model.get("past") || "[]"));
+    this.player = new Player(this.history, { live: Boolean(this.head.live) });
+    const cursor = this.model.get("cursor_s");
+    if (!this.player.live && cursor > 0) this.player.seek(cursor);
+  }
+
+  start() {
+    const on = (target, name, act) => {
+      target.addEventListener(name, act);
+      this.stops.push(() => target.removeEventListener(name, act));
+    };
+    const theme = () => { this.el.dataset.theme = isDark() ? "dark" : "light"; };
+    on(window.matchMedia("(prefers-color-scheme: dark)"), "change", theme);
+    const themes = new MutationObserver(theme);
+    for (const node of [document.body, document.documentElement]) {
+      themes.observe(node, { attributes: true, attributeFilter: ["class", "data-jp-theme-light",
+        "data-vscode-theme-kind"] });
+    }
+    const sizes = new ResizeObserver(() => this.due());
+    sizes.observe(this.el);
+    this.stops.push(() => themes.disconnect(), () => sizes.disconnect());
+    for (const [name, act] of [["msg:custom", (said) => this.take(said)],
+      ["change:cursor_s", () => this.follow()], ["change:past", () => this.again()],
+      ["change:focus", () => this.chosen(this.model.get("focus") || null, false)]]) {
+      this.model.on(name, act);
+      this.stops.push(() => this.model.off(name, act));
+    }
+    theme();
+    this.due();
+  }
+
+  stop() {
+    this.stopped = true;
+    cancelAnimationFrame(this.frame);
+    for (const stop of this.stops) stop();
+  }
+
+  due() {
+    this.isDue = true;
+    this.wake();
+  }
+
+  again() {
+    this.read();
+    this.controls?.follow(this.player);
+    this.due();
+  }
+
+  take(said) {
+    if (said?.kind !== "events") return;
+    const missing = said.from - this.history.length;
+    if (missing > 0) {
+      this.model.send?.({ kind: "want", from: this.history.length });
+      return;
+    }
+    this.history.append(eventsOf(said.text).slice(-missing));
+    this.player.told(said.now_s);
+    this.due();
+  }
+
+  // Another widget has moved the cursor that both share; no kernel is needed for that.
+  follow() {
+    const t = this.model.get("cursor_s");
+    if (!Number.isFinite(t) || Math.abs(t - this.player.t) < 1e-6) return;
+    this.player.pause();
+    this.player.seek(t);
+    this.wake();
+  }
+
+  // The reader has moved the cursor here.
+  seek(t) {
+    this.player.pause();
+    this.player.seek(t);
+    this.tell();
+  }
+
+  tell() {
+    this.model.set("cursor_s", this.player.t);
+    this.wake();
+  }
+
+  chosen(task, tell = true) {
+    if (task === this.focus && !tell) return;
+    this.focus = task;
+    if (tell) {
+      this.model.set("focus", task ?? "");
+      this.model.save_changes?.();
+    }
+    this.picture.choose(task);
+  }
+
+  wake() {
+    if (this.frame || this.stopped) return;
+    this.last ??= performance.now();
+    this.frame = requestAnimationFrame((now) => this.tick(now));
+  }
+
+  tick(now) {
+    this.frame = null;
+    const { player } = this;
+    const wasPlaying = player.playing && !player.live;
+    if (player.tick(now - this.last) && wasPlaying) this.model.set("cursor_s", player.t);
+    this.last = player.playing ? now : undefined;
+    if (this.isDue && this.el.clientWidth > 0) {
+      this.isDue = false;
+      this.picture.draw();
+    }
+    this.picture.move();
+    this.controls?.show();
+    if (player.playing) this.wake();
+  }
+}
+
+// Play, pause, step, speed and a slider.
+export class Controls {
+  constructor(reading) {
+    this.reading = reading;
+    const act = (id, glyph, words, change) => {
+      const node = h("button", { type: "button", class: "sb-button", "data-id": id,
+        "aria-label": words, title: words }, h("span", { "aria-hidden": "true" }, glyph));
+      node.addEventListener("click", () => {
+        change(reading.player);
+        reading.tell();
+      });
+      return node;
+    };
+    this.play = act("play", "▶", "Play", (player) => player.toggle());
+    this.range = h("input", { type: "range", class: "sb-range", min: 0, step: "any",
+      "aria-label": "Time" });
+    this.range.addEventListener("input", () => reading.seek(Number(this.range.value)));
+    this.speed = h("select", { class: "sb-speed", "aria-label": "Speed" },
+      ...SPEEDS.map((n) => h("option", { value: n }, `${n}×`)),
+      reading.head.live ? h("option", { value: "live" }, "live") : null);
+    this.speed.addEventListener("change", () => {
+      reading.player.setSpeed(this.speed.value);
+      reading.wake();
+    });
+    this.time = h("output", { class: "sb-clock" }, "0.00 s");
+    this.node = h("div", { class: "sb-controls", role: "group", "aria-label": "Replay" },
+      act("back", "◀|", "One event back", (player) => player.step(-1)), this.play,
+      act("step", "|▶", "One event on", (player) => player.step(1)), this.range, this.time,
+      this.speed);
+  }
+
+  follow(player) { this.range.max = Math.max(player.end, 1e-3); }
+
+  show() {
+    const { player } = this.reading;
+    this.follow(player);
+    this.range.value = player.t;
+    this.range.setAttribute("aria-valuetext", `${player.t.toFixed(2)} seconds`);
+    setText(this.time, `${player.t.toFixed(2)} s`);
+    setText(this.play.firstChild, player.playing ? "‖" : "▶");
+    const name = player.playing ? "Pause" : "Play";
+    if (this.play.title !== name) {
+      this.play.title = name;
+      this.play.setAttribute("aria-label", name);
+    }
+    const speed = player.live ? "live" : String(player.speed);
+    if (this.speed.value !== speed) this.speed.value = speed;
+  }
+}
+
+// What cannot be shown as it is, in a sentence each; "" if nothing is wrong.
+export function troubleOf(history) {
+  const lines = [];
+  const { nBroken, broken, nProblems, problems, crowd } = history.tip;
+  if (history.length === 0) lines.push("This run has no events yet.");
+  if (crowd !== null) {
+    lines.push(`More than 200 events/s: ${crowd.tasks.toLocaleString("en")} tasks are counted, `
+      + "not drawn one by one.");
+  }
+  if (nBroken > 0) lines.push(`${nBroken} broken events were left out; the first: ${broken[0]}.`);
+  if (nProblems > 0) lines.push(`${nProblems} events contradict others; the first: ${problems[0]}.`);
+  return lines.join(" ");
+}
