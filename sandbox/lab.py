@@ -31,7 +31,6 @@ from sandbox.engines.live.broker import choose
 from sandbox.faults import At, OnEvent
 from sandbox.faults.kill_worker import KillWorker
 from sandbox.faults.skip import Skip
-from sandbox.pictures import curves as curves_picture
 from sandbox.pictures import (
     claims_table,
     curves_table,
@@ -42,6 +41,7 @@ from sandbox.pictures import (
     what_if_picture,
     what_if_table,
 )
+from sandbox.pictures import curves as curves_picture
 from sandbox.pictures import timeline as timeline_picture
 from sandbox.prediction import Prediction
 from sandbox.systems import get as system
