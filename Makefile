@@ -85,7 +85,7 @@ kill: $(VENV)/.dev  ## kill every part of a session 20 times at random moments; 
 
 soak: MINUTES ?= 20
 soak: $(VENV)/.dev  ## 20 minutes (MINUTES=…) of random faults at full load: docs/soak.md
-	$(BIN)/python -m proof.soak --minutes $(MINUTES)
+	$(BIN)/python -m proof.soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
 lint: $(VENV)/.dev  ## ruff and mypy
 	$(BIN)/ruff check .

@@ -144,8 +144,18 @@ def test_the_example_of_the_slope_runs() -> None:
 def test_a_descriptor_left_open_fails_beyond_the_named_allowance(
     role: str, more: int, holds: bool
 ) -> None:
-    found = judge.descriptors({role: 20}, {role: 20 + more})
+    found = judge.descriptors({role: 20}, {role: 20 + more}, MINUTES_S)
     assert (found.holds, f"grown: {role}" in found.found) == (holds, not holds)
+
+
+@pytest.mark.parametrize(
+    ("role", "now", "holds"), [("proxy", 98, True), ("proxy", 99, False), ("parent", 22, False)]
+)
+def test_pools_that_a_short_run_did_not_fill_are_held_against_full_ones(
+    role: str, now: int, holds: bool
+) -> None:
+    """Of 82 descriptors and 16 more; what has no pool is held against itself."""
+    assert judge.descriptors({role: 20}, {role: now}, 120.0).holds is holds
 
 
 # --- tasks ----------------------------------------------------------------------------------
@@ -225,7 +235,7 @@ def test_each_path_is_found_in_the_evidence(cause: str) -> None:
 def test_without_a_path_a_task_is_unexplained_and_the_soak_fails(name: str) -> None:
     assert causes(UNEXPLAINED[name]) == [None]
     run = Run(SOAK, UNEXPLAINED[name])
-    assert judge.accounted(audit(run), run)[1].holds is False
+    assert judge.accounted(audit(run), run, 120.0)[1].holds is False
 
 
 def test_a_fault_explains_nothing() -> None:
@@ -234,9 +244,14 @@ def test_a_fault_explains_nothing() -> None:
     assert causes((SENT, order, dump(9.0))) == [None]
 
 
-def test_more_than_one_unknown_in_twenty_fails() -> None:
+@pytest.mark.parametrize(("seconds", "holds"), [(MINUTES_S, False), (120.0, None)])
+def test_more_than_one_unknown_in_twenty_fails_where_there_are_tasks_enough(
+    seconds: float, holds: bool | None
+) -> None:
+    """In two minutes there are a hundred or so: one bad moment of the broker is told, not judged."""
     run = Run(SOAK, PATHS["its publish call failed"])
-    assert [one.holds for one in judge.accounted(audit(run), run)] == [True, True, False]
+    found = judge.accounted(audit(run), run, seconds)
+    assert [one.holds for one in found] == [True, True, holds]
 
 
 def test_a_process_or_a_file_that_is_left_fails() -> None:
