@@ -32,6 +32,10 @@ class RunError(SandboxError, ValueError):
     """A stored run that cannot be read, or that breaks a law every run obeys."""
 
 
+class LabError(SandboxError, ValueError):
+    """A lab that is not there or not whole, or a step of it that cannot be taken."""
+
+
 class EngineError(SandboxError, RuntimeError):
     """An engine that cannot do what was asked; everything it had started is taken down."""
 

@@ -7,6 +7,7 @@ is run again leaves no second system behind. ``$SANDBOX_BROKER`` chooses the bro
 from __future__ import annotations
 
 import os
+from typing import Any, overload
 
 from sandbox import (
     AutoRetry,
@@ -31,6 +32,8 @@ from sandbox.engines.live.broker import choose
 from sandbox.faults import At, OnEvent
 from sandbox.faults.kill_worker import KillWorker
 from sandbox.faults.skip import Skip
+from sandbox.labs.guesses import Guess
+from sandbox.labs.kernel import check, counts, current, hint, lesson, number, unless_open
 from sandbox.pictures import (
     claims_table,
     curves_table,
@@ -66,18 +69,25 @@ __all__ = [
     "audit",
     "board",
     "broker",
+    "check",
     "claims",
     "claims_table",
     "compare",
     "counterfactual",
+    "counts",
     "curves",
     "curves_picture",
     "curves_table",
+    "hint",
+    "lesson",
     "load",
     "measure",
     "model",
+    "number",
     "panel",
     "predict",
+    "progress",
+    "reset",
     "retry_gaps",
     "run",
     "side_by_side",
@@ -95,6 +105,8 @@ __all__ = [
 ]
 
 BROKER = os.environ.get("SANDBOX_BROKER", "auto")
+ENGINE: workbench.Engine = "model" if os.environ.get("SANDBOX_ENGINE") == "model" else "live"
+"""Where ``run`` runs: on real workers, or, to try a lab out in a second, in the model."""
 _running: list[Session] = []
 
 
@@ -109,7 +121,10 @@ def start(scenario: Scenario) -> Session:
 
 def run(scenario: Scenario) -> Run:
     """Run a scenario on real workers until everything is done; return what happened."""
-    return workbench.run(scenario, broker=BROKER)
+    found: Run = unless_open(
+        lambda one: workbench.run(one, engine=ENGINE, broker=BROKER), scenario
+    )
+    return found
 
 
 def broker() -> str:
@@ -118,14 +133,36 @@ def broker() -> str:
     return f"{choice.kind} ({choice.why})"
 
 
-def predict(scenario: Scenario) -> Prediction:
-    """Predict with this machine's overheads, which are measured first if need be (10 s)."""
-    return workbench.predict(scenario, overheads=workbench.calibrated(BROKER))
+@overload
+def predict(what: Scenario) -> Prediction: ...
+@overload
+def predict(what: str, guess: object) -> Guess: ...
+def predict(what: Scenario | str, guess: object = None) -> Prediction | Guess:
+    """Predict a scenario with this machine's overheads, measured first if need be (10 s).
+
+    With a question and a number: keep that as the learner's own prediction.
+    """
+    if isinstance(what, str):
+        return current().guess(what, guess)
+    return workbench.predict(what, overheads=workbench.calibrated(BROKER))
 
 
 def model(scenario: Scenario) -> Run:
     """Run a scenario in the model, with the same draws; no worker is started."""
-    return workbench.run(scenario, engine="model")
+    found: Run = unless_open(lambda one: workbench.run(one, engine="model"), scenario)
+    return found
+
+
+def progress() -> Any:
+    """Return what is done of the labs in this folder, as a table."""
+    return current().done()
+
+
+def reset() -> str:
+    """End what a lab left half-way: its running system, its notes in this folder."""
+    while _running:
+        _running.pop().close()
+    return current().reset()
 
 
 def so_far(session: Session) -> Run:

@@ -11,8 +11,8 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import re
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +20,11 @@ import nbformat
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 
+from sandbox.labs import source
+
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ROOT / "notebooks" / "src"
 IGNORED = "nbval-ignore-output"
-_MARK = re.compile(r"^# %%(?: \[(?P<kind>markdown)\])?(?: tags=(?P<tags>\[.*\]))?\s*$")
 _WIDGET = "application/vnd.jupyter.widget-view+json"
 _NOT_COMPARED = ("image/png", _WIDGET)
 _METADATA = {
@@ -33,33 +34,27 @@ _METADATA = {
 _CELL_S = 90
 
 
-def target(source: Path) -> Path:
+def target(text: Path) -> Path:
     """Return the notebook that a source is built into."""
-    return source.parent.parent / f"{source.stem.replace('_', '-')}.ipynb"
+    return text.parent.parent / f"{text.stem.replace('_', '-')}.ipynb"
 
 
 def parse(text: str) -> NotebookNode:
     """Return the unexecuted notebook of a py:percent text."""
+    return book_of(source.parse(text))
+
+
+def book_of(cells: Iterable[source.Cell]) -> NotebookNode:
+    """Return the unexecuted notebook of some cells; an id is a hash of what and where it is."""
     book = nbformat.v4.new_notebook(metadata=json.loads(json.dumps(_METADATA)))
-    marks = [(i, m) for i, line in enumerate(text.splitlines()) if (m := _MARK.match(line))]
-    lines = text.splitlines()
-    ends = [i for i, _ in marks[1:]] + [len(lines)]
-    for position, ((begin, mark), end) in enumerate(zip(marks, ends, strict=True)):
-        body = "\n".join(lines[begin + 1 : end]).strip("\n")
-        book.cells.append(_cell(mark, body, position))
+    for position, one in enumerate(cells):
+        new = nbformat.v4.new_markdown_cell if one.is_markdown else nbformat.v4.new_code_cell
+        cell = new(one.body)
+        if one.tags:
+            cell.metadata["tags"] = list(one.tags)
+        cell["id"] = hashlib.sha256(f"{position}\n{one.body}".encode()).hexdigest()[:12]
+        book.cells.append(cell)
     return book
-
-
-def _cell(mark: re.Match[str], body: str, position: int) -> NotebookNode:
-    if mark["kind"]:
-        body = "\n".join(line.removeprefix("#").removeprefix(" ") for line in body.splitlines())
-        cell = nbformat.v4.new_markdown_cell(body)
-    else:
-        cell = nbformat.v4.new_code_cell(body)
-    if mark["tags"]:
-        cell.metadata["tags"] = json.loads(mark["tags"])
-    cell["id"] = hashlib.sha256(f"{position}\n{body}".encode()).hexdigest()[:12]
-    return cell
 
 
 def execute(book: NotebookNode, folder: Path) -> NotebookNode:
@@ -107,10 +102,10 @@ def unverified_share(book: NotebookNode) -> float:
     return sum(bool(cell.metadata.get("tags")) for cell in code) / max(1, len(code))
 
 
-def build(source: Path) -> bool:
+def build(text: Path) -> bool:
     """Build one notebook; return whether its file has changed."""
-    path = target(source)
-    book = execute(parse(source.read_text(encoding="utf-8")), path.parent)
+    path = target(text)
+    book = execute(parse(text.read_text(encoding="utf-8")), path.parent)
     if path.exists():
         old = nbformat.read(path, as_version=4)
         if cells(old) == cells(book) and compared(old) == compared(book):
@@ -120,14 +115,14 @@ def build(source: Path) -> bool:
     return True
 
 
-def agrees(source: Path) -> bool:
+def agrees(text: Path) -> bool:
     """Tell whether a built notebook has the cells of its source, and outputs."""
-    path = target(source)
+    path = target(text)
     if not path.exists():
         return False
     book = nbformat.read(path, as_version=4)
     executed = all(c.execution_count for c in book.cells if c.cell_type == "code")
-    return executed and cells(book) == cells(parse(source.read_text(encoding="utf-8")))
+    return executed and cells(book) == cells(parse(text.read_text(encoding="utf-8")))
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -137,13 +132,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("sources", nargs="*", type=Path, help="default: all of notebooks/src")
     options = parser.parse_args(arguments)
     status = 0
-    for source in options.sources or sorted(SOURCES.glob("[0-9]*.py")):
+    for text in options.sources or sorted(SOURCES.glob("[0-9]*.py")):
         if options.check:
-            good = agrees(source)
+            good = agrees(text)
             status |= not good
-            print(f"{target(source).name}: {'agrees' if good else 'is not built from its source'}")
+            print(f"{target(text).name}: {'agrees' if good else 'is not built from its source'}")
         else:
-            print(f"{target(source).name}: {'built' if build(source) else 'unchanged'}")
+            print(f"{target(text).name}: {'built' if build(text) else 'unchanged'}")
     return status
 
 

@@ -1,0 +1,151 @@
+"""An open lab: what a notebook's cells say to it, and what it answers. It never raises for a stub.
+
+One kernel has one open lab. What runs in its cells is the workbench, told of values that nobody
+has filled in yet: they give a sentence, not a traceback.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sandbox.audit import audit
+from sandbox.errors import LabError, one_of
+from sandbox.labs import lesson as lessons
+from sandbox.labs.checks import Answer, NotYet, answer, is_open
+from sandbox.labs.guesses import Guess, guessed
+from sandbox.labs.lesson import N_HINTS, Lesson
+from sandbox.labs.progress import Progress
+from sandbox.metrics import measure
+from sandbox.run import Run
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Open:
+    """A lab in this kernel, with the learner's folder."""
+
+    def __init__(self, lesson: Lesson, folder: Path) -> None:
+        self.lesson, self.progress = lesson, Progress(folder)
+
+    def __repr__(self) -> str:
+        lab = self.lesson.lab
+        return f"Lab {self.lesson.number}: {lab.title} ({lab.minutes} minutes)"
+
+    def check(self, name: str, *given: Any) -> Answer:
+        """Hold what was made against a check of this lab, and note the answer."""
+        one = self.lesson.checks.get(name)
+        if one is None:
+            raise LabError(
+                f"lab {self.lesson.number} has no check {name!r}; "
+                f"allowed: {one_of(name, list(self.lesson.checks))}"
+            )
+        found = answer(one, given, self._next_hint)
+        self.progress.note(self.lesson.number, "checks", name, found.status)
+        return found
+
+    def hint(self, n: int) -> str:
+        """Return the nth of three hints, of rising help."""
+        if n not in range(1, N_HINTS + 1):
+            raise LabError(f"there is no hint {n!r}; allowed: 1 to {N_HINTS}")
+        self.progress.note(self.lesson.number, "hints", str(n), True)
+        return self.lesson.lab.hints[n - 1]
+
+    def guess(self, question: str, number: object) -> Guess:
+        """Keep a number that was written down before anything ran."""
+        found = guessed(question, number)
+        if found.number is not None:
+            self.progress.note(self.lesson.number, "guesses", question, found.number)
+        return found
+
+    def done(self) -> pd.DataFrame:
+        """Return what is right in this folder, a row each lab that was begun."""
+        import pandas as pd
+
+        kept = self.progress.read()
+        rows = [
+            [one.lab.title, _n_right(kept[number]), len(one.checks), len(_of(kept, number, "hints"))]
+            for number, one in lessons.all_lessons().items()
+            if number in kept
+        ]
+        columns = ["title", "checks right", "of", "hints seen"]
+        index = [number for number in lessons.all_lessons() if number in kept]
+        return pd.DataFrame(rows, columns=columns, index=pd.Index(index, name="lab"))
+
+    def reset(self) -> str:
+        """Forget what was done of this lab in this folder."""
+        self.progress.forget(self.lesson.number)
+        return f"lab {self.lesson.number} is as new: run its cells from the first one"
+
+    def _next_hint(self) -> str:
+        seen = self.progress.of(self.lesson.number).get("hints", {})
+        n = next((i for i in range(1, N_HINTS + 1) if str(i) not in seen), N_HINTS)
+        return f"lab.hint({n})"
+
+
+def _of(kept: dict[str, Any], number: str, section: str) -> dict[str, Any]:
+    found: dict[str, Any] = kept[number].get(section, {})
+    return found
+
+
+def _n_right(of_lab: dict[str, Any]) -> int:
+    return sum(status == "right" for status in of_lab.get("checks", {}).values())
+
+
+_open: list[Open] = []
+
+
+def lesson(number: str) -> Open:
+    """Open a lab in this kernel; what is done is kept in the working folder."""
+    _open[:] = [Open(lessons.get(number), Path())]
+    return _open[0]
+
+
+def current() -> Open:
+    """Return the open lab; LabError when there is none."""
+    if not _open:
+        raise LabError("no lab is open: run the notebook's first cell, lab.lesson(…)")
+    return _open[0]
+
+
+def check(name: str, *given: Any) -> Answer:
+    """Hold what was made against a check of the open lab."""
+    return current().check(name, *given)
+
+
+def hint(n: int) -> Text:
+    """Show the nth of the open lab's three hints, of rising help."""
+    return Text(current().hint(n))
+
+
+class Text(str):
+    """A text that a cell shows as it is, without quotes."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+def unless_open(make: Callable[..., Any], *given: Any) -> Any:
+    """Return ``make(*given)``, or ``NotYet`` while one of them is a stub's."""
+    return NotYet() if any(is_open(value) for value in given) else make(*given)
+
+
+def number(metric: str, run: Run) -> Any:
+    """Return one metric of a run."""
+    return unless_open(lambda one: measure(one).value(metric), run)
+
+
+def counts(run: Run) -> Any:
+    """Return how many tasks have which verdict in a run, as a table."""
+    return unless_open(_counts, run)
+
+
+def _counts(run: Run) -> pd.DataFrame:
+    import pandas as pd
+
+    found = {name: n for name, n in audit(run).counts().items() if n}
+    return pd.DataFrame({"tasks": found.values()}, index=pd.Index(found, name="verdict"))
