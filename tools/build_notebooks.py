@@ -105,24 +105,46 @@ def unverified_share(book: NotebookNode) -> float:
 def build(text: Path) -> bool:
     """Build one notebook; return whether its file has changed."""
     path = target(text)
-    book = execute(parse(text.read_text(encoding="utf-8")), path.parent)
+    return kept_unless_new(path, execute(parse(text.read_text(encoding="utf-8")), path.parent))
+
+
+def kept_unless_new(path: Path, book: NotebookNode) -> bool:
+    """Write an executed notebook unless the file tells the same; return whether it has changed."""
     if path.exists():
         old = nbformat.read(path, as_version=4)
         if cells(old) == cells(book) and compared(old) == compared(book):
             return False
+    return written(path, book)
+
+
+def text_of(book: NotebookNode) -> str:
+    """Return a notebook as its file has it."""
     nbformat.validate(book)
-    path.write_text(nbformat.writes(book) + "\n", encoding="utf-8")
+    return f"{nbformat.writes(book)}\n"
+
+
+def written(path: Path, book: NotebookNode) -> bool:
+    """Write a notebook; return whether its file has changed."""
+    text = text_of(book)
+    if path.exists() and path.read_text(encoding="utf-8") == text:
+        return False
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
     return True
 
 
 def agrees(text: Path) -> bool:
     """Tell whether a built notebook has the cells of its source, and outputs."""
-    path = target(text)
+    return is_built(target(text), parse(text.read_text(encoding="utf-8")))
+
+
+def is_built(path: Path, wanted: NotebookNode) -> bool:
+    """Tell whether a notebook's file is executed and has these cells."""
     if not path.exists():
         return False
     book = nbformat.read(path, as_version=4)
     executed = all(c.execution_count for c in book.cells if c.cell_type == "code")
-    return executed and cells(book) == cells(parse(text.read_text(encoding="utf-8")))
+    return executed and cells(book) == cells(wanted)
 
 
 def main(arguments: list[str] | None = None) -> int:
