@@ -16,6 +16,7 @@ from sandbox import (
     audit_command,
     claims_command,
     export_command,
+    labs_command,
     report,
     service_command,
     systems,
@@ -213,6 +214,7 @@ audit_command.add_to(main)
 claims_command.add_to(main)
 export_command.add_to(main)
 service_command.add_to(main)
+labs_command.add_to(main)
 
 
 # --- run, compare, demo --------------------------------------------------------------------
