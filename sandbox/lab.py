@@ -121,9 +121,7 @@ def start(scenario: Scenario) -> Session:
 
 def run(scenario: Scenario) -> Run:
     """Run a scenario on real workers until everything is done; return what happened."""
-    found: Run = unless_open(
-        lambda one: workbench.run(one, engine=ENGINE, broker=BROKER), scenario
-    )
+    found: Run = unless_open(lambda one: workbench.run(one, engine=ENGINE, broker=BROKER), scenario)
     return found
 
 

@@ -12,7 +12,6 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import nbformat
 from nbformat import NotebookNode
 
 from sandbox.labs.lesson import Lesson, all_lessons

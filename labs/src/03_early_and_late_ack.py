@@ -1,5 +1,3 @@
-# ruff: noqa: F821 - a cell ends with what it shows; `display` is IPython's
-
 # %% tags=["lab"]
 from sandbox.audit import audit
 from sandbox.labs import Finding, Lab, check
@@ -26,8 +24,8 @@ LAB = Lab(
         "Visibility timeout": "https://docs.celeryq.dev/en/stable/getting-started/"
         "backends-and-brokers/redis.html#visibility-timeout",
     },
-    surprise="Most people expect all that the worker had to be lost, or none of it. The tasks that "
-    "were running are lost; those that it had only fetched are not.",
+    surprise="Most people expect all that the worker had to be lost, or none of it. What was "
+    "running is lost; what it had only fetched is not.",
     closing="With late acknowledgement nothing was lost. What may happen to a task instead, and what "
     "must it therefore be able to stand?",
 )
@@ -182,7 +180,9 @@ second = lab.predict("How many of the twelve pictures are begun twice?", twice)
 # %%
 model_late = lab.model(late)
 run_late = lab.run(late)
-second.against(model=lab.number("ran_twice", model_late), measured=lab.number("ran_twice", run_late))
+second.against(
+    model=lab.number("ran_twice", model_late), measured=lab.number("ran_twice", run_late)
+)
 
 # %% tags=["check"]
 lab.check("nothing_lost", run_late)

@@ -110,6 +110,7 @@ class NotYet:
         return self
 
     def __call__(self, *_: object, **__: object) -> NotYet:
+        """Give what a method of a value that is not there yet gives."""
         return self
 
     def __getitem__(self, _: object) -> NotYet:
@@ -121,14 +122,10 @@ def is_open(value: object) -> bool:
     return value is ... or value is None or isinstance(value, NotYet)
 
 
-def answer(
-    one: Check, given: tuple[Any, ...], next_hint: Callable[[], str] = lambda: ""
-) -> Answer:
+def answer(one: Check, given: tuple[Any, ...], next_hint: Callable[[], str] = lambda: "") -> Answer:
     """Look at what was given and answer; ``next_hint`` says how to get more help."""
     if any(is_open(value) for value in given):
-        return Answer(
-            one.name, one.asks, "not attempted", (("next", "fill in the cell above"),)
-        )
+        return Answer(one.name, one.asks, "not attempted", (("next", "fill in the cell above"),))
     for value in given:
         if isinstance(value, Run) and value.ended not in ENDED:
             return _broken(one, f"the run ended because of this: {value.ended}")

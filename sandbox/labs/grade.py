@@ -72,7 +72,7 @@ def notebooks_in(folder: Path) -> list[Path]:
 
 
 def grade(path: Path, *, deadline_s: float = DEADLINE_S) -> Grade:
-    """Run a learner's notebook in a process of its own; what had not run by then is not attempted."""
+    """Run a learner's notebook in a process of its own; what had not run then is not attempted."""
     one = lesson.get(path.name[:2])
     command = [sys.executable, "-m", "sandbox.labs.grade", str(path.resolve()), str(os.getpid())]
     with tempfile.TemporaryDirectory(prefix="grade-") as folder:
@@ -126,7 +126,9 @@ def run_cells(cells: Iterable[str]) -> str:
 
 def _python(body: str) -> ast.Module:
     """Parse a cell without the lines that only IPython understands."""
-    plain = (line if not line.lstrip().startswith(("%", "!")) else "pass" for line in body.split("\n"))
+    plain = (
+        line if not line.lstrip().startswith(("%", "!")) else "pass" for line in body.split("\n")
+    )
     return ast.parse("\n".join(plain))
 
 
@@ -135,7 +137,7 @@ def main(path: str, parent: str) -> int:
     die_with_parent(int(parent), signal.SIGTERM)
     kernel.listeners.append(lambda answer: _note(os.environ["SANDBOX_GRADE"], answer.to_dict()))
     trouble = run_cells(code_cells(Path(path)))
-    print(trouble, file=sys.stderr)
+    sys.stderr.write(f"{trouble}\n")
     return int(bool(trouble))
 
 

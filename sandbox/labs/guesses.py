@@ -10,6 +10,7 @@ from typing import Any
 
 from sandbox.errors import LabError
 from sandbox.labs.checks import is_open
+from sandbox.labs.room import pooled
 
 _BINS = 8
 _BAR = 24
@@ -19,7 +20,8 @@ _BAR = 24
 class Guess:
     """A guess, and what it is held against: ``model`` and ``measured``; None: not known yet.
 
-    ``room``: the guesses of everybody in the workshop, this one included.
+    ``room``: the guesses of everybody in the workshop, this one included. They are shown with the
+    model's number and not before, so that nobody guesses what the others did.
     """
 
     question: str
@@ -39,12 +41,12 @@ class Guess:
         """
         if self.number is None:
             return self  # whoever has not guessed yet is not told
-        known = {
-            name: float(value)
-            for name, value in (("model", model), ("measured", measured))
-            if not is_open(value)
-        }
-        return replace(self, **known)
+        return replace(
+            self,
+            model=self.model if is_open(model) else float(model),
+            measured=self.measured if is_open(measured) else float(measured),
+            room=pooled(self.question, self.number),
+        )
 
     def __repr__(self) -> str:
         lines = [self.question, *(f"  {name:<12} {text}" for name, text in self._rows())]
@@ -72,6 +74,7 @@ def guessed(question: str, number: object) -> Guess:
         return Guess(question, None)
     if isinstance(number, bool) or not isinstance(number, int | float) or not math.isfinite(number):
         raise LabError(f"the guess on {question!r} is {number!r}; allowed: a number")
+    pooled(question, float(number))
     return Guess(question, float(number))
 
 

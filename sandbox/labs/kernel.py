@@ -6,12 +6,13 @@ has filled in yet: they give a sentence, not a traceback.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sandbox.audit import audit
-from sandbox.errors import LabError, one_of
+from sandbox.errors import LabError, SandboxError, one_of
 from sandbox.labs import lesson as lessons
 from sandbox.labs.checks import Answer, NotYet, answer, is_open
 from sandbox.labs.guesses import Guess, guessed
@@ -68,7 +69,12 @@ class Open:
 
         kept = self.progress.read()
         rows = [
-            [one.lab.title, _n_right(kept[number]), len(one.checks), len(_of(kept, number, "hints"))]
+            [
+                one.lab.title,
+                _n_right(kept[number]),
+                len(one.checks),
+                len(_of(kept, number, "hints")),
+            ]
             for number, one in lessons.all_lessons().items()
             if number in kept
         ]
@@ -102,9 +108,25 @@ listeners: list[Callable[[Answer], None]] = []
 
 
 def lesson(number: str) -> Open:
-    """Open a lab in this kernel; what is done is kept in the working folder."""
+    """Open a lab in this kernel; what is done is kept in the working folder.
+
+    From then on an error of the sandbox is a sentence below its cell, not a traceback.
+    """
     _open[:] = [Open(lessons.get(number), Path())]
+    shell = _shell()
+    if shell is not None:
+        shell.set_custom_exc((SandboxError,), _told)
     return _open[0]
+
+
+def _shell() -> Any:
+    """Return the IPython that runs this, if there is one."""
+    ipython = sys.modules.get("IPython")
+    return ipython.get_ipython() if ipython is not None else None
+
+
+def _told(shell: Any, kind: type[BaseException], error: BaseException, *_: Any, **__: Any) -> None:
+    sys.stderr.write(f"{error}\n")
 
 
 def current() -> Open:

@@ -124,7 +124,7 @@ class Lesson:
     def notebook(self, kind: Literal["exercise", "solution"]) -> tuple[Cell, ...]:
         """Return the cells of the notebook with stubs, or of the one with solutions."""
         shown = [cell for cell in self.cells if not _HIDDEN & set(cell.tags)]
-        ends = (self._closing(),)
+        ends: tuple[Cell, ...] = (self._closing(),)
         if kind == "solution":
             ends += self._tagged("solution")
             shown = [solved(cell) for cell in shown]
@@ -150,8 +150,8 @@ class Lesson:
             f"# Lab {self.number}: {lab.title}\n\n**{lab.question}**\n\n"
             f"*{told}*. After it you can\n\n"
             + "\n".join(f"- {goal}" for goal in lab.goals)
-            + "\n\nA cell with `...  # your turn` is yours. `lab.hint(1)`, `(2)`, `(3)` help more and "
-            "more; `lab.reset()` begins again; `lab.progress()` shows what is done.\n\n"
+            + "\n\nA cell with `...  # your turn` is yours. `lab.hint(1)`, `(2)` and `(3)` help "
+            "more and more; `lab.reset()` begins again; `lab.progress()` shows what is done.\n\n"
             f"Celery's own words: {links}",
             is_markdown=True,
         )
@@ -171,9 +171,11 @@ class Lesson:
             missing.append(f"{N_HINTS} hints, and it has {len(self.lab.hints)}")
         if not WRONG[0] <= len(self.wrong) <= WRONG[1]:
             missing.append(f"{WRONG[0]} or {WRONG[1]} wrong answers, and it has {len(self.wrong)}")
-        for wrong in self.wrong:
-            if wrong.exercise not in self.exercises or wrong.check not in self.checks:
-                missing.append(f"an exercise and a check for the wrong answer {wrong.says!r}")
+        missing += [
+            f"an exercise and a check for the wrong answer {wrong.says!r}"
+            for wrong in self.wrong
+            if wrong.exercise not in self.exercises or wrong.check not in self.checks
+        ]
         if not any(cell.has("solution") for cell in self.cells):
             missing.append("an answer to its closing question, tagged solution")
         if missing:
