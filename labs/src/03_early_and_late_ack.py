@@ -26,8 +26,8 @@ LAB = Lab(
     },
     surprise="Most people expect all that the worker had to be lost, or none of it. What was "
     "running is lost; what it had only fetched is not.",
-    closing="With late acknowledgement nothing was lost. What may happen to a task instead, and what "
-    "must it therefore be able to stand?",
+    closing="With late acknowledgement nothing was lost. What may happen to a task instead, and "
+    "what must it therefore be able to stand?",
 )
 
 

@@ -125,8 +125,9 @@ def _shell() -> Any:
     return ipython.get_ipython() if ipython is not None else None
 
 
-def _told(shell: Any, kind: type[BaseException], error: BaseException, *_: Any, **__: Any) -> None:
-    sys.stderr.write(f"{error}\n")
+def _told(*given: Any, **_: Any) -> None:
+    """Tell an error in IPython's stead, which gives itself, the error's type and the error."""
+    sys.stderr.write(f"{given[2]}\n")
 
 
 def current() -> Open:
