@@ -115,7 +115,7 @@ def lesson(number: str) -> Open:
     _open[:] = [Open(lessons.get(number), Path())]
     shell = _shell()
     if shell is not None:
-        shell.set_custom_exc((SandboxError,), _told)
+        shell.set_custom_exc((SandboxError, NameError), _told)
     return _open[0]
 
 
@@ -126,8 +126,13 @@ def _shell() -> Any:
 
 
 def _told(*given: Any, **_: Any) -> None:
-    """Tell an error in IPython's stead, which gives itself, the error's type and the error."""
-    sys.stderr.write(f"{given[2]}\n")
+    """Tell an error in IPython's stead, which gives itself, the error's type and the error.
+
+    A name that is not set is mostly one that a cell further up should have set, and failed.
+    """
+    found = given[2]
+    more = ": see the cell above that sets it" if isinstance(found, NameError) else ""
+    sys.stderr.write(f"{found}{more}\n")
 
 
 def current() -> Open:
