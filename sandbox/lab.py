@@ -35,7 +35,16 @@ from sandbox.faults.kill_worker import KillWorker
 from sandbox.faults.skip import Skip
 from sandbox.labs import moments
 from sandbox.labs.guesses import Guess
-from sandbox.labs.kernel import check, counts, current, hint, lesson, number, unless_open
+from sandbox.labs.kernel import (
+    check,
+    counts,
+    current,
+    hint,
+    lesson,
+    number,
+    scenario_of,
+    unless_open,
+)
 from sandbox.pictures import (
     claims_table,
     curves_table,
@@ -125,16 +134,15 @@ def start(scenario: Scenario) -> Session:
     return session
 
 
-def run(
-    scenario: Scenario, *, asks: Iterable[str] | None = None, at_s: float | None = None
-) -> Run:
+def run(scenario: Scenario, *, asks: Iterable[str] | None = None, at_s: float | None = None) -> Run:
     """Run a scenario on real workers until everything is done; return what happened.
 
     ``asks``: ids that Celery is asked for, ``at_s`` seconds into the run or at its end; ``states``
     tells what it answered.
     """
 
-    def live(one: Scenario) -> Run:
+    def live(given: Scenario) -> Run:
+        one = scenario_of(given)
         if asks is None or ENGINE == "model":
             return workbench.run(one, engine=ENGINE, broker=BROKER)
         return moments.run_and_ask(one, asks, at_s, BROKER)
@@ -185,7 +193,7 @@ def predict(what: Scenario | str, guess: object = None) -> Prediction | Guess:
 
 def model(scenario: Scenario) -> Run:
     """Run a scenario in the model, with the same draws; no worker is started."""
-    found: Run = unless_open(lambda one: workbench.run(one, engine="model"), scenario)
+    found: Run = unless_open(lambda one: workbench.run(scenario_of(one), engine="model"), scenario)
     return found
 
 

@@ -185,9 +185,7 @@ guess.against(model=lab.n_in("PENDING", model, asks))
 
 # %%
 run = lab.run(six, asks=asks)
-guess.against(
-    model=lab.n_in("PENDING", model, asks), measured=lab.n_in("PENDING", run, asks)
-)
+guess.against(model=lab.n_in("PENDING", model, asks), measured=lab.n_in("PENDING", run, asks))
 
 # %% tags=["check"]
 lab.check("n_pending", pending, run)
