@@ -10,11 +10,9 @@ import math
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from sandbox import workbench
 from sandbox.errors import LabError, one_of
 from sandbox.fold import Fold
 from sandbox.journeys import Journey
@@ -81,27 +79,18 @@ def journey(run: Run, task: str) -> pd.DataFrame:
 
 def run_and_ask(scenario: Scenario, asks: Iterable[str], at_s: float | None, broker: str) -> Run:
     """Run real workers and ask Celery for these ids' states; at the end unless ``at_s`` is set."""
-    import celery.backends.redis  # noqa: F401 - sooner: importing it while they run takes too long
+    from sandbox.engines import live
+    from sandbox.engines.live import results
 
-    with workbench.start(scenario, broker=broker) as session:
+    with live.start(scenario, broker=broker) as session:
         if at_s is None:
             session.wait()
         else:
             time.sleep(max(0.0, at_s - session.now_s))
-        told = _answers(session, asks)
+        told = results.states(session, asks)
         session.wait()
     run = session.close()
     return replace(run, info=run.info | {_ASKED: {"at_s": at_s, "states": told}})
-
-
-def _answers(session: Any, asks: Iterable[str]) -> dict[str, str]:
-    """Ask as any program on this broker does: ``app.AsyncResult(id).state``."""
-    from celery import Celery
-
-    url, prefix = session.broker.url, {"global_keyprefix": session.broker.prefix}
-    with closing(Celery("asks", broker=url, backend=url, set_as_current=False)) as app:
-        app.conf.update(result_backend_transport_options=prefix)
-        return {one: str(app.AsyncResult(one).state) for one in asks}
 
 
 def states_of(run: Run, asks: Iterable[str], at_s: float | None = None) -> dict[str, str]:
