@@ -7,6 +7,7 @@ is run again leaves no second system behind. ``$SANDBOX_BROKER`` chooses the bro
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from typing import Any, overload
 
 from sandbox import (
@@ -32,8 +33,18 @@ from sandbox.engines.live.broker import choose
 from sandbox.faults import At, OnEvent
 from sandbox.faults.kill_worker import KillWorker
 from sandbox.faults.skip import Skip
+from sandbox.labs import moments
 from sandbox.labs.guesses import Guess
-from sandbox.labs.kernel import check, counts, current, hint, lesson, number, unless_open
+from sandbox.labs.kernel import (
+    check,
+    counts,
+    current,
+    hint,
+    lesson,
+    number,
+    scenario_of,
+    unless_open,
+)
 from sandbox.pictures import (
     claims_table,
     curves_table,
@@ -79,12 +90,15 @@ __all__ = [
     "curves_picture",
     "curves_table",
     "hint",
+    "journey",
     "lesson",
     "load",
     "measure",
     "model",
+    "n_in",
     "number",
     "panel",
+    "places",
     "predict",
     "progress",
     "reset",
@@ -94,6 +108,7 @@ __all__ = [
     "sliders",
     "so_far",
     "start",
+    "states",
     "system",
     "task_table",
     "timeline",
@@ -119,10 +134,41 @@ def start(scenario: Scenario) -> Session:
     return session
 
 
-def run(scenario: Scenario) -> Run:
-    """Run a scenario on real workers until everything is done; return what happened."""
-    found: Run = unless_open(lambda one: workbench.run(one, engine=ENGINE, broker=BROKER), scenario)
+def run(scenario: Scenario, *, asks: Iterable[str] | None = None, at_s: float | None = None) -> Run:
+    """Run a scenario on real workers until everything is done; return what happened.
+
+    ``asks``: ids that Celery is asked for, ``at_s`` seconds into the run or at its end; ``states``
+    tells what it answered.
+    """
+
+    def live(given: Scenario) -> Run:
+        one = scenario_of(given)
+        if asks is None or ENGINE == "model":
+            return workbench.run(one, engine=ENGINE, broker=BROKER)
+        return moments.run_and_ask(one, asks, at_s, BROKER)
+
+    found: Run = unless_open(live, scenario)
     return found
+
+
+def places(run: Run, at_s: float) -> Any:
+    """Return how many tasks are where, ``at_s`` seconds into a run, as a table."""
+    return unless_open(moments.places, run, at_s)
+
+
+def journey(run: Run, task: str) -> Any:
+    """Return what happened to one task, as a table."""
+    return unless_open(moments.journey, run, task)
+
+
+def states(run: Run, asks: Iterable[str], at_s: float | None = None) -> Any:
+    """Return what Celery answers for each id, at the run's end or ``at_s`` seconds into it."""
+    return unless_open(lambda one: moments.states(one, asks, at_s), run)
+
+
+def n_in(state: str, run: Run, asks: Iterable[str], at_s: float | None = None) -> Any:
+    """Return for how many of these ids Celery answers ``state``."""
+    return unless_open(lambda one: moments.n_in(state, one, asks, at_s), run)
 
 
 def broker() -> str:
@@ -147,7 +193,7 @@ def predict(what: Scenario | str, guess: object = None) -> Prediction | Guess:
 
 def model(scenario: Scenario) -> Run:
     """Run a scenario in the model, with the same draws; no worker is started."""
-    found: Run = unless_open(lambda one: workbench.run(one, engine="model"), scenario)
+    found: Run = unless_open(lambda one: workbench.run(scenario_of(one), engine="model"), scenario)
     return found
 
 

@@ -20,6 +20,7 @@ from sandbox.labs.lesson import N_HINTS, Lesson
 from sandbox.labs.progress import Progress
 from sandbox.metrics import measure
 from sandbox.run import Run
+from sandbox.scenario import Scenario
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -115,7 +116,7 @@ def lesson(number: str) -> Open:
     _open[:] = [Open(lessons.get(number), Path())]
     shell = _shell()
     if shell is not None:
-        shell.set_custom_exc((SandboxError,), _told)
+        shell.set_custom_exc((SandboxError, NameError, TypeError, AttributeError), _told)
     return _open[0]
 
 
@@ -126,8 +127,16 @@ def _shell() -> Any:
 
 
 def _told(*given: Any, **_: Any) -> None:
-    """Tell an error in IPython's stead, which gives itself, the error's type and the error."""
-    sys.stderr.write(f"{given[2]}\n")
+    """Tell an error in IPython's stead, which gives itself, the error's type and the error.
+
+    A name that is not set is mostly one that a cell further up should have set, and failed.
+    """
+    found = given[2]
+    if isinstance(found, NameError):
+        told = f"{found}: see the cell above that sets it"
+    else:
+        told = str(found) if isinstance(found, SandboxError) else f"{type(found).__name__}: {found}"
+    sys.stderr.write(f"{told}\n")
 
 
 def current() -> Open:
@@ -159,6 +168,13 @@ class Text(str):
 def unless_open(make: Callable[..., Any], *given: Any) -> Any:
     """Return ``make(*given)``, or ``NotYet`` while one of them is a stub's."""
     return NotYet() if any(is_open(value) for value in given) else make(*given)
+
+
+def scenario_of(value: object) -> Scenario:
+    """Return a scenario as it is; LabError for what is none, and so cannot be run."""
+    if not isinstance(value, Scenario):
+        raise LabError(f"what is to be run is a {type(value).__name__}; allowed: a Scenario")
+    return value
 
 
 def number(metric: str, run: Run) -> Any:
