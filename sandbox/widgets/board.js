@@ -1,9 +1,9 @@
 // The board: a history shown at the player's moment. Python joins this file with those it imports.
 
-import { Dots, LOOKS } from "./dots.js";
+import { Dots } from "./dots.js";
 import { History } from "./fold.js";
 import { crowdAt, historyOf, summary, totals, warnings } from "./history.js";
-import { isDark, paletteOf } from "./looks.js";
+import { isCalm, isDark, paletteOf } from "./looks.js";
 import { copiesOf, ENDS, seated } from "./places.js";
 import { Player } from "./player.js";
 import { links, middle } from "./links.js";
@@ -82,7 +82,6 @@ class View {
     on(where, "pointerleave", () => this.pointed(null));
     on(where, "click", (event) => this.hover(event, true));
     on(window.matchMedia("(prefers-color-scheme: dark)"), "change", () => this.theme());
-    this.reduced = window.matchMedia("(prefers-reduced-motion: reduce)");
     this.watch(new ResizeObserver(() => this.measure()), (one) => one.observe(this.inner));
     const themes = { attributes: true, attributeFilter: ["class", "data-jp-theme-light",
       "data-jp-theme-name", "data-theme", "data-vscode-theme-kind"] };
@@ -265,6 +264,7 @@ class View {
         newestFirst: name === "done" });
       this.overs.set(name, node.querySelector(".sb-over"));
     }
+    this.transport.fit(this.transport.marks.clientWidth);
     this.source = middle(this.inner.querySelector(".sb-source"), base, 0.8);
     this.links.replaceChildren(...this.el.dataset.width === "wide" ? links(this.inner, this.topology, base) : []);
     this.show(0);
@@ -288,7 +288,7 @@ class View {
     const sums = totals(this.state);
     const { targets, over } = seated(copiesOf(this.state, this.player.t), this.areas,
       (copy) => this.areaOf(copy));
-    const quick = this.reduced.matches ? 0 : ms / Math.max(1, this.player.speed / 2);
+    const quick = isCalm() ? 0 : ms / Math.max(1, this.player.speed / 2);
     this.dots.go(targets, now, quick, this.source);
     if (now - this.clockAt > CLOCK_MS || !this.player.playing) {
       this.clockAt = now;

@@ -28,7 +28,7 @@ class Curves {
     const { head, topology } = reading;
     el.classList.add("sb-board", "sb-plot");
     this.strips = STRIPS.map((strip) => {
-      const says = h("output", { class: "sb-reads", "data-id": `reads:${strip.name}` });
+      const says = h("output", { class: "sb-reads", "aria-live": "off", "data-id": `reads:${strip.name}` });
       const svg = svgNode("svg", { class: "sb-strip-of", role: "img", "data-id": `strip:${strip.name}` });
       svg.addEventListener("click", (event) => this.clicked(event, svg));
       const node = h("section", { class: "sb-strip-row" }, h("div", { class: "sb-strip-head" },

@@ -192,8 +192,10 @@ class Timeline {
     }
     const names = this.reading.head.names ?? [];
     const told = this.plots.map((plot, i) => this.historyIn(plot, task, names[i]));
-    this.detail.replaceChildren(h("strong", {}, task), h("span", {}, ` ${this.changes.get(task) ?? ""}`),
-      h("div", { class: "sb-histories" }, ...told));
+    const parts = [h("strong", {}, task), h("span", {}, ` ${this.changes.get(task) ?? ""}`),
+      h("div", { class: "sb-histories" }, ...told)];
+    // The same words once more would be read aloud once more.
+    if (parts.map((part) => part.textContent).join("") !== this.detail.textContent) this.detail.replaceChildren(...parts);
   }
 
   historyIn(plot, task, name) {
