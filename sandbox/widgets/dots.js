@@ -190,7 +190,7 @@ function outline(c, shape, half, r) {
   }
 }
 
-const ROUND = { circle: [1], square: [0.25], dome: [1, 1, 0.1, 0.1] };
+const ROUND = { circle: [1], square: [0.25], dome: [1, 1, 0.1, 0.1], shield: [0.1, 0.1, 1, 1] };
 const CORNERS = {
   diamond: (w, r, cut) => [[-w, 0], [cut - w, -r], [w - cut, -r], [w, 0], [w - cut, r], [cut - w, r]],
   octagon: (w, r) => {

@@ -4,8 +4,8 @@ const COLOURS = ["blue", "sky", "orange", "green", "red", "purple", "soft", "tex
   "amber", "on-blue", "on-orange", "on-green", "on-red", "on-purple", "on-soft"];
 
 // How each state of a message looks, on the board and in its legend. Colour alone says nothing:
-// no two have the same shape, fill, dash and mark, and those that can be in one place differ
-// without the mark, which the smallest dots have not. A test holds both.
+// no two have the same shape, fill and dash, with or without the mark, which the smallest dots
+// have not. A test holds it.
 export const LOOKS = {
   queued: { colour: "blue", fill: true, shape: "circle", words: "queued" },
   reserved: { colour: "blue", fill: false, shape: "circle", words: "prefetched" },
@@ -16,7 +16,7 @@ export const LOOKS = {
   limbo: { colour: "red", fill: false, shape: "circle", dash: true, words: "unacked, no owner" },
   stale: { colour: "purple", fill: false, shape: "square", dash: true,
     words: "second copy, will run again" },
-  done: { colour: "green", fill: true, shape: "circle", mark: "✓", words: "done" },
+  done: { colour: "green", fill: true, shape: "shield", mark: "✓", words: "done" },
   twice: { colour: "purple", fill: true, shape: "diamond", mark: "2", words: "ran twice" },
   failed: { colour: "red", fill: true, shape: "octagon", mark: "✕", words: "failed" },
   dead: { colour: "red", fill: true, shape: "dome", mark: "✕", words: "dead letter" },

@@ -27,7 +27,8 @@ function about(node, text, rect, pseudo) {
   const box = clippedBy(node, rect);
   if (box.right - box.left < 3 || box.bottom - box.top < 3) return [];
   const css = node instanceof SVGElement ? style.fill : style.color;
-  return [{ text, css, opacity: opacityOf(node), size: parseFloat(style.fontSize),
+  const halo = style.paintOrder.startsWith("stroke") && parseFloat(style.strokeWidth) >= 3 ? style.stroke : null;
+  return [{ text, css, halo, opacity: opacityOf(node), size: parseFloat(style.fontSize),
     box: [box.left + scrollX, box.top + scrollY, box.right + scrollX, box.bottom + scrollY],
     cut: rect.right - box.right > 1.5 || box.left - rect.left > 1.5 || rect.bottom - box.bottom > 4,
     told: Boolean(node.closest("[title]") ?? node.querySelector("title")),
@@ -52,7 +53,7 @@ function texts(roots, without = "") {
     while (walk.nextNode()) {
       const node = walk.currentNode;
       const up = node.parentElement;
-      if (!node.data.trim() || up.closest(".sb-voice, :disabled, option, textarea, title, style, script")) continue;
+      if (!node.data.trim() || !up.checkVisibility() || up.closest(".sb-voice, :disabled, option, textarea, title, style, script")) continue;
       if (without && up.closest(without)) continue;
       const range = document.createRange();
       range.selectNodeContents(node);
