@@ -39,6 +39,7 @@ class View {
   build() {
     const { topology } = this;
     this.el.classList.add("sb-board");
+    this.el.dataset.lmSuppressShortcuts = "true"; // JupyterLab has meanings of its own for keys.
     this.el.dataset.state = "live";
     this.canvas = h("canvas", { class: "sb-dots", "aria-hidden": "true" });
     this.links = svg("svg", { class: "sb-links", "aria-hidden": "true" });
@@ -165,9 +166,11 @@ class View {
       || event.metaKey) return;
     const onButton = event.target.tagName === "BUTTON" || event.target.tagName === "SUMMARY";
     const act = KEYS[event.key];
+    // Up and down are the slider's own where that has the focus.
+    if (event.target.tagName === "INPUT" && ["ArrowUp", "ArrowDown"].includes(event.key)) return;
     if (act === undefined || (onButton && event.key === " ")) return;
     event.preventDefault();
-    event.stopPropagation(); // JupyterLab has meanings of its own for these keys.
+    event.stopPropagation();
     act(this);
   }
 

@@ -32,6 +32,7 @@ class Timeline {
   build(head) {
     const { el, reading } = this;
     el.classList.add("sb-board", "sb-plot");
+    el.dataset.lmSuppressShortcuts = "true"; // JupyterLab has meanings of its own for keys.
     const zoom = (glyph, words, factor) => {
       const node = h("button", { type: "button", class: "sb-button", "aria-label": words, title: words },
         h("span", { "aria-hidden": "true" }, glyph));
@@ -158,7 +159,7 @@ class Timeline {
       "+": () => this.zoom(0.5), "-": () => this.zoom(2), 0: () => this.zoom(Infinity) };
     if (acts[event.key] === undefined) return;
     event.preventDefault();
-    event.stopPropagation(); // JupyterLab has meanings of its own for these keys.
+    event.stopPropagation();
     acts[event.key]();
   }
 

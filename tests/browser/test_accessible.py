@@ -6,7 +6,6 @@ Code would colour them; test_accessible_in_lab.py has the panel in a real Jupyte
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +14,12 @@ import pytest
 pytest.importorskip("playwright", reason="playwright is not installed")
 pytest.importorskip("axe_playwright_python", reason="axe-playwright-python is not installed")
 
-from playwright.sync_api import BrowserContext, Page
+from playwright.sync_api import Page
 
-from sandbox import lab
 from sandbox.export import to_html
-from sandbox.widgets.modules import HERE
 from tests.browser import seen
-from tests.browser.many_states import KILLED_S, MANY, many
-from tests.browser.plain import HOSTS, settled, show, state_of
+from tests.browser.many_states import many
+from tests.browser.plain import HOSTS, settled, show
 from tests.waiting import until
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
@@ -31,51 +28,12 @@ WIDTHS = (600, 900, 1200, 1920)
 _ROOTS = ("#board", "#timeline", "#curves", "#sliders", "#diary")
 
 
-@pytest.fixture(scope="module")
-def states() -> dict[str, Any]:
-    """Return every widget at a telling moment, as a page gets it."""
-    run = many()
-    board = lab.board(run, at_s=KILLED_S)
-    board.log = ["kill_worker('worker2'): done", "skip(12): done"]
-    predicted = [lab.model(MANY.but(seed=seed)) for seed in (4, 5, 6)]
-    sliders = lab.sliders(MANY)
-    sliders.pin()
-    sliders.move({"concurrency:worker": 5})
-    sliders.wait()
-    diary = {
-        "_esm": (HERE / "diary.js").read_text(encoding="utf-8"),
-        "_css": (HERE / "diary.css").read_text(encoding="utf-8"),
-        "lines": ["2.50 s: kill_worker('worker2')", "4.00 s: start_worker('worker2')"],
-        "scenario": MANY.to_json(),
-        "left_out": ["save_run"],
-    }
-    widgets = {
-        "board": board,
-        "timeline": lab.timeline(run, predicted[0]),
-        "curves": lab.curves(run, predicted, at_s=KILLED_S),
-        "sliders": sliders,
-    }
-    told = {name: state_of(widget) for name, widget in widgets.items()} | {"diary": diary}
-    sliders.close()
-    return told
-
-
-@pytest.fixture
-def page(context: BrowserContext) -> Iterator[Page]:
-    """Return a page whose errors fail the test."""
-    page = context.new_page()
-    wrong: list[str] = []
-    page.on("pageerror", lambda error: wrong.append(str(error)))
-    yield page
-    page.close()
-    assert wrong == []
-
-
 @pytest.mark.parametrize("host", HOSTS)
 def test_no_violation_and_no_pale_word(
-    page: Page, states: dict[str, Any], host: str, tmp_path: Path
+    plain_page: Page, states: dict[str, Any], host: str, tmp_path: Path
 ) -> None:
     """Law: in each host and theme axe finds nothing, and each text has 4.5:1 to its ground."""
+    page = plain_page
     page.set_viewport_size({"width": 1200, "height": 900})
     show(page, states, host, tmp_path)
     assert seen.violations(page, *_ROOTS) == []
@@ -89,9 +47,10 @@ def test_no_violation_and_no_pale_word(
 
 @pytest.mark.parametrize("width", WIDTHS)
 def test_it_fits_and_can_be_read_at_every_width(
-    page: Page, states: dict[str, Any], width: int, tmp_path: Path
+    plain_page: Page, states: dict[str, Any], width: int, tmp_path: Path
 ) -> None:
     """Law: at 600 to 1920 px no text is below 12 px, cut, out of its place or on another."""
+    page = plain_page
     page.set_viewport_size({"width": width, "height": 900})
     show(page, states, "reader light", tmp_path)
     for root in _ROOTS:
@@ -104,8 +63,9 @@ def test_it_fits_and_can_be_read_at_every_width(
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_exported_page(page: Page, scheme: str, tmp_path: Path) -> None:
+def test_the_exported_page(plain_page: Page, scheme: str, tmp_path: Path) -> None:
     """Law: the page to hand on holds the same, in both of its reader's schemes."""
+    page = plain_page
     page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
     file = tmp_path / "run.html"
     file.write_text(to_html(many()), encoding="utf-8")
