@@ -83,3 +83,19 @@ def test_lines_that_carry_meaning_have_three_to_one(theme: str) -> None:
         text = re.sub(r"[^}]*paint-order[^}]*\}", "", text)  # a halo around words is no line
         strokes = re.findall(r"(?:stroke|border-(?:top|left)-color): var\(--sb-([\w-]+)\)", text)
         assert set(strokes) <= {*lines, "page", "rule"}, css
+
+
+def test_pinned_and_now_stand_out_beside_each_other() -> None:
+    """Law: the sliders' two colours have 3:1 on their grounds, and differ for every eye."""
+    text = (HERE / "whatif.css").read_text(encoding="utf-8")
+    pairs = list(zip(*(re.findall(rf"--sb-{name}: (#\w{{6}});", text) for name in ("now", "pin")),
+                     strict=True))  # fmt: skip
+    assert len(pairs) == 3
+    # JupyterLab's own grounds and VS Code's; the last pair has its own.
+    grounds = (("#ffffff", "#f4f5f7", "#eeeeee", "#f8f8f8"), ("#212121", "#424242", "#1f1f1f"),
+               ("#16181c", "#23262c"))  # fmt: skip
+    for pair, behind in zip(pairs, grounds, strict=True):
+        for css in pair:
+            for ground in behind:
+                assert contrast(rgba(css)[0], rgba(ground)[0]) >= 3, (css, ground)
+        assert all(apart(*pair, eye) >= CLEAR for eye in EYES), pair

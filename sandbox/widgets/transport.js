@@ -80,17 +80,24 @@ export class Transport {
   fit(width = this.width) {
     this.width = width;
     const end = Math.max(this.player.end, 1e-6);
-    const marks = spread(marksOf(this.player.history), width / end);
-    this.marks.replaceChildren(...marks.map((mark) => this.#mark(mark, end)));
+    const old = new Map([...this.marks.children].map((node) => [node.dataset.t, node]));
+    const nodes = spread(marksOf(this.player.history), width / end).map((mark) => {
+      const node = old.get(String(mark.t)) ?? this.#mark(mark.t);
+      dress(node, mark, end);
+      return node;
+    });
+    // Those that stay are not touched: one of them may have the focus.
+    for (const node of old.values()) if (!nodes.includes(node)) node.remove();
+    nodes.forEach((node, i) => {
+      if (this.marks.children[i] !== node) this.marks.insertBefore(node, this.marks.children[i] ?? null);
+    });
   }
 
-  #mark(mark, end) {
-    const node = h("button", { type: "button", class: `sb-mark sb-${mark.tone}`, title: mark.words,
-      style: `left:calc(${((mark.t / end) * 100).toFixed(2)}% + ${mark.aside.toFixed(0)}px)` },
-    h("span", { "aria-hidden": "true" }, mark.glyph),
-    h("span", { class: "sb-voice" }, `Go to ${mark.words} at ${mark.t.toFixed(1)} s`));
+  #mark(t) {
+    const node = h("button", { type: "button", "data-t": t }, h("span", { "aria-hidden": "true" }),
+      h("span", { class: "sb-voice" }));
     node.addEventListener("click", () => {
-      this.player.seek(mark.t);
+      this.player.seek(t);
       this.changed(250);
     });
     return node;
@@ -132,6 +139,14 @@ function path(rows, index, end, peak) {
   let d = `M0,${y(0)}`;
   for (const row of rows) d += `H${x(row[0])}V${y(row[index])}`;
   return `${d}H${WIDTH}`;
+}
+
+function dress(node, { t, words, tone, glyph, aside }, end) {
+  node.className = `sb-mark sb-${tone}`;
+  node.title = words;
+  node.style.left = `calc(${((t / end) * 100).toFixed(2)}% + ${aside.toFixed(0)}px)`;
+  setText(node.firstChild, glyph);
+  setText(node.lastChild, `Go to ${words} at ${t.toFixed(1)} s`);
 }
 
 // Marks that would lie on one another make way, or become one that names them all.

@@ -112,4 +112,8 @@ def state_of(widget: Any) -> dict[str, Any]:
     """Return what a page gets of a widget: its module, its style and its traits."""
     names = [name for name in widget.keys if name in {"_esm", "_css"} or not name.startswith("_")]
     state = widget.get_state(names)
-    return {name: state[name] for name in names if isinstance(state[name], str | int | float | list | dict)}
+    return {
+        name: state[name]
+        for name in names
+        if isinstance(state[name], str | int | float | list | dict)
+    }

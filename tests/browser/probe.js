@@ -45,8 +45,17 @@ function ofField(node) {
   return about(node, text, rect, node.tagName === "INPUT" && !node.value ? "::placeholder" : null);
 }
 
+// A tip hides what is below it.
+function isHidden(node, rect) {
+  if (node.closest(".sb-tip")) return false;
+  return [...document.querySelectorAll(".sb-tip:not([hidden])")].some((tip) => {
+    const box = tip.getBoundingClientRect();
+    return rect.left < box.right && rect.right > box.left && rect.top < box.bottom && rect.bottom > box.top;
+  });
+}
+
 // Every text that is in sight below the roots.
-function texts(roots, without = "") {
+function texts(roots) {
   const found = [];
   for (const root of document.querySelectorAll(roots)) {
     const walk = document.createTreeWalker(root, NodeFilter.SHOW_TEXT);
@@ -54,10 +63,9 @@ function texts(roots, without = "") {
       const node = walk.currentNode;
       const up = node.parentElement;
       if (!node.data.trim() || !up.checkVisibility() || up.closest(".sb-voice, :disabled, option, textarea, title, style, script")) continue;
-      if (without && up.closest(without)) continue;
       const range = document.createRange();
       range.selectNodeContents(node);
-      for (const rect of range.getClientRects()) found.push(...about(up, node.data.trim().slice(0, 60), rect, null));
+      for (const rect of range.getClientRects()) if (!isHidden(up, rect)) found.push(...about(up, node.data.trim().slice(0, 60), rect, null));
     }
     for (const node of root.querySelectorAll(OWN_TEXT.join())) {
       if (node.checkVisibility()) found.push(...ofField(node));

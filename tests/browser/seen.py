@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 from axe_playwright_python.base import AXE_FILE_PATH
+from numpy.typing import NDArray
 from PIL import Image
 from playwright.sync_api import Page
 
-from tests.colours import Floats, rgba, worst_contrast
+from tests.colours import rgba, worst_contrast
 
 _PROBE = Path(__file__).with_name("probe.js").read_text(encoding="utf-8")
 _RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
@@ -35,20 +36,20 @@ def violations(page: Page, *roots: str) -> list[str]:
     ]
 
 
-def texts(page: Page, roots: str, without: str = "") -> list[dict[str, Any]]:
+def texts(page: Page, roots: str) -> list[dict[str, Any]]:
     """Return the texts in sight below these nodes: words, box, colour, size."""
     page.evaluate(f"'probe' in window || (() => {{ {_PROBE} }})()")
-    return list(page.evaluate("([a, b]) => probe.texts(a, b)", [roots, without]))
+    return list(page.evaluate("roots => probe.texts(roots)", roots))
 
 
-def pale(page: Page, roots: str, without: str = "") -> list[tuple[str, str, float]]:
+def pale(page: Page, roots: str) -> list[tuple[str, str, float]]:
     """Return the words below 4.5:1 to what is behind them, and the signs below 3:1."""
-    found = texts(page, roots, without)
+    found = texts(page, roots)
     assert found, f"no text below {roots}"
     page.evaluate("probe.bare(true)")
     shot = page.screenshot(full_page=True)
     page.evaluate("probe.bare(false)")
-    pixels = np.asarray(Image.open(io.BytesIO(shot)).convert("RGB"), dtype=float) / 255
+    pixels = np.asarray(Image.open(io.BytesIO(shot)).convert("RGB"))
     measured = [(one, _contrast(one, pixels)) for one in found]
     return [
         (one["text"], one["where"], ratio)
@@ -61,9 +62,9 @@ def _is_word(text: str) -> bool:
     return any(letter.isalnum() for letter in text)
 
 
-def _contrast(one: dict[str, Any], pixels: Floats) -> float:
+def _contrast(one: dict[str, Any], pixels: NDArray[np.uint8]) -> float:
     left, top, right, bottom = (round(edge) for edge in one["box"])
-    behind = pixels[max(0, top) : bottom, max(0, left) : right].reshape(-1, 3)
+    behind = pixels[max(0, top) : bottom, max(0, left) : right].reshape(-1, 3) / 255
     assert behind.size, f"{one['text']} is outside of the page"
     if one["halo"] and not _is_word(one["text"]):
         # A sign has its halo all around it; a word's is among its pixels already.
@@ -83,8 +84,8 @@ def overlapping(found: list[dict[str, Any]]) -> list[str]:
     for i, box in enumerate(boxes[:-1]):
         others = boxes[i + 1 :]
         low, high = np.maximum(box[:2], others[:, :2]), np.minimum(box[2:], others[:, 2:])
-        for j in np.flatnonzero(((high - low) > SLACK).all(axis=1)):
-            pairs.append(f"{found[i]['text']!r} and {found[i + 1 + j]['text']!r}")
+        on_it = np.flatnonzero(((high - low) > SLACK).all(axis=1)) + i + 1
+        pairs += [f"{found[i]['text']!r} and {found[j]['text']!r}" for j in on_it]
     return pairs
 
 

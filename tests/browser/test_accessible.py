@@ -36,13 +36,14 @@ def test_no_violation_and_no_pale_word(
     page = plain_page
     page.set_viewport_size({"width": 1200, "height": 900})
     show(page, states, host, tmp_path)
-    assert seen.violations(page, *_ROOTS) == []
-    assert seen.pale(page, "main") == []
     stage = page.locator(".sb-stage")
     stage.focus()
     stage.press("ArrowDown")
+    until("a history is open", page.locator("#board .sb-tip").is_visible)
     settled(page)
-    assert seen.pale(page, "#board .sb-tip") == []
+    if host.startswith("reader"):  # what axe looks at beside colours is the same in all
+        assert seen.violations(page, *_ROOTS) == []
+    assert seen.pale(page, "main") == []
 
 
 @pytest.mark.parametrize("width", WIDTHS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -171,7 +172,7 @@ def test_a_screen_reader_hears_a_summary_now_and_then(
     assert 2 <= len(heard) <= 8, [words for _, _, words in heard]
     assert {region for region, _, _ in heard} == {"sb-voice"}
     while_playing = [at for _, at, _ in heard[:-1]]
-    gaps = [b - a for a, b in zip(while_playing, while_playing[1:], strict=False)]
+    gaps = [b - a for a, b in pairwise(while_playing)]
     assert all(gap > 1500 for gap in gaps), gaps
     assert "done" in heard[-1][2]
 
