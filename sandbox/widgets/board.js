@@ -226,6 +226,9 @@ class View {
 
   theme() {
     this.el.dataset.theme = isDark() ? "dark" : "light";
+    // JupyterLab hides the page while it changes its theme: there is nothing to measure then.
+    this.paint();
+    this.wake();
     this.measure();
   }
 

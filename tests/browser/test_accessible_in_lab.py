@@ -77,11 +77,23 @@ def theme(lab: LabPage, name: str) -> None:
     until("the splash is over", lambda: not lab.page.locator("#jupyterlab-splash").count())
 
 
+# The colour in the middle of a filled dot of the legend, which is on a canvas like the messages.
+_DOT = """() => {
+    const canvas = document.querySelector('.sb-legend canvas[data-look=running]');
+    const [x, y] = [canvas.width / 2, canvas.height / 2];
+    const drawn = [...canvas.getContext('2d').getImageData(x, y, 1, 1).data].slice(0, 3);
+    const css = getComputedStyle(canvas.closest('.sb-board')).getPropertyValue('--sb-orange');
+    const wanted = [1, 3, 5].map((i) => parseInt(css.trim().slice(i, i + 2), 16));
+    return String(drawn) === String(wanted);
+}"""
+
+
 def test_the_panel_is_for_everybody(lab_page: LabPage) -> None:
     """Law: in light and dark no violation, no pale or small text; Tab goes through all of it."""
     lab, page = lab_page, lab_page.page
     for name in ("Dark", "Light"):
         theme(lab, name)
+        until("the canvas has the theme's colours", lambda: page.evaluate(_DOT))
         assert seen.violations(page, ".sb-panel") == [], name
         assert seen.pale(page, ".sb-panel") == [], name
         found = seen.texts(page, ".sb-panel")
