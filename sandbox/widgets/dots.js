@@ -211,3 +211,15 @@ function outline(c, shape, half, r) {
     c.closePath();
   }
 }
+
+// Draw each look of the legend on the canvas that is beside its words.
+export function paintLegend(legend, palette) {
+  for (const canvas of legend.querySelectorAll("canvas")) {
+    const small = new Dots(canvas);
+    small.resize(20, 20, window.devicePixelRatio || 1);
+    small.paint(palette);
+    const copy = { task: "", area: "", look: canvas.dataset.look, tries: 1, label: "" };
+    small.go([{ ...copy, x: 10, y: 10, r: 7 }], 0, 0);
+    small.draw(0);
+  }
+}
