@@ -8,13 +8,14 @@ import { historyFor, taken } from "./past.js";
 import { copiesOf, ENDS, seated } from "./places.js";
 import { Player } from "./player.js";
 import { links, middle } from "./links.js";
-import { assumptions, h, legend, renumber, setText, stage, svg, totalsRow } from "./structure.js";
+import { assumptions, forgetNodes, h, legend, renumber, setText, stage, svg, totalsRow } from "./structure.js";
 import { fillTip, placeTip } from "./tip.js";
 import { Transport } from "./transport.js";
 
 const TRAVEL_MS = 350;
 const TOLD_MS = 2000;
 const CLOCK_MS = 100;
+const MOVE_MS = 50; // Dots get their places 20 times a second at most, and move in every frame.
 
 class View {
   constructor(model, el) {
@@ -32,6 +33,7 @@ class View {
     this.last = performance.now();
     this.toldAt = -Infinity;
     this.clockAt = -Infinity;
+    this.placedAt = -Infinity;
     this.build();
   }
 
@@ -136,6 +138,7 @@ class View {
 
   rebuild() {
     this.inner.replaceChildren(this.links, ...stage(this.topology, this.holds()), this.canvas);
+    forgetNodes(this.el);
     this.measure();
   }
 
@@ -249,29 +252,33 @@ class View {
   // Show the player's moment; dots that have to move may take `ms`.
   show(ms = 0) {
     if (this.areas.size === 0) return;
-    const now = performance.now();
-    this.state = this.player.state;
     this.lead();
-    const sums = totals(this.state);
-    const { targets, over } = seated(copiesOf(this.state, this.player.t), this.areas,
-      (copy) => areaOf(this.areas, copy.area));
-    const quick = this.reduced.matches ? 0 : ms / Math.max(1, this.player.speed / 2);
-    this.dots.go(targets, now, quick, this.source);
-    if (now - this.clockAt > CLOCK_MS || !this.player.playing) {
-      this.clockAt = now;
-      this.write(sums, over);
-    }
-    this.shownN = this.player.n;
+    this.place(ms);
+    if (performance.now() - this.clockAt > CLOCK_MS || !this.player.playing) this.write();
     this.wake();
   }
 
-  write(sums, over) {
-    const { state, player } = this;
+  place(ms) {
+    this.placedAt = performance.now();
+    this.state = this.player.state;
+    const { targets, over } = seated(copiesOf(this.state, this.player.t), this.areas,
+      (copy) => areaOf(this.areas, copy.area));
+    const quick = this.reduced.matches ? 0 : ms / Math.max(1, this.player.speed / 2);
+    this.dots.go(targets, this.placedAt, quick, this.source);
+    this.over = over;
+    this.shownN = this.player.n;
+  }
+
+  write() {
+    const { state, player, over } = this;
+    this.clockAt = performance.now();
+    const [sums, seats] = [totals(state), new Map()];
+    for (const { copy } of this.dots.all) seats.set(copy.name, (seats.get(copy.name) ?? 0) + 1);
     renumber(this.el, state, player.t, sums);
     for (const [name, node] of this.overs) {
       if (node === null) continue;
       // Of what is over, only the newest are among the copies: count against the whole number.
-      const n = ENDS.includes(name) ? sums[name] - this.dots.all.filter((dot) => dot.copy.name === name).length
+      const n = ENDS.includes(name) ? sums[name] - (seats.get(name) ?? 0)
         : (over.get(name) ?? 0) + crowdAt(state, name);
       setText(node, n > 0 ? `+${n}` : "");
     }
@@ -312,7 +319,15 @@ class View {
   step(now, before) {
     const { player } = this;
     if (player.t !== before) this.lead();
-    if (player.n !== this.shownN || !player.playing || now - this.clockAt > CLOCK_MS) this.show(TRAVEL_MS);
+    if (!player.playing) {
+      this.show(TRAVEL_MS);
+      return;
+    }
+    // A frame gives places or writes numbers, never both: neither may make the next one late.
+    const isMoved = now - this.placedAt >= (player.n === this.shownN ? CLOCK_MS : MOVE_MS);
+    const isTold = now - this.clockAt >= CLOCK_MS;
+    if (isMoved && !(isTold && this.placedAt > this.clockAt)) this.place(TRAVEL_MS);
+    else if (isTold) this.write();
   }
 }
 

@@ -20,6 +20,7 @@ export const LOOKS = {
   expired: { colour: "soft", fill: true, shape: "square", mark: "–", words: "expired" },
 };
 
+const MOST_SPRITES = 4000;
 const ease = (x) => 1 - (1 - x) ** 3;
 
 export class Dots {
@@ -39,12 +40,12 @@ export class Dots {
     this.canvas.height = Math.round(height * ratio);
     this.canvas.style.width = `${width}px`;
     this.canvas.style.height = `${height}px`;
-    this.sprites.clear();
+    this.sprites = new Map();
   }
 
   paint(palette) {
     this.palette = palette;
-    this.sprites.clear();
+    this.sprites = new Map();
   }
 
   // Have the dots go to their targets within `ms`; what is new comes from `source`.
@@ -84,11 +85,15 @@ export class Dots {
   }
 
   #one(dot, isMarked) {
-    const { context: c, ratio, palette } = this;
+    const { context: c, palette } = this;
     const { copy } = dot;
-    const sprite = this.#sprite(copy);
-    c.drawImage(sprite, dot.x - sprite.width / ratio / 2, dot.y - sprite.height / ratio / 2,
-      sprite.width / ratio, sprite.height / ratio);
+    // What a dot looks like is found once a change, not once a frame.
+    if (dot.stampOf !== copy || dot.stamp.sprites !== this.sprites) {
+      dot.stamp = this.#stamp(copy);
+      dot.stampOf = copy;
+    }
+    const { image, w, h } = dot.stamp;
+    c.drawImage(image, dot.x - w / 2, dot.y - h / 2, w, h);
     if (copy.ring !== undefined) this.#arc(dot, copy.r + 3, copy.ring);
     if (copy.noted) {
       c.font = `12px ${palette.font}`;
@@ -123,16 +128,18 @@ export class Dots {
     return copy.named ? Math.max(copy.r, (labelOf(copy).length * 7 + 8) / 2) : copy.r;
   }
 
-  #sprite(copy) {
+  #stamp(copy) {
     const label = copy.named ? labelOf(copy) : "";
     const key = `${copy.look}|${copy.r}|${copy.tries > 1}|${label}`;
-    let sprite = this.sprites.get(key);
-    if (sprite === undefined) {
-      if (this.sprites.size > 4000) this.sprites.clear();
-      sprite = drawn(copy, label, this.#half(copy), this.palette, this.ratio);
-      this.sprites.set(key, sprite);
+    const { sprites, ratio } = this;
+    let stamp = sprites.get(key);
+    if (stamp === undefined) {
+      if (sprites.size > MOST_SPRITES) sprites.clear();
+      const image = drawn(copy, label, this.#half(copy), this.palette, ratio);
+      stamp = { image, w: image.width / ratio, h: image.height / ratio, sprites };
+      sprites.set(key, stamp);
     }
-    return sprite;
+    return stamp;
   }
 
   // The copy that is drawn at (x, y), or null.

@@ -11,17 +11,12 @@ export function eventsOf(text) {
   }
 }
 
-const sharedPasts = new WeakMap();
-
 // The history that a model tells of. Where pictures share a model and its moment, as on an exported
-// page, they share the history too: 100,000 events are folded once, not once a picture.
+// page, they share its `histories` too: 100,000 events are folded once, not once a picture.
 export function historyFor(model, topology) {
   const text = model.get("past") || "[]";
-  if (!model.isShared) return new History(topology, eventsOf(text));
-  const old = sharedPasts.get(model);
-  if (old?.text === text) return old.history;
-  const history = new History(topology, eventsOf(text));
-  sharedPasts.set(model, { text, history });
+  const history = model.histories?.get(text) ?? new History(topology, eventsOf(text));
+  model.histories?.set(text, history);
   return history;
 }
 
