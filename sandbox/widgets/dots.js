@@ -85,7 +85,7 @@ export class Dots {
   }
 
   #one(dot, isMarked) {
-    const { context: c, palette } = this;
+    const { context: c, palette, ratio } = this;
     const { copy } = dot;
     // What a dot looks like is found once a change, not once a frame.
     if (dot.stampOf !== copy || dot.stamp.sprites !== this.sprites) {
@@ -93,7 +93,9 @@ export class Dots {
       dot.stampOf = copy;
     }
     const { image, w, h } = dot.stamp;
-    c.drawImage(image, dot.x - w / 2, dot.y - h / 2, w, h);
+    // On whole pixels a stamp is copied; between them it would be mixed anew from its neighbours.
+    c.drawImage(image, Math.round((dot.x - w / 2) * ratio) / ratio,
+      Math.round((dot.y - h / 2) * ratio) / ratio, w, h);
     if (copy.ring !== undefined) this.#arc(dot, copy.r + 3, copy.ring);
     if (copy.noted) {
       c.font = `12px ${palette.font}`;
@@ -169,13 +171,11 @@ function fresh(target, source) {
 // One picture of a message, to be stamped wherever it is.
 function drawn(copy, label, half, palette, ratio) {
   const look = LOOKS[copy.look];
-  const [w, h] = [half * 2 + 8, copy.r * 2 + 8];
-  const sprite = document.createElement("canvas");
-  sprite.width = Math.ceil(w * ratio);
-  sprite.height = Math.ceil(h * ratio);
+  const margin = copy.r > 4 ? 4 : 1;
+  const sprite = new OffscreenCanvas(Math.ceil((half + margin) * 2 * ratio),
+    Math.ceil((copy.r + margin) * 2 * ratio));
   const c = sprite.getContext("2d");
-  c.setTransform(ratio, 0, 0, ratio, 0, 0);
-  c.translate(w / 2, h / 2);
+  c.setTransform(ratio, 0, 0, ratio, sprite.width / 2, sprite.height / 2);
   outline(c, look.shape, half, copy.r - (look.fill ? 0 : 1));
   c.fillStyle = look.fill ? palette[look.colour] : palette.card;
   c.fill();
@@ -191,7 +191,7 @@ function drawn(copy, label, half, palette, ratio) {
   c.textAlign = "center";
   c.textBaseline = "middle";
   c.fillText(text, 0, 0.5);
-  return sprite;
+  return sprite.transferToImageBitmap(); // A canvas would be copied anew for every stamp.
 }
 
 function again(c, r, palette) {
