@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
 from sandbox.run import KINDS, Event, Run, broken_laws
@@ -15,6 +14,7 @@ _MOST_SLOTS = 10_000
 def drawable(run: Run) -> Run:
     """Return the run without the events that have no place in a picture; itself if all have one.
 
+    >>> import math
     >>> from sandbox.scenario import Scenario
     >>> one = Scenario(name="one", tasks=[{"name": "hi"}], workers=[{}], horizon_s=1.0)
     >>> len(drawable(Run(one, (Event(math.nan, "sent", "hi/0"), Event(0.0, "ended")))).events)
