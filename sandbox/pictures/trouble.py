@@ -59,7 +59,8 @@ def _sentences(run: Run) -> Iterator[str]:
             f"{early[0].t_s:g} s."
         )
     if laws := broken_laws(kept):
-        yield f"Events contradict one another {len(laws)} times; the first: {laws[0]}."
+        n = "1 event contradicts" if len(laws) == 1 else f"{len(laws)} events contradict"
+        yield f"{n} others; the first: {laws[0]}."
 
 
 def _n_events(events: list[Event]) -> str:
