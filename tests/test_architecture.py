@@ -37,6 +37,7 @@ LAYERS = (
         "schedule",
         "schedules",
         "journeys",
+        "deliveries",
         "fold",
         "ledger",
         "left",
