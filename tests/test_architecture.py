@@ -70,6 +70,7 @@ LAYERS = (
         "lab",
         "report",
         "console",
+        "about_command",
         "what_if_command",
         "audit_command",
         "claims_command",
