@@ -97,6 +97,9 @@ export function decode(topology, row) {
   return event;
 }
 
+// How late (s) an event may become known.
+const LATE_S = 2;
+
 // Take one event, a row or what `decode` made of it, and return the state. It never throws.
 export function apply(state, row) {
   const event = Array.isArray(row) || row === null || !["object", "string"].includes(typeof row)
@@ -106,8 +109,11 @@ export function apply(state, row) {
     note(state, "broken", event);
     return state;
   }
-  if (event.t < state.t) {
-    const why = event.t < 0 ? "is before the run's beginning" : "is out of order";
+  // Workers are ready before the run's beginning, and a session tells what each process wrote as it
+  // becomes known: neither is wrong.
+  const isEarly = event.t < 0 && event.task !== null;
+  if (isEarly || (event.t >= 0 && event.t < state.t - LATE_S)) {
+    const why = isEarly ? "is before the run's beginning" : "is out of order";
     note(state, "problems", `${event.kind} at ${event.t} s ${why}`);
   }
   state.t = Math.max(state.t, event.t);

@@ -109,3 +109,8 @@ test("any list at all can be drawn", () => {
     assert.equal(history.length, rows.length);
   }
 });
+
+test("a live list is not wrong: workers are ready before it begins, and a file is read late", () => {
+  const history = new History(topology, [system("worker_ready", -3, 0), sent(1.5), system("worker_ready", -0.7, 0), sent(1.4, 2)]);
+  assert.equal(history.tip.nProblems, 0);
+});
