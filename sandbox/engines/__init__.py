@@ -55,6 +55,9 @@ class Controls(Protocol):
     event whose detail has an ``error``.
     """
 
+    def refusal(self, verb: str) -> str | None:
+        """Return why this system has no such verb: the end of a sentence, or None."""
+
     def submit(self, task: str, n: int = 1, *, when: At | OnEvent | None = None) -> list[str]:
         """Publish ``n`` tasks of a type; return their keys (none yet, with ``when``)."""
 

@@ -35,9 +35,9 @@ def check(scenario: Scenario, verb: str, arguments: dict[str, object]) -> None:
     if "task" in arguments and task not in scenario.task_names:
         allowed = one_of(str(task), scenario.task_names)
         raise ScenarioError(f"{verb}: task is {task!r}; allowed: {allowed}")
-    problem = _problem(scenario, verb, arguments)
-    if problem is not None:
-        raise ScenarioError(f"{verb}: {problem}")
+    why = problem(scenario, verb, arguments)
+    if why is not None:
+        raise ScenarioError(f"{verb}: {why}")
     _check_numbers(verb, arguments)
     if arguments.get("rate") is not None:
         try:
@@ -88,8 +88,8 @@ _BY_ARGUMENT: dict[str, Callable[[Scenario, _Arguments], str | None]] = {
 }
 
 
-def _problem(scenario: Scenario, verb: str, arguments: dict[str, object]) -> str | None:
-    """Return why this scenario has no such verb: one sentence, or None."""
+def problem(scenario: Scenario, verb: str, arguments: _Arguments) -> str | None:
+    """Return why this scenario has no such verb with these arguments: one sentence, or None."""
     if verb in _REFUSALS:
         return _REFUSALS[verb](scenario)
     if verb in _BY_ARGUMENT:

@@ -32,7 +32,8 @@ class Board(anywidget.AnyWidget):
     A run is shown whole, at ``at_s`` (s) first; a session is followed by a thread until it is
     closed, and the newest board of a session is the one that follows. ``cursor_s`` is the
     moment shown and ``focus`` the chosen task, both to be linked with other widgets;
-    ``log`` holds the last few sentences that are told below the picture.
+    ``picked`` is the worker, or a slot of it, that a panel's controls are for (``@worker1`` or
+    ``1@worker1``; None without a panel); ``log`` holds the sentences told below the picture.
     """
 
     _esm = joined(*MODULES)
@@ -41,6 +42,7 @@ class Board(anywidget.AnyWidget):
     past = traitlets.Unicode("[]").tag(sync=True)
     cursor_s = traitlets.Float(0.0).tag(sync=True)
     focus = traitlets.Unicode("").tag(sync=True)
+    picked = traitlets.Unicode(None, allow_none=True).tag(sync=True)
     log = traitlets.List(traitlets.Unicode()).tag(sync=True)
 
     def __init__(

@@ -55,6 +55,10 @@ class LiveControls:
         self.submitted: set[str] = set()
         threading.Thread(target=self._hands, name="sandbox-controls", daemon=True).start()
 
+    def refusal(self, verb: str) -> str | None:
+        """Return why this broker does not take a verb: the end of a sentence, or None."""
+        return refusal(verb, self.outage.choice)
+
     # --- verbs -----------------------------------------------------------------------
 
     def submit(self, task: str, n: int = 1, *, when: At | OnEvent | None = None) -> list[str]:
@@ -292,7 +296,7 @@ class LiveControls:
     def _postponed(self, verb: str, arguments: dict[str, Any], when: At | OnEvent | None) -> bool:
         """Check arguments and broker; keep the command for later when it has a ``when``."""
         check(self.scenario, verb, arguments)
-        why = refusal(verb, self.outage.choice)
+        why = self.refusal(verb)
         if why is not None:
             raise EngineError(f"{verb}: {why}")
         if when is not None:

@@ -36,6 +36,10 @@ class ModelControls:
         for command in commands_of(world.scenario.faults, world.scenario.seed):
             self._schedule(command)
 
+    def refusal(self, verb: str) -> str | None:
+        """Return why the model has no such verb: the end of a sentence, or None."""
+        return None
+
     # --- the verbs -------------------------------------------------------------------
 
     def submit(self, task: str, n: int = 1, *, when: At | OnEvent | None = None) -> list[str]:
