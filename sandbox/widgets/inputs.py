@@ -47,14 +47,16 @@ class Inputs:
             self.fields[name].observe(lambda _: self.refresh(), "value")
         self.refresh()
 
-    def _group(self, group: Group) -> widgets.VBox:
+    def _group(self, group: Group) -> widgets.HBox:
         head = widgets.HTML(f"<b>{escape(group.title)}</b>")
         note = widgets.HTML()
         self._notes.append((group, note))
         rows = [widgets.HBox([self._item(item) for item in row]) for row in group.rows]
         for row in rows:
             row.layout.flex_flow, row.layout.align_items = "row wrap", "center"
-        box = widgets.VBox([head, *rows, note])
+        head.layout.width = "130px"
+        box = widgets.HBox([head, widgets.VBox([*rows, note], layout={"flex": "1 1 500px"})])
+        box.layout.flex_flow = "row wrap"
         box.add_class("sb-group")
         return box
 

@@ -2,7 +2,7 @@
 
 import { slotName } from "./places.js";
 
-const ACTS = ["Enter", " "];
+const PICK_KEYS = ["Enter", " "];
 
 // Only a board that a panel has lets its reader pick: `picked` is "@worker" or "slot@worker" there.
 export class Picks {
@@ -17,7 +17,7 @@ export class Picks {
   listen() {
     if (!this.isOn) return [];
     const click = (event) => { if (!this.isDot(event)) this.take(event); };
-    const key = (event) => { if (ACTS.includes(event.key)) this.take(event); };
+    const key = (event) => { if (PICK_KEYS.includes(event.key)) this.take(event); };
     const change = () => this.show();
     this.root.addEventListener("click", click);
     this.root.addEventListener("keydown", key);
@@ -33,9 +33,9 @@ export class Picks {
     for (const node of this.root.querySelectorAll(".sb-worker")) {
       const name = node.dataset.id.slice("worker:".length);
       const head = node.querySelector(".sb-head") ?? node;
-      button(head, `@${name}`, `Choose ${name}`);
+      pickable(head, `@${name}`, `Choose ${name}`);
       node.querySelectorAll(".sb-slot").forEach((cell, i) => {
-        button(cell, `${i}@${name}`, `Choose ${slotName(i)} of ${name}`);
+        pickable(cell, `${i}@${name}`, `Choose ${slotName(i)} of ${name}`);
       });
     }
     this.show();
@@ -63,7 +63,7 @@ export class Picks {
   }
 }
 
-function button(node, pick, label) {
+function pickable(node, pick, label) {
   node.dataset.pick = pick;
   node.setAttribute("role", "button");
   node.setAttribute("aria-label", label);
