@@ -119,7 +119,7 @@ def test_a_click_on_the_board_chooses() -> None:
         panel = Panel(session)
         fields = panel._inputs.fields
         assert panel.board.picked == "@worker1"
-        panel.board.picked = "1@worker2"
+        panel.board._asked(panel.board, {"kind": "pick", "picked": "1@worker2"}, [])
         assert (fields["worker"].value, fields["slot"].value) == ("worker2", 1)
         panel.board.picked = "@worker1"
         assert (fields["worker"].value, fields["slot"].value) == ("worker1", None)

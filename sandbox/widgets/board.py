@@ -130,7 +130,9 @@ class Board(anywidget.AnyWidget):
             self.send({"kind": "events", "from": at + i, "text": text, "now_s": round(now_s, 3)})
 
     def _asked(self, _: Any, content: dict[str, Any], buffers: Any) -> None:
-        """Send again what a page has missed."""
+        """Send again what a page has missed, or take what was picked there."""
+        if content.get("kind") == "pick" and self.picked is not None:
+            self.picked = str(content.get("picked", ""))
         if content.get("kind") == "want":
             with self._lock:
                 at = max(0, int(content.get("from", 0)))

@@ -18,7 +18,7 @@ export class Picks {
     if (!this.isOn) return [];
     const click = (event) => { if (!this.isDot(event)) this.take(event); };
     const key = (event) => { if (PICK_KEYS.includes(event.key)) this.take(event); };
-    const change = () => this.show();
+    const change = () => this.show(this.model.get("picked") ?? "");
     this.root.addEventListener("click", click);
     this.root.addEventListener("keydown", key);
     this.model.on("change:picked", change);
@@ -38,7 +38,7 @@ export class Picks {
         pickable(cell, `${i}@${name}`, `Choose ${slotName(i)} of ${name}`);
       });
     }
-    this.show();
+    this.show(this.model.get("picked"));
   }
 
   take(event) {
@@ -46,14 +46,13 @@ export class Picks {
     if (pick === undefined) return;
     event.preventDefault();
     event.stopPropagation(); // The board plays and pauses with the space bar.
-    this.model.set("picked", pick);
-    this.model.save_changes?.();
-    this.show();
+    // A message: saving the model would send the cursor, too, whose echo stops a live picture.
+    this.model.send({ kind: "pick", picked: pick });
+    this.show(pick);
   }
 
   // With Tab one comes to every worker, and to the slots of the one that is picked.
-  show() {
-    const picked = this.model.get("picked") ?? "";
+  show(picked) {
     const worker = picked.slice(picked.indexOf("@"));
     for (const node of this.root.querySelectorAll("[data-pick]")) {
       const pick = node.dataset.pick;

@@ -118,6 +118,10 @@ class Hands:
         self.pressed.add(button)
         self.see("published", before + n)
 
+    def done(self) -> int:
+        """Return how many different tasks have succeeded."""
+        return len({line["task"] for line in self.log.lines("succeeded")})
+
     def start(self, worker: str) -> None:
         """Start a worker that has ended."""
         n = self.log.count("worker_ready", worker=worker)
@@ -157,6 +161,8 @@ def test_every_control_acts_on_real_workers(hands: Hands) -> None:
     again = Scenario.from_json(_as_scenario(hands.lab))
     kinds = {fault.kind for fault in again.faults}
     assert {"kill_child", "bandwidth", "skew", "half_open", "flush", "maxmemory", "sweep"} <= kinds
+    groups = hands.lab.page.locator(".sb-group").first
+    groups.scroll_into_view_if_needed()
     hands.lab.shot("panel-groups")
     hands.lab.assert_clean()
 
@@ -220,6 +226,7 @@ def lives(hands: Hands) -> None:
     """Killed now, on an event and at a time; stopped warm, cold and soft; paused and resumed."""
     log = hands.log
     _click(hands, "Choose worker2", "Worker", "worker2", key="Enter")
+    until("the picture goes on", lambda: hands.lab.number("done") == hands.done(), _LONG_S)
     hands.press("Pause worker")
     main = psutil.Process(log.pid("worker2"))
     until("it stands still", lambda: main.status() == psutil.STATUS_STOPPED)
