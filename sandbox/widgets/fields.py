@@ -13,6 +13,8 @@ from sandbox.slots import slot_name
 NOW, AT_A_TIME = "now", "at a time"
 BUSIEST, ALL_LINKS, OWN_LINK = "busy longest", "all links", "of the worker"
 _EVENTS = get_args(OnEvent.model_fields["event"].annotation)
+_NO_SLOT = -1
+"""None would be a list in which nothing is chosen."""
 _AN_HOUR_S = 3600.0
 _GRACE_S = 10.0
 """What a worker has in a deployment: as much as Docker gives."""
@@ -62,7 +64,7 @@ class Fields:
             "rate": _text("Rate limit", "190px", placeholder="5/m; empty: none"),
             "work": _number("After work (s)", 0.1, "How long it works first", min=0.001),
             "worker": _choice("Worker", scenario.worker_names),
-            "slot": _choice("Slot", [(BUSIEST, None)], "Also: click a slot on the board"),
+            "slot": _choice("Slot", [(BUSIEST, _NO_SLOT)], "Also: click a slot on the board"),
             "offset": _number("Clock ahead (s)", _AN_HOUR_S, min=-1e9),
             "link": _choice("Link", [ALL_LINKS, OWN_LINK], "The worker is the one chosen above"),
             "delay": _number("Delay (s)", 0.1, max=60.0, step=0.1),
@@ -85,14 +87,14 @@ class Fields:
     def _offer_slots(self) -> None:
         pool, field = self._scenario.pool_of(self["worker"].value), self["slot"]
         n = pool.concurrency if pool is not None and pool.pool == "prefork" else 0
-        kept = field.value if field.value is not None and field.value < n else None
-        field.options = [(BUSIEST, None), *((slot_name(i), i) for i in range(n))]
+        kept = field.value if field.value < n else _NO_SLOT
+        field.options = [(BUSIEST, _NO_SLOT), *((slot_name(i), i) for i in range(n))]
         field.value = kept
 
     @property
     def picked(self) -> str:
         """The worker and the slot that are chosen: ``1@worker1``, or ``@worker1``."""
-        slot = self["slot"].value
+        slot = self.value("slot")
         return f"{'' if slot is None else slot}@{self['worker'].value}"
 
     def pick(self, picked: str) -> None:
@@ -102,12 +104,14 @@ class Fields:
             return
         self["worker"].value = worker
         known = {str(value): value for _, value in self["slot"].options[1:]}
-        self["slot"].value = known.get(number)
+        self["slot"].value = known.get(number, _NO_SLOT)
 
     def value(self, name: str) -> Any:
         """Return what a field says, as an argument; None where it names nothing."""
+        if name == "slot":
+            return None if self["slot"].value == _NO_SLOT else self["slot"].value
         if name == "slot_worker":
-            return None if self["slot"].value is None else self["worker"].value
+            return None if self.value("slot") is None else self["worker"].value
         if name == "link":
             return self["worker"].value if self["link"].value == OWN_LINK else None
         if name == "rate":

@@ -3,8 +3,9 @@
 import { BAR_OUTCOMES, Plot } from "./attempts.js";
 import { History } from "./fold.js";
 import { historyOf } from "./history.js";
+import { eventsOf } from "./past.js";
 import { slotName } from "./places.js";
-import { Controls, eventsOf, Reading, troubleOf } from "./reading.js";
+import { Controls, Reading, troubleOf } from "./reading.js";
 import { h, setText } from "./structure.js";
 
 const KEY_WORDS = { succeeded: "succeeded", retried: "failed, retries", failed: "failed for good",
