@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from sandbox.errors import ScenarioError, shown
 from sandbox.parts import Count, CountOrZero, Name, NonNegative, Part, Positive
+from sandbox.slots import MOST_SLOTS
 from sandbox.tasks import Priority
 
 _MOST_PARTS = 1000
@@ -26,7 +27,7 @@ class Host(Part):
         return self.cores or os.cpu_count() or 1
 
 
-_Slots = Annotated[int, Field(ge=1, le=256, strict=True)]
+_Slots = Annotated[int, Field(ge=1, le=MOST_SLOTS, strict=True)]
 
 
 class WorkerPool(Part):

@@ -20,6 +20,7 @@ LAYERS = (
         "closing",
         "collector",
         "parts",
+        "slots",
         "draws",
         "rates",
         "tasks",

@@ -11,6 +11,7 @@ from sandbox.pictures.marks import absences, end_s, marks
 from sandbox.pictures.trouble import drawable, trouble
 from sandbox.run import Run
 from sandbox.schedule import BY_HAND
+from sandbox.slots import slot_name
 from sandbox.tasks import SUBTASKS
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ def _draw_bars(axes: Axes, run: Run, ran: list[Attempt]) -> None:
     for gone in absences(run):
         of_worker = [row for (worker, _), row in rows.items() if worker == gone.worker]
         _draw_absence(axes, gone.from_s, gone.to_s, min(of_worker) - 0.5, max(of_worker) + 0.5)
-    labels = [f"{worker} · {slot + 1}" for worker, slot in rows]
+    labels = [f"{worker} · {slot_name(slot)}" for worker, slot in rows]
     axes.set_yticks(range(len(labels)), labels)
     axes.set_ylim(len(rows) - 0.4, -0.6)
 

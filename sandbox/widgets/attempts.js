@@ -165,7 +165,7 @@ export class Plot {
       const first = i === 0 || this.spans.rows[i - 1].worker !== worker;
       nodes.push(svgNode("rect", { x: this.left, y, width: this.right - this.left, height: ROW, rx: 4, class: "sb-row" }));
       if (first) nodes.push(this.workerName(worker, y + 16, this.left - 30));
-      nodes.push(svgNode("text", { x: this.left - 8, y: y + 16, "text-anchor": "end", class: "sb-soft" }, String(slot + 1)));
+      nodes.push(svgNode("text", { x: this.left - 8, y: y + 16, "text-anchor": "end", class: "sb-soft" }, String(slot)));
     });
     return nodes;
   }

@@ -6,6 +6,7 @@ import { crowdAt, historyOf, summary, totals, warnings } from "./history.js";
 import { isCalm, isDark, paletteOf } from "./looks.js";
 import { historyFor, taken } from "./past.js";
 import { copiesOf, ENDS, seated } from "./places.js";
+import { Picks } from "./picks.js";
 import { Player } from "./player.js";
 import { links, middle } from "./links.js";
 import { assumptions, forgetNodes, h, legend, renumber, setText, stage, svg, totalsRow } from "./structure.js";
@@ -64,6 +65,8 @@ class View {
       this.voice, this.tip);
     this.areas = new Map();
     this.transport.grown();
+    this.picks = new Picks(this.model, this.inner, (event) => this.dotAt(event) !== null);
+    this.picks.offer();
     this.listen();
     this.theme();
     this.tell();
@@ -76,7 +79,7 @@ class View {
 
   listen() {
     const { el, stage: where } = this;
-    this.stops = [];
+    this.stops = this.picks.listen();
     const on = (target, name, act) => {
       target.addEventListener(name, act);
       this.stops.push(() => target.removeEventListener(name, act));
@@ -138,6 +141,7 @@ class View {
 
   rebuild() {
     this.inner.replaceChildren(this.links, ...stage(this.topology, this.holds()), this.canvas);
+    this.picks.offer();
     forgetNodes(this.el);
     this.measure();
   }
@@ -190,10 +194,13 @@ class View {
     this.wake();
   }
 
-  hover(event, isClick = false) {
+  dotAt(event) {
     const rect = this.canvas.getBoundingClientRect();
-    const dot = this.dots.hit(event.clientX - rect.left, event.clientY - rect.top);
-    const task = dot?.copy.task ?? null;
+    return this.dots.hit(event.clientX - rect.left, event.clientY - rect.top) ?? null;
+  }
+
+  hover(event, isClick = false) {
+    const task = this.dotAt(event)?.copy.task ?? null;
     if (isClick) this.mark(task === this.marked ? null : task);
     else this.pointed(task);
   }

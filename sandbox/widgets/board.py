@@ -33,7 +33,8 @@ class Board(anywidget.AnyWidget):
     A run is shown whole, at ``at_s`` (s) first; a session is followed by a thread until it is
     closed, and the newest board of a session is the one that follows. ``cursor_s`` is the
     moment shown and ``focus`` the chosen task, both to be linked with other widgets;
-    ``log`` holds the last few sentences that are told below the picture.
+    ``picked`` is the worker, or a slot of it, that a panel's controls are for (``@worker1`` or
+    ``1@worker1``; None without a panel); ``log`` holds the sentences told below the picture.
     """
 
     _esm = joined(*MODULES)
@@ -42,6 +43,7 @@ class Board(anywidget.AnyWidget):
     past = traitlets.Unicode("[]").tag(sync=True)
     cursor_s = traitlets.Float(0.0).tag(sync=True)
     focus = traitlets.Unicode("").tag(sync=True)
+    picked = traitlets.Unicode(None, allow_none=True).tag(sync=True)
     log = traitlets.List(traitlets.Unicode()).tag(sync=True)
 
     def __init__(
@@ -130,7 +132,9 @@ class Board(anywidget.AnyWidget):
             self.send({"kind": "events", "from": at + i, "text": text, "now_s": round(now_s, 3)})
 
     def _asked(self, _: Any, content: dict[str, Any], buffers: Any) -> None:
-        """Send again what a page has missed."""
+        """Send again what a page has missed, or take what was picked there."""
+        if content.get("kind") == "pick" and self.picked is not None:
+            self.picked = str(content.get("picked", ""))
         if content.get("kind") == "want":
             with self._lock:
                 at = max(0, int(content.get("from", 0)))

@@ -10,6 +10,7 @@ import anywidget
 import traitlets
 
 from sandbox.engines import Session
+from sandbox.errors import EngineError
 from sandbox.run import Run
 from sandbox.scenario import Scenario
 from sandbox.schedules import SCHEDULES
@@ -77,5 +78,10 @@ class Diary(anywidget.AnyWidget):
     def _save(self, folder: str) -> str:
         """Save the run so far; it goes on."""
         session = self._session
-        saved = Run(session.scenario, so_far(session), dict(session.info)).save(Path(folder))
+        run = Run(session.scenario, so_far(session), dict(session.info))
+        try:
+            saved = run.save(Path(folder))
+        except OSError as exc:
+            why = exc.strerror or str(exc)
+            raise EngineError(f"folder is {folder!r}: {why}; allowed: one to write to") from None
         return f"saved in {saved}"

@@ -22,7 +22,7 @@ _DRAWN = (
     "history.js",
     "structure.js",
 )
-BOARD = (*_DRAWN, "links.js", "tip.js", "transport.js", "areas.js", "board.js")
+BOARD = (*_DRAWN, "picks.js", "links.js", "tip.js", "transport.js", "areas.js", "board.js")
 TIMELINE = (*_DRAWN, "reading.js", "spans.js", "gutter.js", "attempts.js", "timeline.js")
 CURVES = (*_DRAWN, "reading.js", "spans.js", "series.js", "curves.js")
 PLOTS = ("board.css", "plots.css", "timeline.css", "curves.css")

@@ -45,7 +45,10 @@ class Panel(widgets.VBox):  # type: ignore[misc] # ipywidgets is untyped
         self._replay = widgets.VBox()
         self._hand = Hand(self.diary.carry_out, self._tell)
         self._reader = Reader(session, self._show, self._board.push)
-        self._inputs = Inputs(session.scenario, self._hand.order, self.replay)
+        controls = session.controls
+        self._inputs = self._with_picks(
+            Inputs(session.scenario, self._hand.order, self.replay, controls)
+        )
         super().__init__([*self._inputs.rows, self._board, self.diary, self._replay])
         self.add_class("sb-panel")
         older = _panels.pop(id(session), None)
@@ -54,6 +57,16 @@ class Panel(widgets.VBox):  # type: ignore[misc] # ipywidgets is untyped
         _panels[id(session)] = self
         self._hand.start()
         self._reader.start()
+
+    def _with_picks(self, inputs: Inputs) -> Inputs:
+        """Have the board and the fields name the same worker and slot."""
+        self._board.picked = inputs.fields.picked
+        self._board.observe(lambda change: inputs.fields.pick(change["new"] or ""), "picked")
+        for name in ("worker", "slot"):
+            inputs.fields[name].observe(
+                lambda _: setattr(self._board, "picked", inputs.fields.picked), "value"
+            )
+        return inputs
 
     def __repr__(self) -> str:
         """Name the panel by what does not change from one machine to the next."""

@@ -1,6 +1,6 @@
 // Spans: what a timeline shows of a history: bars, absences, outages, pins. No DOM.
 
-import { duration, numberText, typeText } from "./places.js";
+import { duration, numberText, slotName, typeText } from "./places.js";
 
 const WENT_AWAY = { worker_exited: "down", pause_worker: "paused", cut_off: "cut off",
   half_open: "half-open link" };
@@ -97,7 +97,7 @@ function pinsOf(history) {
   return history.marks.flatMap(({ t, event }) => {
     const { verb, seconds, error, slot } = event.detail;
     if (event.kind !== "control" || error !== undefined || ["submit", "dump"].includes(verb)) return [];
-    const of = [event.worker ?? "", slot === undefined || slot === null ? "" : `process ${slot + 1}`];
+    const of = [event.worker ?? "", slot === undefined || slot === null ? "" : slotName(slot)];
     const more = verb === "skip" ? duration(Number(seconds) || 0) : of.join(" ");
     const name = PIN_WORDS[verb] ?? String(verb).replaceAll("_", " ");
     return [{ t, verb, glyph: PIN_GLYPHS[verb] ?? "◆", tone: HARM.has(verb) ? "harm" : "note",

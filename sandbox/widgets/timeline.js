@@ -4,6 +4,7 @@ import { BAR_OUTCOMES, Plot } from "./attempts.js";
 import { History } from "./fold.js";
 import { historyOf } from "./history.js";
 import { eventsOf } from "./past.js";
+import { slotName } from "./places.js";
 import { Controls, Reading, troubleOf } from "./reading.js";
 import { h, setText } from "./structure.js";
 
@@ -213,7 +214,7 @@ class Timeline {
 function wordsOf({ from, to, outcome, nth, attempt }) {
   const until = to === null ? "still running" : `${outcome} at ${to.toFixed(2)} s`;
   const which = nth > 1 ? `, execution ${nth}` : "";
-  return `${attempt.worker}, process ${(attempt.slot ?? 0) + 1}${which}: started at ${from.toFixed(2)} s, ${until}`;
+  return `${attempt.worker}, ${slotName(attempt.slot)}${which}: started at ${from.toFixed(2)} s, ${until}`;
 }
 
 function render({ model, el }) {

@@ -65,6 +65,8 @@ class Record:
         self.notes: list[dict[str, Any]] = []
         self.ready: list[dict[str, Any]] = []
         self.running: dict[tuple[str, int], tuple[float, str, int]] = {}
+        self.children: dict[tuple[str, int], int] = {}
+        """The process id of the newest child of each worker's slot."""
         self._unreported: dict[str, float] = {}
         self.listeners: list[Callable[[Event], None]] = []
         self._samples: dict[str, dict[str, Any]] = {}
@@ -91,6 +93,8 @@ class Record:
             self.changed.notify_all()
 
     def _take(self, line: dict[str, Any]) -> None:
+        if line["kind"] == "_child_up" and "slot" in line:
+            self.children[line["worker"], line["slot"]] = line["detail"]["pid"]
         if line["kind"].startswith("_"):
             self.notes.append(line)
             return

@@ -168,7 +168,11 @@ class Pool:
         """Draw how the body ends and when, and set the alarm for it."""
         kind, end = message.kind, slot.alarm
         service_s = kind.service_s(message.n, message.retry)
-        killed_s = None if kind.leak is None else kind.leak.kills_after_s(service_s)
+        killed_s = (
+            None
+            if kind.leak is None
+            else kind.leak.kills_after_s(service_s, self.name, slot.number)
+        )
         if killed_s is not None:
             service_s = killed_s
         work_s = service_s + kind.body_s
@@ -306,9 +310,11 @@ class Pool:
         if slot.job is not None:
             self.worker.host.stop(slot.job)
 
-    def victim(self) -> Slot | None:
-        """Return the child that has been busy longest, else the first idle one, else None."""
+    def victim(self, number: int | None = None) -> Slot | None:
+        """Return the child of a slot, else the one busy longest, else the first idle one."""
         alive = [slot for slot in self.slots if slot.is_up]
+        if number is not None:
+            return next((slot for slot in alive if slot.number == number), None)
         busy = [slot for slot in alive if slot.started_s is not None]
         if busy:
             return min(busy, key=lambda slot: slot.started_s or 0.0)
