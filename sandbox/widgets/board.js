@@ -224,6 +224,8 @@ class View {
 
   theme() {
     this.el.dataset.theme = isDark() ? "dark" : "light";
+    // JupyterLab hides everything while it changes its theme: nothing can be measured then.
+    this.paint();
     this.measure();
   }
 
@@ -233,6 +235,7 @@ class View {
     if (JSON.stringify(palette) === JSON.stringify(this.dots.palette)) return;
     this.dots.paint(palette);
     this.paintLegend();
+    this.wake();
   }
 
   paintLegend() {

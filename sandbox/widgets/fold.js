@@ -84,7 +84,8 @@ export function apply(state, row) {
     note(state, "broken", event);
     return state;
   }
-  if (event.t < state.t) note(state, "problems", `${event.kind} at ${event.t} s is out of order`);
+  // Before the first moment workers get ready, each when it can.
+  if (event.t < state.t && state.t > 0) note(state, "problems", `${event.kind} at ${event.t} s is out of order`);
   state.t = Math.max(state.t, event.t);
   if (event.task !== null) ofTask(state, event);
   else ON_SYSTEM[event.kind]?.(state, event);

@@ -8,74 +8,73 @@ from pathlib import Path
 
 import nbformat
 from PIL import Image
-from playwright.sync_api import CDPSession, Locator
+from playwright.sync_api import Locator, Page
 
-from tests.browser.gallery.scenes import Look, Scene
+from sandbox import workbench
+from sandbox.export import to_html
+from sandbox.systems import get
+from tests.browser.gallery.scenes import SETUP, Look, Scene
 from tests.browser.lab_harness import LabPage, LabServer, chromium
 from tests.waiting import until
 
-_HEIGHT = 1000
+SCALE = 1.5
+"""Screen pixels a CSS px: a projector of 1920 px shows 1280 of them."""
+_TALL = 2600
 _COLOURS = 128
-_FIRST = """
-from sandbox import lab
-from sandbox.run import Run
-{names} = (Run.load(folder) for folder in {folders!r})
-"""
 _THEME = "theme => jupyterapp.commands.execute('apputils:change-theme', {theme})"
 _CLEAR = "notebook:clear-all-cell-outputs"
+_TWO_FRAMES = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
 
 
 class Camera:
-    """A notebook that shows one scene at a time; the runs are read from their folders."""
+    """A notebook that shows one scene at a time, and a bare page for what is exported."""
 
     def __init__(self, lab: LabPage, scenes: tuple[Scene, ...], folder: Path) -> None:
         self._lab, self._scenes, self._folder = lab, scenes, folder
-        self._screen: CDPSession = lab.page.context.new_cdp_session(lab.page)
         self._dark: bool | None = None
-        lab.run_cell(0)
-        assert lab.errors() == []
+        self._run(0)
 
-    def take(self, scene: Scene) -> list[Path]:
-        """Show a scene and take its pictures, one a look."""
-        page = self._lab.page
-        self._see(scene.looks[0])
-        self._lab.command(_CLEAR)
-        self._lab.run_cell(1 + self._scenes.index(scene))
-        page.locator(scene.ready).first.wait_for(state="attached")
+    def _run(self, index: int) -> None:
+        self._lab.run_cell(index)
+        assert self._lab.errors() == []
+
+    def take(self, scene: Scene) -> str:
+        """Show a scene and take its pictures, one a look; return the table beside it."""
+        at = 1 + 2 * self._scenes.index(scene)
+        if not scene.of_page:
+            self._see(self._lab.page, scene.looks[0])
+            self._lab.command(_CLEAR)
+            self._run(at)
+            self._shoot(self._lab.page, scene)
+        else:
+            page = self._lab.page.context.new_page()
+            page.goto(exported(self._folder.parent / f"{scene.name}.html").as_uri())
+            self._shoot(page, scene)
+            page.close()
+        self._run(at + 1)
+        return self._lab.printed(at + 1)
+
+    def _shoot(self, page: Page, scene: Scene) -> None:
+        if scene.of_page:
+            self._see(page, scene.looks[0])
+        page.locator(scene.what).first.wait_for(state="attached")
         if scene.act is not None:
             scene.act(page)
-        taken = [self._taken(scene, look) for look in scene.looks]
-        assert self._lab.errors() == []
-        return taken
+        page.locator(scene.ready).first.wait_for(state="attached")
+        for look in scene.looks:
+            self._see(page, look)
+            path = self._folder / f"{scene.name}-{look.name}.png"
+            still(page, page.locator(scene.what).first).screenshot(
+                path=path, animations="disabled"
+            )
+            shrink(path)
 
-    def _taken(self, scene: Scene, look: Look) -> Path:
-        self._see(look)
-        what = self._lab.page.locator(scene.what).first
-        what.scroll_into_view_if_needed()
-        path = self._folder / f"{scene.name}-{look.name}.png"
-        self._still(what).screenshot(path=path, animations="disabled")
-        shrink(path)
-        return path
-
-    def _still(self, what: Locator) -> Locator:
-        """Wait until it has the same size in two looks: a new width is laid out a frame later."""
-        sizes = [what.bounding_box()]
-
-        def same() -> bool:
-            self._lab.page.evaluate("() => new Promise(r => requestAnimationFrame(() => requestAnimationFrame(r)))")
-            sizes.append(what.bounding_box())
-            return sizes[-1] == sizes[-2]
-
-        until("it stands still", same)
-        return what
-
-    def _see(self, look: Look) -> None:
-        page = self._lab.page
+    def _see(self, page: Page, look: Look) -> None:
         page.mouse.move(1, 1)
-        page.set_viewport_size({"width": look.width, "height": _HEIGHT})
-        self._screen.send("Emulation.setDeviceMetricsOverride", {
-            "width": look.width, "height": _HEIGHT, "deviceScaleFactor": look.scale, "mobile": False,
-        })  # fmt: skip
+        page.set_viewport_size({"width": look.width, "height": _TALL})
+        if page is not self._lab.page:
+            page.emulate_media(color_scheme="dark" if look.dark else "light")
+            return
         if look.dark is self._dark:
             return
         page.evaluate(_THEME, "JupyterLab Dark" if look.dark else "JupyterLab Light")
@@ -85,30 +84,49 @@ class Camera:
         self._dark = look.dark
 
 
+def still(page: Page, what: Locator) -> Locator:
+    """Wait until it has the same size in two looks: a new width is laid out a frame later."""
+    sizes = [what.bounding_box()]
+
+    def same() -> bool:
+        page.evaluate(_TWO_FRAMES)
+        sizes.append(what.bounding_box())
+        return sizes[-1] == sizes[-2]
+
+    until("it stands still", same)
+    return what
+
+
 def shrink(path: Path) -> None:
     """Keep as many colours as a chart has."""
     with Image.open(path) as taken:
         taken.convert("RGB").quantize(_COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
+def exported(path: Path) -> Path:
+    """Write the exported page of LeadLawk's evening in the model; return its path."""
+    night = workbench.run(get("leadlawk").scenario, engine="model")
+    path.write_text(to_html(night), encoding="utf-8")
+    return path
+
+
 @contextmanager
-def camera(
-    home: Path, scenes: tuple[Scene, ...], runs: dict[str, Path], folder: Path
-) -> Iterator[Camera]:
-    """Start JupyterLab and Chromium below ``home`` and open the notebook of the scenes."""
+def camera(home: Path, scenes: tuple[Scene, ...]) -> Iterator[Camera]:
+    """Start JupyterLab and Chromium below ``home``; pictures go to ``home``/gallery."""
     book = nbformat.v4.new_notebook()
     book.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
-    first = _FIRST.format(names=", ".join(runs), folders=[str(path) for path in runs.values()])
-    sources = [first.strip(), *(scene.cell for scene in scenes)]
+    sources = [SETUP.strip()]
+    for scene in scenes:
+        sources += [scene.cell, f"print(({scene.table}).to_string())"]
     book.cells = [nbformat.v4.new_code_cell(source) for source in sources]
-    folder.mkdir(parents=True, exist_ok=True)
+    (home / "gallery").mkdir(parents=True)
+    nbformat.write(book, home / "gallery.ipynb")
     server = LabServer(home / "lab")
     try:
-        nbformat.write(book, home / "gallery.ipynb")
-        with chromium(home / "chromium") as context:
+        with chromium(home / "chromium", SCALE) as context:
             name = server.add(home / "gallery.ipynb")
-            lab = LabPage(context.new_page(), server, name, folder)
-            yield Camera(lab, scenes, folder)
+            lab = LabPage(context.new_page(), server, name, home / "gallery")
+            yield Camera(lab, scenes, home / "gallery")
             lab.assert_clean()
     finally:
         server.close()
