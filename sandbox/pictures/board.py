@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from sandbox.pictures.cards import INDENT, Cards, Mark
+from sandbox.pictures.cards import INDENT, Box, Cards, Mark
 from sandbox.pictures.standing import Post, Standing, standing
 from sandbox.run import Run
 from sandbox.schedule import BY_HAND
@@ -21,7 +21,7 @@ _QUEUES, _WORKERS, _OUTCOMES = (2.0, 32.0), (38.0, 45.0), (87.0, 16.0)
 _MOST = 12
 _MOST_SLOTS = 16
 _NAMED = 4
-_SLOT = 3.6
+_QUEUE, _SLOT = 8.4, 3.6
 _TITLES, _GAP = 8.5, 1.2
 
 
@@ -62,10 +62,10 @@ def board_picture(run: Run, *, at_s: float) -> Picture:
     high = below + 10.0 + 4.0
     picture = figure.Picture(_alt(run, found), _WIDTH / 10, high / 10)
     cards = Cards(picture, _WIDTH, high)
-    cards.text(2, 2.6, run.scenario.name, size=12, bold=True)
-    cards.text(103, 2.6, f"at {at_s:g} s", size=12, bold=True, align="right")
+    cards.text((2, 2.6), run.scenario.name, 12, "bold")
+    cards.text((103, 2.6), f"at {at_s:g} s", 12, "bold", "right")
     for (x, _), words in ((_QUEUES, "Queues"), (_WORKERS, "Workers"), (_OUTCOMES, "Outcomes")):
-        cards.text(x, 6.2, words, size=10, bold=True)
+        cards.text((x, 6.2), words, 10, "bold")
     _draw_queues(cards, found)
     _draw_workers(cards, found)
     _draw_limbo(cards, found, below)
@@ -132,7 +132,7 @@ def _clock(seconds: float) -> str:
 
 
 def _queue_heights(found: Standing) -> float:
-    return min(len(found.queues), _MOST) * (8.4 + _GAP) + 3.0 * (len(found.queues) > _MOST)
+    return min(len(found.queues), _MOST) * (_QUEUE + _GAP) + 3.0 * (len(found.queues) > _MOST)
 
 
 def _slot_rows(post: Post) -> int:
@@ -156,19 +156,27 @@ def _marks(found: Standing, tasks: Sequence[str], look: str) -> list[Mark]:
     return [Mark(look, _number(task), again=found.again.get(task, 1)) for task in tasks]
 
 
+def _headed(cards: Cards, box: Box, name: str, n: int) -> None:
+    """Write the head of a card: its name and its number."""
+    y = box.y + 2.2
+    cards.text((box.x + INDENT, y), name, 9, "bold")
+    cards.text((box.x + box.width - INDENT, y), str(n), 11, "bold", "right")
+
+
 def _draw_queues(cards: Cards, found: Standing) -> None:
     x, width = _QUEUES
     y = _TITLES
     for name, tasks in list(found.queues.items())[:_MOST]:
-        cards.card(x, y, width, 8.4)
-        cards.text(x + INDENT, y + 2.2, name, size=9, bold=True)
-        cards.text(x + width - INDENT, y + 2.2, str(len(tasks)), size=11, bold=True, align="right")
-        cards.seat(_marks(found, tasks, "queued"), x + INDENT, y + 3.4, width - 2 * INDENT, 4.8)
-        y += 8.4 + _GAP
+        box = Box(x, y, width, _QUEUE)
+        cards.card(box)
+        _headed(cards, box, name, len(tasks))
+        inside = Box(x + INDENT, y + 3.4, width - 2 * INDENT, 4.8)
+        cards.seat(_marks(found, tasks, "queued"), inside)
+        y += _QUEUE + _GAP
     if len(found.queues) > _MOST:
         rest = list(found.queues.values())[_MOST:]
         more = f"and {len(rest)} more queues with {sum(map(len, rest))} messages"
-        cards.text(x, y + 1.4, more, size=9)
+        cards.text((x, y + 1.4), more, 9)
 
 
 def _draw_workers(cards: Cards, found: Standing) -> None:
@@ -179,67 +187,64 @@ def _draw_workers(cards: Cards, found: Standing) -> None:
     if len(found.workers) > _MOST:
         rest = found.workers[_MOST:]
         busy = sum(task is not None for post in rest for task in post.slots)
-        cards.text(_WORKERS[0], y + 1.4, f"and {len(rest)} more workers with {busy} running", size=9)
+        more = f"and {len(rest)} more workers with {busy} running"
+        cards.text((_WORKERS[0], y + 1.4), more, 9)
 
 
 def _draw_worker(cards: Cards, found: Standing, post: Post, y: float) -> None:
     x, width = _WORKERS
     is_down = post.state != "up"
-    cards.card(x, y, width, _worker_height(post), harmed=is_down)
+    cards.card(Box(x, y, width, _worker_height(post)), "harmed" if is_down else "card")
     told = {"up": "▲ up", "killed": "✖ killed", "down": "▼ down"}[post.state]
-    cards.text(x + INDENT, y + 2.2, post.name, size=9, bold=True)
-    cards.text(x + 12, y + 2.2, told, size=9, bold=is_down, harm=is_down)
-    for i, (words, tasks, look) in enumerate(
-        (("prefetched", post.prefetched, "prefetched"), ("held", post.held, "held"))
-    ):
+    cards.text((x + INDENT, y + 2.2), post.name, 9, "bold")
+    cards.text((x + 12, y + 2.2), told, 9, "harm" if is_down else "plain")
+    for i, (look, tasks) in enumerate((("prefetched", post.prefetched), ("held", post.held))):
         top = y + 4.2 + 4.2 * i
-        cards.text(x + INDENT, top + 0.8, f"{words} {len(tasks)}", size=8)
-        cards.seat(_marks(found, tasks, look), x + INDENT, top + 1.6, 12.5, 2.6)
+        cards.text((x + INDENT, top + 0.8), f"{look} {len(tasks)}", 8)
+        cards.seat(_marks(found, tasks, look), Box(x + INDENT, top + 1.6, 12.5, 2.6))
     columns = _columns(post)
     wide = (width - 16.5) / columns
     for i, task in enumerate(post.slots[:_MOST_SLOTS]):
-        at = (x + 15.5 + wide * (i % columns), y + 4.4 + (_SLOT + 0.5) * (i // columns))
-        _draw_slot(cards, found, task, at, wide - 0.6, is_down=is_down)
+        left, top = x + 15.5 + wide * (i % columns), y + 4.4 + (_SLOT + 0.5) * (i // columns)
+        _draw_slot(
+            cards, found, task, Box(left, top, wide - 0.6, _SLOT), "–" if is_down else "idle"
+        )
     if len(post.slots) > _MOST_SLOTS:
-        more = len(post.slots) - _MOST_SLOTS
-        cards.text(x + width - INDENT, y + 2.2, f"{more} more processes", size=8, align="right")
+        more = f"{len(post.slots) - _MOST_SLOTS} more processes"
+        cards.text((x + width - INDENT, y + 2.2), more, 8, "plain", "right")
 
 
-def _draw_slot(
-    cards: Cards, found: Standing, task: str | None, at: tuple[float, float], wide: float,
-    *, is_down: bool,
-) -> None:  # fmt: skip
-    x, y = at
-    cards.card(x, y, wide, _SLOT, inset=True)
+def _draw_slot(cards: Cards, found: Standing, task: str | None, box: Box, empty: str) -> None:
+    x, y, width, _ = box
+    cards.card(box, "inset")
     if task is None:
-        cards.text(x + wide / 2, y + _SLOT / 2, "–" if is_down else "idle", size=8, align="center")
+        cards.text((x + width / 2, y + _SLOT / 2), empty, 8, "plain", "center")
         return
-    cards.seat(_marks(found, [task], "running"), x + 0.5, y + 0.5, 6.0, 2.6)
-    left = 6.0 if found.again.get(task) or len(_number(task)) > 2 else 4.0
-    room = int((wide - left - 0.4) / 0.7)
+    cards.seat(_marks(found, [task], "running"), Box(x + 0.5, y + 0.5, 6.0, 2.6))
+    left = 4.9 if found.again.get(task) or len(_number(task)) > 2 else 4.0
+    room = int((width - left - 0.4) / 0.7)
     kind = _kind(task)
-    cards.text(x + left, y + _SLOT / 2, kind if len(kind) <= room else kind[: room - 1] + "…", size=8)
+    short = kind if len(kind) <= room else kind[: room - 1] + "…"
+    cards.text((x + left, y + _SLOT / 2), short, 8)
 
 
 def _draw_limbo(cards: Cards, found: Standing, y: float) -> None:
-    x, width = _QUEUES[0], _WORKERS[0] + _WORKERS[1] - _QUEUES[0]
-    n = len(found.orphans)
-    cards.card(x, y, width, 8.6, limbo=n > 0)
-    cards.text(x + INDENT, y + 2.2, "Unacked, no owner", size=9, bold=True)
+    box = Box(_QUEUES[0], y, _WORKERS[0] + _WORKERS[1] - _QUEUES[0], 8.6)
+    cards.card(box, "limbo" if found.orphans else "card")
+    _headed(cards, box, "Unacked, no owner", len(found.orphans))
     why = "back in its queue by the first sweep after the visibility timeout"
-    cards.text(x + 17, y + 2.2, why, size=8)
-    cards.text(x + width - INDENT, y + 2.2, str(n), size=11, bold=True, align="right")
+    cards.text((box.x + 17, y + 2.2), why, 8)
     marks = [Mark("limbo", _number(one.task), found.again.get(one.task, 1),
                   note=f"due in {_clock(one.due_s)}") for one in found.orphans]  # fmt: skip
-    cards.seat(marks, x + INDENT, y + 3.8, width - 2 * INDENT, 4.4)
+    cards.seat(marks, Box(box.x + INDENT, y + 3.8, box.width - 2 * INDENT, 4.4))
 
 
 def _draw_outcomes(cards: Cards, found: Standing) -> None:
     x, width = _OUTCOMES
     y = _TITLES
     for name, tasks in found.outcomes.items():
-        harmed = bool(tasks) and name in ("ran twice", "failed", "lost")
-        cards.card(x, y, width, 7.0, harmed=harmed)
-        cards.text(x + INDENT, y + 3.5, name, size=9, bold=True)
-        cards.text(x + width - INDENT, y + 3.5, str(len(tasks)), size=12, bold=True, align="right")
+        is_harm = bool(tasks) and name in ("ran twice", "failed", "lost")
+        cards.card(Box(x, y, width, 7.0), "harmed" if is_harm else "card")
+        cards.text((x + INDENT, y + 3.5), name, 9, "bold")
+        cards.text((x + width - INDENT, y + 3.5), str(len(tasks)), 12, "bold", "right")
         y += 7.0 + _GAP

@@ -12,6 +12,19 @@ INDENT = 1.2
 _RED, _CARD, _RULE = "#b83c00", "#f4f6f8", "#c9d0d7"
 _INK = "#1a1a1a"
 Shape = Literal["circle", "square", "hexagon"]
+Style = Literal["plain", "bold", "harm"]
+Align = Literal["left", "center", "right"]
+Kind = Literal["card", "inset", "harmed", "limbo"]
+Point = tuple[float, float]
+
+
+class Box(NamedTuple):
+    """A place: its upper left corner, its width and its height."""
+
+    x: float
+    y: float
+    width: float
+    height: float
 
 
 class Look(NamedTuple):
@@ -68,33 +81,34 @@ class Cards:
         self._axes.axis("off")
 
     def text(
-        self, x: float, y: float, words: str, *, size: float, bold: bool = False,
-        align: str = "left", harm: bool = False,
-    ) -> None:  # fmt: skip
-        """Write words, their middle at the height ``y``."""
-        self._axes.text(x, y, words, fontsize=size, fontweight="bold" if bold else "normal",
-                        ha=align, va="center_baseline", color=_RED if harm else _INK, zorder=5)  # fmt: skip
+        self, at: Point, words: str, size: float, style: Style = "plain", align: Align = "left"
+    ) -> None:
+        """Write words, the middle of their height at a point."""
+        x, y = at
+        self._axes.text(
+            x, y, words, fontsize=size, fontweight="normal" if style == "plain" else "bold",
+            ha=align, va="center_baseline", color=_RED if style == "harm" else _INK, zorder=5,
+        )  # fmt: skip
 
-    def card(
-        self, x: float, y: float, width: float, height: float, *, harmed: bool = False,
-        inset: bool = False, limbo: bool = False,
-    ) -> None:  # fmt: skip
-        """Draw a box; hatched where something is harmed, dashed where messages are in limbo."""
+    def card(self, box: Box, kind: Kind = "card") -> None:
+        """Draw a box; framed where something is harmed, dashed where messages are in limbo."""
         from matplotlib.patches import FancyBboxPatch
 
-        style: dict[str, Any] = {"facecolor": "white" if inset else _CARD, "edgecolor": _RULE}
-        if harmed or limbo:
-            style |= {"edgecolor": _RED, "linewidth": 1.8, "linestyle": "--" if limbo else "-"}
-        box = FancyBboxPatch((x + 0.6, y + 0.6), width - 1.2, height - 1.2,
-                             boxstyle="round,pad=0.6,rounding_size=0.7", zorder=1 + inset, **style)  # fmt: skip
-        self._axes.add_patch(box)
+        is_inset = kind == "inset"
+        style: dict[str, Any] = {"facecolor": "white" if is_inset else _CARD, "edgecolor": _RULE}
+        if kind in ("harmed", "limbo"):
+            dash = "--" if kind == "limbo" else "-"
+            style |= {"edgecolor": _RED, "linewidth": 1.8, "linestyle": dash}
+        self._axes.add_patch(FancyBboxPatch(
+            (box.x + 0.6, box.y + 0.6), box.width - 1.2, box.height - 1.2,
+            boxstyle="round,pad=0.6,rounding_size=0.7", zorder=1 + is_inset, **style,
+        ))  # fmt: skip
 
-    def seat(
-        self, marks: Sequence[Mark], x: float, y: float, width: float, height: float
-    ) -> None:
+    def seat(self, marks: Sequence[Mark], box: Box) -> None:
         """Draw messages in a box, as large as they fit; what does not is counted."""
         if not marks:
             return
+        x, y, width, height = box
         noted = [_NOTED] if marks[0].note else []
         longest = max(len(_label(mark)) for mark in marks)
         named = _TIERS[0]._replace(w=2 * _half(longest) + 0.6)
@@ -106,18 +120,18 @@ class Cards:
             cx = x + (i % columns) * tier.w + (_half(longest) if tier.named else tier.r) + 0.25
             self._message(mark, cx, y + (i // columns) * tier.h + tier.h / 2, tier)
         if len(marks) > seats:
-            self.text(x + width, y + height, f"+{len(marks) - seats}", size=8, bold=True, align="right")
+            self.text((x + width, y + height), f"+{len(marks) - seats}", 8, "bold", "right")
 
     def key(self, x: float, y: float) -> None:
         """Say what each shape means."""
         for name, look in LOOKS.items():
             self._message(Mark(name, ""), x + 1.2, y, _TIERS[0])
-            self.text(x + 3.2, y, look.words, size=8)
+            self.text((x + 3.2, y), look.words, 8)
             x += 5.5 + 0.66 * len(look.words)
-        self.text(x, y, "7·2: number 7, second delivery", size=8)
+        self.text((x, y), "7·2: number 7, second delivery", 8)
 
     def _message(self, mark: Mark, x: float, y: float, tier: Tier) -> None:
-        from matplotlib.patches import FancyBboxPatch, RegularPolygon
+        from matplotlib.patches import Circle, FancyBboxPatch, RegularPolygon
 
         look, r, label = LOOKS[mark.look], tier.r, _label(mark)
         half = _half(len(label)) if tier.named else r
@@ -127,18 +141,21 @@ class Cards:
         }  # fmt: skip
         if look.shape == "hexagon":
             shape: Any = RegularPolygon((x, y), 6, radius=half * 1.1, **style)
+        elif look.shape == "circle" and half == r:
+            shape = Circle((x, y), r, **style)
         else:
             corner = r if look.shape == "circle" else r / 4
-            shape = FancyBboxPatch((x - half + corner, y - r + corner), 2 * (half - corner),
-                                   2 * (r - corner), mutation_aspect=1,
-                                   boxstyle=f"round,pad={corner},rounding_size={corner}", **style)  # fmt: skip
+            shape = FancyBboxPatch(
+                (x - half + corner, y - r + corner), 2 * (half - corner), 2 * (r - corner),
+                boxstyle=f"round,pad={corner},rounding_size={corner}", **style,
+            )  # fmt: skip
         self._axes.add_patch(shape)
         if not tier.named:
             return
         self._axes.text(x, y, label, fontsize=7, fontweight="bold", color=look.ink,
                         ha="center", va="center_baseline", zorder=6)  # fmt: skip
         if mark.note and tier is _NOTED:
-            self.text(x + half + 0.8, y, mark.note, size=8)
+            self.text((x + half + 0.8, y), mark.note, 8)
 
 
 def _label(mark: Mark) -> str:

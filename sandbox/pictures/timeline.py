@@ -24,6 +24,7 @@ class Style(NamedTuple):
 
     colour: str
     hatch: str
+    alpha: float = 1.0
 
 
 STYLES = {
@@ -34,6 +35,7 @@ STYLES = {
     "running": Style("#56b4e9", ".."),
 }
 _COLUMNS = ("succeeded", "retried", "failed", "killed", "revoked", "running", "not started")
+_FADED = 0.2
 _MOST_BARS = 1500
 _MOST_ROWS = 40
 _BINS = 240
@@ -71,7 +73,9 @@ def timeline(run: Run) -> Picture:
     from sandbox.pictures import figure
 
     picture = figure.Picture(_alt(run), _WIDTH, 1.6 + 0.3 * max(2, n_rows(run)))
-    title = "Busy processes of each worker" if _by_share(run) else "Attempts on each worker's processes"
+    title = (
+        "Busy processes of each worker" if _by_share(run) else "Attempts on each worker's processes"
+    )
     figure.key(picture, draw(picture.subplots(), run, title, end_s(run)))
     return picture
 
@@ -138,7 +142,7 @@ def _draw_bars(
         for attempt in (a for a in ran if _outcome(a) == name):
             faded = lit is not None and attempt.task not in lit
             row = rows[attempt.worker, attempt.slot or 0]
-            _draw_bar(axes, attempt, row, style, end, faded=faded)
+            _draw_bar(axes, attempt, row, style._replace(alpha=_FADED) if faded else style, end)
     for gone in absences(run):
         of_worker = [row for (worker, _), row in rows.items() if worker == gone.worker]
         _draw_absence(axes, gone.from_s, gone.to_s, min(of_worker) - 0.5, max(of_worker) + 0.5)
@@ -147,21 +151,19 @@ def _draw_bars(
     axes.set_ylim(len(rows) - 0.4, -0.6)
 
 
-def _draw_bar(
-    axes: Axes, attempt: Attempt, row: int, style: Style, end: float, *, faded: bool
-) -> None:
+def _draw_bar(axes: Axes, attempt: Attempt, row: int, style: Style, end: float) -> None:
     begin = attempt.started_s or 0.0
     stop = end if attempt.ended_s is None else attempt.ended_s
     again = (attempt.execution or 1) > 1
     axes.broken_barh(
         [(begin, max(stop - begin, end / 2000))], (row - 0.38, 0.76), facecolor=style.colour,
         hatch=style.hatch, edgecolor="#1a1a1a", linewidth=1.6 if again else 0.5, zorder=2,
-        alpha=0.2 if faded else 1.0,
+        alpha=style.alpha,
     )  # fmt: skip
     if attempt.outcome == "killed":
         axes.plot(stop, row, marker="X", color="#1a1a1a", markersize=8, zorder=5, clip_on=False)
     label = _label(attempt)
-    if not faded and (stop - begin) / end * _PLOT_CHARS > len(label) + 1:
+    if style.alpha > _FADED and (stop - begin) / end * _PLOT_CHARS > len(label) + 1:
         box = {"facecolor": style.colour, "edgecolor": "none", "pad": 0.6} if style.hatch else None
         axes.text(begin + end * 0.004, row, label, va="center", fontsize=7.5, color="black",
                   zorder=3, bbox=box, clip_on=True)  # fmt: skip

@@ -98,7 +98,7 @@ class Curves {
 
   strip(strip, isLast) {
     const { svg } = strip;
-    const height = TALL + MARGIN + (isLast ? 22 : 4);
+    const height = TALL + MARGIN + (isLast ? 22 : 8);
     const values = strip.lines.flatMap((name) => [...this.found[name], ...(this.band?.lines[name] ?? [])
       .map((band) => band?.[2] ?? 0)]);
     const top = strip.name === "utilisation" ? 1 : ceilingOf(values);

@@ -56,6 +56,7 @@ def page(scenes: Sequence[Scene], tables: Mapping[str, str]) -> str:
 
 def section(scene: Scene, table: str) -> str:
     """Return a scene's heading, its picture in the reader's theme, its other looks, its table."""
+
     def path(look: str) -> str:
         return f"gallery/{scene.name}-{look}.png"
 

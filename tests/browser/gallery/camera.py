@@ -13,7 +13,7 @@ from playwright.sync_api import Locator, Page
 from sandbox import workbench
 from sandbox.export import to_html
 from sandbox.systems import get
-from tests.browser.gallery.scenes import SETUP, Look, Scene
+from tests.browser.gallery.scenes import MOMENT, SETUP, Look, Scene
 from tests.browser.lab_harness import LabPage, LabServer, chromium
 from tests.waiting import until
 
@@ -22,6 +22,8 @@ SCALE = 1.5
 _TALL = 2600
 _COLOURS = 128
 _THEME = "theme => jupyterapp.commands.execute('apputils:change-theme', {theme})"
+_WRITE = """([index, source]) => jupyterapp.shell.currentWidget.content.model
+    .sharedModel.cells[index].setSource(source)"""
 _CLEAR = "notebook:clear-all-cell-outputs"
 _TWO_FRAMES = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
 
@@ -32,6 +34,8 @@ class Camera:
     def __init__(self, lab: LabPage, scenes: tuple[Scene, ...], folder: Path) -> None:
         self._lab, self._scenes, self._folder = lab, scenes, folder
         self._dark: bool | None = None
+        # Dots on their way would be in no place.
+        lab.page.emulate_media(reduced_motion="reduce")
         self._run(0)
 
     def _run(self, index: int) -> None:
@@ -48,11 +52,20 @@ class Camera:
             self._shoot(self._lab.page, scene)
         else:
             page = self._lab.page.context.new_page()
+            page.emulate_media(reduced_motion="reduce")
             page.goto(exported(self._folder.parent / f"{scene.name}.html").as_uri())
             self._shoot(page, scene)
             page.close()
-        self._run(at + 1)
+        self._tell(at + 1, scene)
         return self._lab.printed(at + 1)
+
+    def _tell(self, index: int, scene: Scene) -> None:
+        """Print the table, of the moment that the picture shows if that is not known before."""
+        if MOMENT in scene.table:
+            clock = self._lab.page.locator('.sb-board [data-id="time"]').last.inner_text()
+            source = printing(scene.table.replace(MOMENT, clock.removesuffix(" s")))
+            self._lab.page.evaluate(_WRITE, [index, source])
+        self._run(index)
 
     def _shoot(self, page: Page, scene: Scene) -> None:
         if scene.of_page:
@@ -64,9 +77,7 @@ class Camera:
         for look in scene.looks:
             self._see(page, look)
             path = self._folder / f"{scene.name}-{look.name}.png"
-            still(page, page.locator(scene.what).first).screenshot(
-                path=path, animations="disabled"
-            )
+            still(page, page.locator(scene.what).first).screenshot(path=path, animations="disabled")
             shrink(path)
 
     def _see(self, page: Page, look: Look) -> None:
@@ -110,6 +121,11 @@ def exported(path: Path) -> Path:
     return path
 
 
+def printing(table: str) -> str:
+    """Return the cell that prints a table."""
+    return f"print(({table}).to_string())"
+
+
 @contextmanager
 def camera(home: Path, scenes: tuple[Scene, ...]) -> Iterator[Camera]:
     """Start JupyterLab and Chromium below ``home``; pictures go to ``home``/gallery."""
@@ -117,7 +133,7 @@ def camera(home: Path, scenes: tuple[Scene, ...]) -> Iterator[Camera]:
     book.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
     sources = [SETUP.strip()]
     for scene in scenes:
-        sources += [scene.cell, f"print(({scene.table}).to_string())"]
+        sources += [scene.cell, printing(scene.table)]
     book.cells = [nbformat.v4.new_code_cell(source) for source in sources]
     (home / "gallery").mkdir(parents=True)
     nbformat.write(book, home / "gallery.ipynb")

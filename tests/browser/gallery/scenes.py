@@ -14,6 +14,9 @@ BEFORE_S, AFTER_S, CALM_S, BACK_S = 0.11, 0.9, 12.0, 28.6
 KILLED = "celery_app.browser_automation_task/1"
 """A task that worker 2 was at when it died."""
 
+MOMENT = "MOMENT"
+"""Stands in a table's expression for the moment (s) that the picture shows."""
+
 SETUP = """
 import sandbox
 from sandbox import lab
@@ -73,12 +76,16 @@ def _kill(page: Page) -> None:
     page.get_by_label("Worker", exact=True).last.select_option("worker2")
     page.get_by_role("button", name="Kill worker", exact=True).last.click()
     until("it is dead", lambda: worker.get_attribute("data-state") == "killed")
+    until("its messages are in limbo",
+          lambda: page.locator('.sb-limbo[data-n="4"]').count() == 1)  # fmt: skip
+    # The session goes on: all looks are to show one moment.
+    page.get_by_role("button", name="Pause", exact=True).last.click()
     until("it is listed", lambda: page.locator(".sb-diary li").count() == 1)
 
 
 def _scrub(page: Page) -> None:
     """Choose the killed job and go to the moment after the kill."""
-    page.locator(f"#timeline [data-task='{KILLED}']").first.click()
+    page.locator(f"#timeline [data-task='{KILLED}'] path").last.click()
     page.get_by_label("Time", exact=True).fill(str(AFTER_S))
 
 
@@ -142,7 +149,7 @@ SCENES = (
         "Real workers under the reader's hand: worker 2 was killed a moment ago, and what was "
         "done is listed, to be copied as a scenario.",
         cell="session = lab.start(leadlawk.but(faults=()))\npanel = lab.panel(session)\npanel",
-        table="panel.snapshot()",
+        table=f"lab.board_table(lab.so_far(session), at_s={MOMENT})",
         what=".sb-panel", ready=".sb-links path", act=_kill,
     ),
     Scene(
