@@ -134,7 +134,7 @@ function table(rows, { now, pinned, difference }) {
     pinned ? gap(difference?.[name]) : null));
   return h("table", { "aria-label": "Figures with the 95 % interval of the mean; now − pinned on the same draws" },
     h("thead", {}, h("tr", {}, ...heads.map((head) => (head === null ? null
-      : h("th", { scope: "col" }, head || h("span", { "aria-hidden": "true" }, "")))))),
+      : h("th", { scope: "col", ...(head ? {} : { class: "sb-wi-dots" }) }, head || h("span", { "aria-hidden": "true" }, "")))))),
     h("tbody", {}, ...names));
 }
 

@@ -20,7 +20,7 @@ from tests.waiting import until
 SCALE = 1.5
 """Screen pixels a CSS px: a projector of 1920 px shows 1280 of them."""
 _TALL = 2600
-_COLOURS = 128
+_COLOURS = 64
 _THEME = "theme => jupyterapp.commands.execute('apputils:change-theme', {theme})"
 _WRITE = """([index, source]) => jupyterapp.shell.currentWidget.content.model
     .sharedModel.cells[index].setSource(source)"""
