@@ -54,6 +54,19 @@ def page(scenes: Sequence[Scene], tables: Mapping[str, str]) -> str:
     return "\n".join([_HEAD, *(section(scene, tables[scene.name]) for scene in scenes)])
 
 
+def markdown(table: str) -> str:
+    r"""Return a table whose cells stand between tabs as one of Markdown.
+
+    >>> print(markdown("place\tn\nqueued\t3"))
+    | place | n |
+    |---|---|
+    | queued | 3 |
+    """
+    rows = [line.split("\t") for line in table.splitlines()]
+    lines = [f"| {' | '.join(row)} |" for row in rows]
+    return "\n".join([lines[0], f"|{'---|' * len(rows[0])}", *lines[1:]])
+
+
 def section(scene: Scene, table: str) -> str:
     """Return a scene's heading, its picture in the reader's theme, its other looks, its table."""
 
@@ -68,7 +81,7 @@ def section(scene: Scene, table: str) -> str:
         f'  <source media="(prefers-color-scheme: dark)" srcset="{path("dark")}">',
         f'  <img alt="{scene.title}: {scene.caption}" src="{path("light")}">', "</picture>\n",
         *([f"Also: {others}.\n"] if others else []),
-        f"```text\n{table}\n```\n",
+        f"{markdown(table)}\n",
     ]  # fmt: skip
     return "\n".join(lines)
 
