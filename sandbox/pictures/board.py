@@ -31,7 +31,7 @@ def board_table(run: Run, *, at_s: float) -> pd.DataFrame:
     >>> from sandbox.scenario import Scenario
     >>> one = Scenario(name="one", tasks=[{"name": "hi"}], workers=[{}], horizon_s=1.0)
     >>> board_table(Run(one, ()), at_s=0.5)["n"].tolist()
-    [0, 0, 0, 0, 0, 0, 0, 0, 0]
+    [0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
     """
     import pandas as pd
 
