@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from sandbox.capacity.counterfactual import counterfactual
 from sandbox.pictures.marks import end_s
 from sandbox.pictures.timeline import draw, n_rows
+from sandbox.pictures.trouble import drawable
 from sandbox.run import Run
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ def counterfactual_picture(
     """Draw both runs' attempts one above the other; tasks that fare otherwise are not faded."""
     from sandbox.pictures import figure
 
+    run, against = drawable(run), drawable(against)
     joined = counterfactual(run, against)
     lit = {change.task for change in joined.changes}
     both = (run, against)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sandbox.errors import ScenarioError
 from sandbox.fold import Fold
 from sandbox.journeys import Journey
+from sandbox.pictures.trouble import drawable
 from sandbox.run import Run
 
 _SIGKILL = 9
@@ -58,6 +59,7 @@ def standing(run: Run, at_s: float) -> Standing:
     """
     if not math.isfinite(at_s):
         raise ScenarioError(f"at_s is {at_s}; allowed: a time of the run, in seconds")
+    run = drawable(run)
     past = [event for event in run.events if event.t_s <= at_s]
     fold = Fold().feed(past)
     signals = {e.worker: (e.detail or {}).get("signal") for e in past if e.kind == "worker_exited"}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sandbox.journeys import Attempt
 from sandbox.pictures.marks import absences, end_s, marks
+from sandbox.pictures.trouble import drawable, trouble
 from sandbox.run import Run
 from sandbox.schedule import BY_HAND
 from sandbox.tasks import SUBTASKS
@@ -53,6 +54,7 @@ def timeline_table(run: Run) -> pd.DataFrame:
     """Return how many attempts each worker made, by what came of them, and all of them."""
     import pandas as pd
 
+    run = drawable(run)
     found = {name: Counter[str]() for name in _workers(run)}
     for attempt in run.fold.attempts:
         found[attempt.worker][_outcome(attempt)] += 1
@@ -72,11 +74,13 @@ def timeline(run: Run) -> Picture:
     """Draw a bar an attempt, on a row a process; a run of many attempts by share of time."""
     from sandbox.pictures import figure
 
+    said, run = trouble(run), drawable(run)
     picture = figure.Picture(_alt(run), _WIDTH, 1.6 + 0.3 * max(2, n_rows(run)))
     title = (
         "Busy processes of each worker" if _by_share(run) else "Attempts on each worker's processes"
     )
     figure.key(picture, draw(picture.subplots(), run, title, end_s(run)))
+    figure.tell(picture, said)
     return picture
 
 

@@ -12,6 +12,7 @@ import traitlets
 
 from sandbox.engines import Session
 from sandbox.pictures import board_picture, board_table
+from sandbox.pictures.trouble import drawable
 from sandbox.run import Event, Run
 from sandbox.widgets.feed import Encoder, Feed, Row, text_of
 from sandbox.widgets.modules import BOARD as MODULES
@@ -102,7 +103,8 @@ class Board(anywidget.AnyWidget):
         return picture_html(board_picture(self._of, at_s=at_s)) + table
 
     def _table(self, caption: str) -> str:
-        events = self._of.events if isinstance(self._of, Run) else self._of.events_since(0)
+        of = self._of
+        events = drawable(of).events if isinstance(of, Run) else of.events_since(0)
         tally = Tally(self._of.scenario).feed(events)
         tally.count()
         return counts_table(tally.count(), caption)
