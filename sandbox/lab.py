@@ -32,7 +32,11 @@ from sandbox.faults import At, OnEvent
 from sandbox.faults.kill_worker import KillWorker
 from sandbox.faults.skip import Skip
 from sandbox.pictures import (
+    board_picture,
+    board_table,
     claims_table,
+    counterfactual_picture,
+    counterfactual_table,
     curves_table,
     retry_gaps,
     side_by_side,
@@ -65,11 +69,15 @@ __all__ = [
     "WorkerPool",
     "audit",
     "board",
+    "board_picture",
+    "board_table",
     "broker",
     "claims",
     "claims_table",
     "compare",
     "counterfactual",
+    "counterfactual_picture",
+    "counterfactual_table",
     "curves",
     "curves_picture",
     "curves_table",

@@ -11,12 +11,13 @@ import anywidget
 import traitlets
 
 from sandbox.engines import Session
+from sandbox.pictures import board_picture, board_table
 from sandbox.pictures.trouble import drawable
 from sandbox.run import Event, Run
 from sandbox.widgets.feed import Encoder, Feed, Row, text_of
 from sandbox.widgets.modules import BOARD as MODULES
 from sandbox.widgets.modules import HERE, joined
-from sandbox.widgets.still import counts_table
+from sandbox.widgets.still import counts_table, picture_html
 from sandbox.widgets.tally import Tally
 from sandbox.widgets.threads import Follower
 from sandbox.widgets.topology import topology
@@ -87,12 +88,21 @@ class Board(anywidget.AnyWidget):
         return f"<Board of {self._of.scenario.name!r}>"
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
-        """Return the picture and, for a saved notebook, a table of its counters."""
+        """Return the picture and, for a saved notebook, its static twin and its counters."""
         bundle = super()._repr_mimebundle_(**kwargs)
         data, *rest = bundle if isinstance(bundle, tuple) else (bundle or {},)
         caption = f"Counters of {self._of.scenario.name}"
-        data = {"text/plain": repr(self)} | data | {"text/html": self._table(caption)}
+        still = self._still() + self._table(caption)
+        data = {"text/plain": repr(self)} | data | {"text/html": still}
         return (data, *rest) if rest else data
+
+    def _still(self) -> str:
+        """Return a run's board at the moment shown; a session has hardly begun, and hurries."""
+        if not isinstance(self._of, Run):
+            return ""
+        at_s = self.cursor_s
+        table: str = board_table(self._of, at_s=at_s).to_html()
+        return picture_html(board_picture(self._of, at_s=at_s)) + table
 
     def _table(self, caption: str) -> str:
         of = self._of

@@ -7,6 +7,7 @@ import { h, setText } from "./structure.js";
 
 const TALL = 74; // px of a strip
 const MARGIN = 8;
+const LINE = 17; // px of a line of what was done
 const MOST_BINS = 5000; // What is told of a run may end long before it does.
 const LABELS = { queued: "queued", throughput: "done", p50: "p50", p95: "p95", utilisation: "busy" };
 
@@ -37,6 +38,8 @@ class Curves {
         h("h3", { class: "sb-title" }, strip.title, h("small", {}, strip.unit)), says), svg);
       return { ...strip, svg, says, node };
     });
+    this.deeds = svgNode("svg", { class: "sb-deeds", role: "img" });
+    this.gone = h("span", { hidden: "" }, h("i", { class: "sb-gone-chip", "aria-hidden": "true" }), "a worker is away");
     this.trouble = h("div", { class: "sb-trouble", role: "status", hidden: "" });
     const measured = h("span", {}, h("i", { class: "sb-line-chip", "aria-hidden": "true" }),
       topology.source || "measured");
@@ -50,10 +53,10 @@ class Curves {
       parts.push(reading.controls.node);
     }
     this.all = h("div", { class: "sb-strips", tabindex: 0, role: "group",
-      "aria-label": "Curves. Left and right move the time by one step." }, ...this.strips.map((one) => one.node));
+      "aria-label": "Curves. Left and right move the time by one step." }, this.deeds, ...this.strips.map((one) => one.node));
     this.all.addEventListener("keydown", (event) => this.key(event));
     el.replaceChildren(...parts, this.all, this.trouble,
-      h("div", { class: "sb-key sb-key-bars" }, measured, p95, ...predicted));
+      h("div", { class: "sb-key sb-key-bars" }, measured, p95, ...predicted, this.gone));
   }
 
   // --- drawing -----------------------------------------------------------------------------------
@@ -71,6 +74,8 @@ class Curves {
     this.x = (t) => this.left + (t / this.until) * (this.right - this.left);
     this.found = seriesOf(history, this.binS, this.nBins);
     this.spans = spansOf(history);
+    this.gone.hidden = this.spans.away.length === 0;
+    this.name();
     this.strips.forEach((strip, i) => this.strip(strip, i === this.strips.length - 1));
     const words = troubleOf(history);
     this.trouble.hidden = words === "";
@@ -78,9 +83,25 @@ class Curves {
     this.said = null;
   }
 
+  // What was done, named above the lines that mark it.
+  name() {
+    const named = pinned(this.spans.pins, this.x, this.width, 3).filter((pin) => pin.line >= 0);
+    const height = LINE * (1 + Math.max(-1, ...named.map((pin) => pin.line)));
+    this.deeds.replaceChildren(...named.map((pin) => {
+      const y = (pin.line + 1) * LINE - 4;
+      return svgNode("g", { class: `sb-pin sb-${pin.tone}` },
+        svgNode("text", { x: pin.x, y, "text-anchor": "middle", class: "sb-glyph" }, pin.glyph),
+        svgNode("text", { x: pin.x + (pin.left ? -10 : 10), y, "text-anchor": pin.left ? "end" : "start" }, pin.words));
+    }));
+    for (const [name, value] of [["width", this.width], ["height", height], ["viewBox", `0 0 ${this.width} ${height}`],
+      ["aria-label", named.map((pin) => `${pin.words} at ${pin.t.toFixed(1)} s`).join("; ") || "nothing was done"]]) {
+      this.deeds.setAttribute(name, value);
+    }
+  }
+
   strip(strip, isLast) {
     const { svg } = strip;
-    const height = TALL + MARGIN + (isLast ? 22 : 4);
+    const height = TALL + MARGIN + (isLast ? 22 : 8);
     const values = strip.lines.flatMap((name) => [...this.found[name], ...(this.band?.lines[name] ?? [])
       .map((band) => band?.[2] ?? 0)]);
     const top = strip.name === "utilisation" ? 1 : ceilingOf(values);

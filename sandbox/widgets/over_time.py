@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +10,7 @@ import traitlets
 
 from sandbox.run import Run
 from sandbox.widgets.feed import Encoder, text_of
+from sandbox.widgets.still import picture_html
 from sandbox.widgets.topology import topology
 
 Still = Callable[[], tuple[Any, Any]]
@@ -53,10 +53,6 @@ class OverTime(anywidget.AnyWidget):
         bundle = super()._repr_mimebundle_(**kwargs)
         data, *rest = bundle if isinstance(bundle, tuple) else (bundle or {},)
         picture, table = self._still()
-        png, about = picture._repr_png_()
-        html = (
-            f'<img alt="{about["alt"]}" src="data:image/png;base64,'
-            f'{base64.b64encode(png).decode()}">{table.to_html()}'
-        )
+        html = picture_html(picture) + table.to_html()
         data = {"text/plain": repr(self)} | data | {"text/html": html}
         return (data, *rest) if rest else data

@@ -128,7 +128,8 @@ export function label(row, right) {
     const [number, again] = [numberText(bar.task), bar.nth > 1 ? ` ×${bar.nth}` : ""];
     const choices = [`${number} ${typeText(bar.task)}${again}`, `${number}${again}`];
     const fits = (text, room) => text.length * CHAR + 8 <= room;
-    const inside = choices.find((text) => fits(text, x1 - x0));
+    // A thick frame says that it ran again: its number alone is better than nothing.
+    const inside = [...choices, ...(again ? [number] : [])].find((text) => fits(text, x1 - x0));
     const free = (row[i + 1]?.x0 ?? right) - x1;
     one.outside = inside === undefined && fits(choices[1], free - (bar.outcome === "killed" ? 8 : 0));
     one.label = inside ?? (one.outside ? choices[1] : "");

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from sandbox.capacity.counterfactual import counterfactual
+from sandbox.pictures import counterfactual_picture, counterfactual_table, timeline_table
 from sandbox.pictures import timeline as picture
-from sandbox.pictures import timeline_table
 from sandbox.run import Run
 from sandbox.widgets.modules import TIMELINE, joined, styles
 from sandbox.widgets.over_time import OverTime, told_of
@@ -34,9 +34,14 @@ class Timeline(OverTime):
         focus: str = "",
     ) -> None:
         head = {} if against is None else compared(run, against, names)
-        super().__init__(
-            run, head, lambda: (picture(run), timeline_table(run)), cursor_s=at_s, focus=focus
-        )
+
+        def still() -> tuple[Any, Any]:
+            if against is None:
+                return picture(run), timeline_table(run)
+            both = counterfactual_picture(run, against, names=names)
+            return both, counterfactual_table(run, against)
+
+        super().__init__(run, head, still, cursor_s=at_s, focus=focus)
 
 
 def compared(run: Run, against: Run, names: Sequence[str]) -> dict[str, Any]:

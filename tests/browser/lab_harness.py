@@ -133,12 +133,12 @@ class LabServer:
 
 
 @contextmanager
-def chromium(home: Path) -> Iterator[BrowserContext]:
-    """Start a headless Chromium with a profile of its own."""
+def chromium(home: Path, scale: float = 1.0) -> Iterator[BrowserContext]:
+    """Start a headless Chromium with a profile of its own; ``scale`` is a screen's pixels a CSS px."""
     with sync_playwright() as play:
         context = play.chromium.launch_persistent_context(
             str(home), executable_path=str(CHROMIUM), headless=True, args=FLAGS,
-            viewport={"width": 1280, "height": 1000},
+            viewport={"width": 1280, "height": 1000}, device_scale_factor=scale,
         )  # fmt: skip
         try:
             yield context
