@@ -24,6 +24,7 @@ class View {
     this.isLive = Boolean(head.live);
     this.history = new History(this.topology, parsed(model.get("past") || "[]"));
     this.player = new Player(this.history, { live: this.isLive });
+    this.player.told(head.until_s ?? 0);
     const cursor = model.get("cursor_s");
     if (!this.isLive && cursor > 0) this.player.seek(cursor);
     this.state = this.player.state;
@@ -148,9 +149,10 @@ class View {
   follow() {
     const t = this.model.get("cursor_s");
     if (!Number.isFinite(t) || Math.abs(t - this.player.t) < 1e-6) return;
+    const passed = t - this.player.t;
     this.player.pause();
     this.player.seek(t);
-    this.show(0);
+    this.show(passed > 0 && passed < 1 ? TRAVEL_MS : 0);
   }
 
   tell() {
@@ -370,7 +372,7 @@ function parsed(text) {
 
 function render({ model, el }) {
   const view = new View(model, el);
-  return () => view.stop();
+  return Object.assign(() => view.stop(), { view });
 }
 
 export default { render };

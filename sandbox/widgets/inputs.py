@@ -127,7 +127,9 @@ class Inputs:
         replay = self._button(
             "Replay", "Show the folder's run below, to play and scrub", self._show
         )
-        return _row("Run", self.folder, save, replay)
+        tip = "Write the run so far as one HTML file, the folder's name, that plays anywhere"
+        export = self._button("Export page", tip, self._export)
+        return _row("Run", self.folder, save, replay, export)
 
     # --- what they do ----------------------------------------------------------------
 
@@ -170,6 +172,9 @@ class Inputs:
 
     def _save(self) -> None:
         self._order("save_run", folder=self.folder.value)
+
+    def _export(self) -> None:
+        self._order("export_page", folder=self.folder.value)
 
     def _show(self) -> None:
         self._replay(self.folder.value)

@@ -12,6 +12,7 @@ pytest.importorskip("playwright", reason="playwright is not installed")
 
 from playwright.sync_api import BrowserContext
 
+from tests.browser import guard
 from tests.browser.lab_harness import CHROMIUM, LabPage, LabServer, chromium
 from tests.waiting import until
 
@@ -35,6 +36,13 @@ def context(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrowserContext
         pytest.skip(f"no {CHROMIUM} on this machine (Debian: apt install chromium)")
     with chromium(tmp_path_factory.mktemp("chromium")) as context:
         yield context
+
+
+@pytest.fixture(autouse=True)
+def guarded() -> Iterator[None]:
+    """Fail a test in which a page did what none may do; see ``guard``."""
+    yield
+    assert guard.told() == []
 
 
 @pytest.fixture
