@@ -84,7 +84,10 @@ class View {
     on(where, "click", (event) => this.hover(event, true));
     on(window.matchMedia("(prefers-color-scheme: dark)"), "change", () => this.theme());
     this.reduced = window.matchMedia("(prefers-reduced-motion: reduce)");
-    this.watch(new ResizeObserver(() => this.measure()), (one) => one.observe(this.inner));
+    this.watch(new ResizeObserver(() => this.measure(TRAVEL_MS)), (one) => {
+      this.sizes = one;
+      this.observe();
+    });
     const themes = { attributes: true, attributeFilter: ["class", "data-jp-theme-light",
       "data-jp-theme-name", "data-theme", "data-vscode-theme-kind"] };
     this.watch(new MutationObserver(() => this.theme()), (one) => {
@@ -100,6 +103,11 @@ class View {
     said("change:cursor_s", () => this.follow());
     said("change:focus", () => this.mark(this.model.get("focus") || null, false));
     said("change:past", () => this.restart());
+  }
+
+  // A card that grows moves others, even where the whole stays as high as it was.
+  observe() {
+    for (const node of [this.inner, ...this.inner.querySelectorAll(".sb-card")]) this.sizes.observe(node);
   }
 
   watch(observer, begin) {
@@ -142,6 +150,7 @@ class View {
 
   rebuild() {
     this.inner.replaceChildren(this.links, ...stage(this.topology, this.holds()), this.canvas);
+    this.observe();
     this.measure();
   }
 
@@ -249,9 +258,11 @@ class View {
   }
 
   // Read where everything is; the only place that asks the browser for its layout.
-  measure() {
+  measure(ms = 0) {
     const width = this.el.clientWidth;
     if (width === 0) return;
+    const isSame = this.width === width;
+    this.width = width;
     this.paint();
     this.el.dataset.width = width >= 900 ? "wide" : width >= 520 ? "mid" : "narrow";
     const base = this.inner.getBoundingClientRect();
@@ -269,7 +280,7 @@ class View {
     }
     this.source = middle(this.inner.querySelector(".sb-source"), base, 0.8);
     this.links.replaceChildren(...this.el.dataset.width === "wide" ? links(this.inner, this.topology, base) : []);
-    this.show(0);
+    this.show(isSame ? ms : 0);
   }
 
   areaOf(copy) {

@@ -26,7 +26,8 @@ function columnOf(model, i) {
   stops.push(board.render({ model: viewOf(model, i), el: picture }));
   stops.push(curves.render({ model: viewOf(model, i, { led: true }), el: strips }));
   const node = element("section", { class: "sb-column-of", "aria-label": name, "data-run": i },
-    element("h3", { class: "sb-run-name" }, name), picture, strips);
+    picture, strips);
+  if (model.get("names").length > 1) node.prepend(element("h3", { class: "sb-run-name" }, name));
   return { node, picture, view: stops[0].view, stops };
 }
 
@@ -47,9 +48,14 @@ function tableOf(model) {
   return element("table", { class: "sb-numbers" }, head, ...rows);
 }
 
-function render({ model, el }) {
+// Draw what the model has now; return what ends it.
+function drawn(model, el) {
   const columns = model.get("names").map((_, i) => columnOf(model, i));
-  const [first] = columns;
+  const [first, ...others] = columns;
+  for (const { view } of others) {
+    view.transport.node.remove();
+    view.legend.remove();
+  }
   el.classList.add("sb-board", "sb-boards");
   const theme = () => { el.dataset.theme = first.picture.dataset.theme; };
   const themes = new MutationObserver(theme);
@@ -58,12 +64,32 @@ function render({ model, el }) {
   const said = model.get("told").map((line) => element("li", {}, line));
   el.replaceChildren(element("ul", { class: "sb-told" }, ...said), first.view.transport.node,
     element("div", { class: "sb-columns" }, ...columns.map(({ node }) => node)));
-  if (columns.length > 1) el.append(tableOf(model));
+  if (columns.length > 1) {
+    const [whose] = model.get("names");
+    first.view.transport.node.append(element("div", { class: "sb-note" }, `curve and marks: ${whose}`));
+    el.append(tableOf(model));
+  }
+  el.append(first.view.legend);
   // Keys are the one player's, wherever among the pictures they are pressed.
-  el.addEventListener("keydown", (event) => first.view.key(event), true);
+  const key = (event) => first.view.key(event);
+  el.addEventListener("keydown", key, true);
   return () => {
+    el.removeEventListener("keydown", key, true);
     themes.disconnect();
     for (const { stops } of columns) for (const stop of stops) stop();
+  };
+}
+
+function render({ model, el }) {
+  let stop = drawn(model, el);
+  const again = () => {
+    stop();
+    stop = drawn(model, el);
+  };
+  model.on("change:version", again); // The last of all that change together.
+  return () => {
+    model.off("change:version", again);
+    stop();
   };
 }
 

@@ -52,6 +52,7 @@ class Boards(anywidget.AnyWidget):
     rows = traitlets.List(traitlets.Dict()).tag(sync=True)
     cursor_s = traitlets.Float(0.0).tag(sync=True)
     focus = traitlets.Unicode("").tag(sync=True)
+    version = traitlets.Int(0).tag(sync=True)
 
     def __init__(
         self,
@@ -60,25 +61,32 @@ class Boards(anywidget.AnyWidget):
         assumptions: Sequence[str] = (),
         at_s: float = 0.0,
     ) -> None:
+        super().__init__()
+        self.show(*of, names=names, assumptions=assumptions, at_s=at_s)
+
+    def show(
+        self,
+        *of: Run | Scenario,
+        names: Sequence[str] = (),
+        assumptions: Sequence[str] = (),
+        at_s: float = 0.0,
+    ) -> None:
+        """Show other runs in the place of those that are shown; the arguments are the same."""
         if not of:
             raise ScenarioError("boards needs a run or a scenario to show")
-        self.runs = [
-            one if isinstance(one, Run) else workbench.run(one, engine="model") for one in of
-        ]
-        shown = list(names) or [f"{chr(65 + i)}: {_name(run)}" for i, run in enumerate(self.runs)]
-        if len(shown) != len(self.runs):
-            raise ScenarioError(
-                f"names has {len(shown)} names; allowed: {len(self.runs)}, one a run"
-            )
-        first, *others = self.runs
-        super().__init__(
-            heads=_heads(self.runs, assumptions),
-            pasts=[told_of(run)[1] for run in self.runs],
-            names=shown,
-            told=[line for one in others for line in against(first, one)],
-            rows=[_row(name, self.runs) for name in ROWS] if others else [],
-            cursor_s=at_s,
-        )
+        runs = [one if isinstance(one, Run) else workbench.run(one, engine="model") for one in of]
+        shown = list(names) or [f"{chr(65 + i)}: {_name(run)}" for i, run in enumerate(runs)]
+        if len(shown) != len(runs):
+            raise ScenarioError(f"names has {len(shown)} names; allowed: {len(runs)}, one a run")
+        self.runs, (first, *others) = runs, runs
+        with self.hold_sync():
+            self.heads = _heads(runs, assumptions)
+            self.pasts = [told_of(run)[1] for run in runs]
+            self.names = shown
+            self.told = [line for one in others for line in against(first, one)]
+            self.rows = [_row(name, runs) for name in ROWS] if others else []
+            self.cursor_s, self.focus = at_s, ""
+            self.version += 1
 
     def __repr__(self) -> str:
         """Name it by what does not change; a memory address would."""

@@ -15,7 +15,7 @@ export function empty(topology) {
     workers.set(worker.name, newWorker(worker.slots));
   }
   return {
-    topology, epoch: (lastEpoch += 1), n: 0, t: 0,
+    topology, epoch: (lastEpoch += 1), n: 0, t: 0, latest: -Infinity,
     journeys: new Map(), active: new Set(), slots: new Map(), workers,
     broker: { state: "up", since: 0 }, dependencies: new Map(), skipped: [],
     front: 0, back: 0, crowd: null, ended: null,
@@ -84,7 +84,9 @@ export function apply(state, row) {
     note(state, "broken", event);
     return state;
   }
-  if (event.t < state.t) note(state, "problems", `${event.kind} at ${event.t} s is out of order`);
+  // Workers are ready before t = 0, the moment when all of them are.
+  if (event.t < state.latest) note(state, "problems", `${event.kind} at ${event.t} s is out of order`);
+  state.latest = Math.max(state.latest, event.t);
   state.t = Math.max(state.t, event.t);
   if (event.task !== null) ofTask(state, event);
   else ON_SYSTEM[event.kind]?.(state, event);

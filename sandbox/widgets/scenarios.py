@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import html
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import ipywidgets as widgets
@@ -22,6 +22,7 @@ from sandbox.widgets.board import Board
 from sandbox.widgets.boards import Boards
 
 _OWN = "its own"
+_AFTER_S = 0.5
 _COUNTED = ("done", "lost", "duplicated", "redelivered")
 Start = Callable[[Scenario], Session]
 
@@ -88,7 +89,7 @@ class Scenarios(widgets.VBox):  # type: ignore[misc] # ipywidgets is untyped
         except SandboxError as exc:
             self._tell(str(exc))
             return None
-        self._put(Boards(self.modelled, assumptions=self.system.assumptions))
+        self._show(self.modelled)
         self._tell(self._sentence("model", self.modelled))
         return self.modelled
 
@@ -122,22 +123,22 @@ class Scenarios(widgets.VBox):  # type: ignore[misc] # ipywidgets is untyped
             return scenario
         return scenario.but(faults=schedule_of(self._faults.value)(scenario, self._at.value))
 
-    def _put(self, *pictures: widgets.Widget) -> None:
-        for picture in pictures:
-            picture.layout.flex = "1 1 560px"
-            picture.layout.min_width = "0"
-        older, self._pictures.children = self._pictures.children, pictures
-        for picture in older:
-            if picture not in pictures:
-                picture.close()
+    def _show(self, *runs: Run, names: Sequence[str] = ()) -> None:
+        """Show runs that have ended, in the one picture there is for them."""
+        if not self._pictures.children:
+            self._pictures.children = [_flexible(Boards(*runs))]
+        self._pictures.children = self._pictures.children[:1]
+        self._pictures.children[0].show(
+            *runs, names=names, assumptions=self.system.assumptions, at_s=_telling_s(runs[0])
+        )
 
     def _watch(self, session: Session) -> None:
-        self._put(self._pictures.children[0], Board(session, assumptions=self.system.assumptions))
+        live = Board(session, assumptions=self.system.assumptions)
+        self._pictures.children = [self._pictures.children[0], _flexible(live)]
         self._tell("real workers run it now")
 
     def _beside(self, modelled: Run, measured: Run) -> None:
-        self._put(Boards(modelled, measured, names=("model", "real workers"),
-                         assumptions=self.system.assumptions))  # fmt: skip
+        self._show(modelled, measured, names=("model", "real workers"))
         self._tell(f"{self._sentence('model', modelled)}; "
                    f"{self._sentence('real workers', measured)}")  # fmt: skip
         self._live.disabled = False
@@ -167,6 +168,18 @@ class Scenarios(widgets.VBox):  # type: ignore[misc] # ipywidgets is untyped
             here(self._fail, str(exc))
         finally:
             self._session = None
+
+
+def _flexible(picture: widgets.Widget) -> widgets.Widget:
+    """Let a picture take its share of a row, or a row of its own where there is no room."""
+    picture.layout.flex, picture.layout.min_width = "1 1 560px", "0"
+    return picture
+
+
+def _telling_s(run: Run) -> float:
+    """Return a moment (s) worth to be seen first: soon after a worker died, else the middle."""
+    died = [event.t_s for event in run.of_kind("worker_exited")]
+    return died[0] + _AFTER_S if died else max((e.t_s for e in run.events), default=0.0) / 2
 
 
 def _in_this_thread() -> Callable[..., Any]:

@@ -16,6 +16,7 @@ from typing import Any
 import psutil
 from playwright.sync_api import (
     BrowserContext,
+    Error,
     Locator,
     Page,
     sync_playwright,
@@ -25,7 +26,9 @@ from tests.browser import guard
 from tests.browser.guard import Watch
 from tests.waiting import until
 
-CHROMIUM = Path("/usr/bin/chromium")
+CHROMIUM = Path(
+    os.environ.get("SANDBOX_CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
+)
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -156,7 +159,16 @@ class LabPage:
 
     def wait_kernel(self) -> None:
         """Wait until the kernel really answers; the idle indicator says so too early."""
-        until("the kernel answers", lambda: self.page.evaluate(_KERNEL_ANSWERS), 90)
+        until("the kernel answers", self._kernel_answers, 90)
+
+    def _kernel_answers(self) -> bool:
+        try:
+            return bool(self.page.evaluate(_KERNEL_ANSWERS))
+        except Error as exc:
+            # JupyterLab goes on to a workspace of its own when another page has the first one.
+            if "navigation" not in str(exc):
+                raise
+            return False
 
     def command(self, name: str) -> None:
         """Carry out one of JupyterLab's commands and wait for it."""
