@@ -6,6 +6,7 @@ import asyncio
 import html
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import ipywidgets as widgets
@@ -113,7 +114,7 @@ class Scenarios(widgets.VBox):  # type: ignore[misc] # ipywidgets is untyped
         """List the chosen system's scenarios, and show the one that its name stands for."""
         self._question.value = html.escape(self.system.question)
         self._buttons.children = [
-            _button(name, lambda name=name: self.show(name)) for name in self.system.variants
+            _button(name, partial(self.show, name)) for name in self.system.variants
         ]
         self.show(next(iter(self.system.variants)))
 
