@@ -1,19 +1,21 @@
 // The board: a history shown at the player's moment. Python joins this file with those it imports.
 
-import { Dots, LOOKS } from "./dots.js";
-import { History } from "./fold.js";
+import { areaOf, areasIn, observeCards } from "./areas.js";
+import { Dots, paintLegend } from "./dots.js";
 import { crowdAt, historyOf, summary, totals, warnings } from "./history.js";
 import { isDark, paletteOf } from "./looks.js";
+import { historyFor, taken } from "./past.js";
 import { copiesOf, ENDS, seated } from "./places.js";
 import { Player } from "./player.js";
 import { links, middle } from "./links.js";
-import { assumptions, h, legend, renumber, setText, stage, svg, totalsRow } from "./structure.js";
+import { assumptions, forgetNodes, h, legend, renumber, setText, stage, svg, totalsRow } from "./structure.js";
 import { fillTip, placeTip } from "./tip.js";
 import { Transport } from "./transport.js";
 
 const TRAVEL_MS = 350;
 const TOLD_MS = 2000;
 const CLOCK_MS = 100;
+const MOVE_MS = 50; // Dots get their places 20 times a second at most, and move in every frame.
 
 class View {
   constructor(model, el) {
@@ -22,7 +24,7 @@ class View {
     const head = model.get("head") ?? {};
     this.topology = head.topology ?? {};
     this.isLive = Boolean(head.live);
-    this.history = new History(this.topology, parsed(model.get("past") || "[]"));
+    this.history = historyFor(model, this.topology);
     this.player = new Player(this.history, { live: this.isLive });
     this.player.told(head.until_s ?? 0);
     const cursor = model.get("cursor_s");
@@ -32,6 +34,7 @@ class View {
     this.last = performance.now();
     this.toldAt = -Infinity;
     this.clockAt = -Infinity;
+    this.placedAt = -Infinity;
     this.build();
   }
 
@@ -84,10 +87,8 @@ class View {
     on(where, "click", (event) => this.hover(event, true));
     on(window.matchMedia("(prefers-color-scheme: dark)"), "change", () => this.theme());
     this.reduced = window.matchMedia("(prefers-reduced-motion: reduce)");
-    this.watch(new ResizeObserver(() => this.measure(TRAVEL_MS)), (one) => {
-      this.sizes = one;
-      this.observe();
-    });
+    this.sizes = new ResizeObserver(() => this.measure(TRAVEL_MS));
+    this.watch(this.sizes, () => observeCards(this.sizes, this.inner));
     const themes = { attributes: true, attributeFilter: ["class", "data-jp-theme-light",
       "data-jp-theme-name", "data-theme", "data-vscode-theme-kind"] };
     this.watch(new MutationObserver(() => this.theme()), (one) => {
@@ -105,11 +106,6 @@ class View {
     said("change:past", () => this.restart());
   }
 
-  // A card that grows moves others, even where the whole stays as high as it was.
-  observe() {
-    for (const node of [this.inner, ...this.inner.querySelectorAll(".sb-card")]) this.sizes.observe(node);
-  }
-
   watch(observer, begin) {
     begin(observer);
     this.stops.push(() => observer.disconnect());
@@ -125,14 +121,8 @@ class View {
   // --- from the kernel ----------------------------------------------------------------------------
 
   take(message) {
-    if (message?.kind !== "events") return;
-    const missing = message.from - this.history.length;
-    if (missing > 0) {
-      this.model.send?.({ kind: "want", from: this.history.length });
-      return;
-    }
     const held = this.holds();
-    this.history.append(parsed(message.text).slice(-missing));
+    if (!taken(this.history, this.model, message)) return;
     this.player.told(message.now_s);
     this.transport.grown();
     if (this.holds() !== held) this.rebuild();
@@ -140,7 +130,7 @@ class View {
   }
 
   restart() {
-    this.history = new History(this.topology, parsed(this.model.get("past") || "[]"));
+    this.history = historyFor(this.model, this.topology);
     this.player.history = this.history;
     this.player.n = Math.min(this.player.n, this.history.length);
     this.player.told();
@@ -150,7 +140,8 @@ class View {
 
   rebuild() {
     this.inner.replaceChildren(this.links, ...stage(this.topology, this.holds()), this.canvas);
-    this.observe();
+    forgetNodes(this.el);
+    observeCards(this.sizes, this.inner);
     this.measure();
   }
 
@@ -158,7 +149,7 @@ class View {
   follow() {
     const t = this.model.get("cursor_s");
     if (!Number.isFinite(t) || Math.abs(t - this.player.t) < 1e-6) return;
-    const passed = t - this.player.t;
+    const passed = t - this.player.t; // In small steps another picture plays, and dots travel.
     this.player.pause();
     this.player.seek(t);
     this.show(passed > 0 && passed < 1 ? TRAVEL_MS : 0);
@@ -243,51 +234,22 @@ class View {
     const palette = paletteOf(this.el);
     if (JSON.stringify(palette) === JSON.stringify(this.dots.palette)) return;
     this.dots.paint(palette);
-    this.paintLegend();
-  }
-
-  paintLegend() {
-    for (const canvas of this.legend.querySelectorAll("canvas")) {
-      const small = new Dots(canvas);
-      small.resize(20, 20, window.devicePixelRatio || 1);
-      small.paint(this.dots.palette);
-      const copy = { task: "", area: "", look: canvas.dataset.look, tries: 1, label: "" };
-      small.go([{ ...copy, x: 10, y: 10, r: 7 }], 0, 0);
-      small.draw(0);
-    }
+    paintLegend(this.legend, palette);
   }
 
   // Read where everything is; the only place that asks the browser for its layout.
   measure(ms = 0) {
     const width = this.el.clientWidth;
     if (width === 0) return;
-    const isSame = this.width === width;
-    this.width = width;
+    if (this.width !== width) [this.width, ms] = [width, 0];
     this.paint();
     this.el.dataset.width = width >= 900 ? "wide" : width >= 520 ? "mid" : "narrow";
     const base = this.inner.getBoundingClientRect();
     this.dots.resize(base.width, this.inner.scrollHeight, window.devicePixelRatio || 1);
-    this.areas.clear();
-    this.overs = new Map();
-    for (const node of this.inner.querySelectorAll("[data-area]")) {
-      const rect = node.getBoundingClientRect();
-      const name = node.dataset.area;
-      this.areas.set(name, { x: rect.left - base.left, y: rect.top - base.top, w: rect.width,
-        h: rect.height, fromRight: name.startsWith("queue:"),
-        centred: name.startsWith("slot:"), unnamed: name === "done",
-        newestFirst: name === "done" });
-      this.overs.set(name, node.querySelector(".sb-over"));
-    }
+    Object.assign(this, areasIn(this.inner, base));
     this.source = middle(this.inner.querySelector(".sb-source"), base, 0.8);
     this.links.replaceChildren(...this.el.dataset.width === "wide" ? links(this.inner, this.topology, base) : []);
-    this.show(isSame ? ms : 0);
-  }
-
-  areaOf(copy) {
-    if (this.areas.has(copy.area)) return copy.area;
-    const [what, worker] = copy.area.split(":");
-    if (what === "queue") return [...this.areas.keys()].find((name) => name.startsWith(`queue:${worker}:`)) ?? "";
-    return this.areas.has(`slots:${worker}`) && what === "slot" ? `slots:${worker}` : `cell:${worker}`;
+    this.show(ms);
   }
 
   // --- every moment -------------------------------------------------------------------------------
@@ -295,29 +257,33 @@ class View {
   // Show the player's moment; dots that have to move may take `ms`.
   show(ms = 0) {
     if (this.areas.size === 0) return;
-    const now = performance.now();
-    this.state = this.player.state;
     this.lead();
-    const sums = totals(this.state);
-    const { targets, over } = seated(copiesOf(this.state, this.player.t), this.areas,
-      (copy) => this.areaOf(copy));
-    const quick = this.reduced.matches ? 0 : ms / Math.max(1, this.player.speed / 2);
-    this.dots.go(targets, now, quick, this.source);
-    if (now - this.clockAt > CLOCK_MS || !this.player.playing) {
-      this.clockAt = now;
-      this.write(sums, over);
-    }
-    this.shownN = this.player.n;
+    this.place(ms);
+    if (performance.now() - this.clockAt > CLOCK_MS || !this.player.playing) this.write();
     this.wake();
   }
 
-  write(sums, over) {
-    const { state, player } = this;
+  place(ms) {
+    this.placedAt = performance.now();
+    this.state = this.player.state;
+    const { targets, over } = seated(copiesOf(this.state, this.player.t), this.areas,
+      (copy) => areaOf(this.areas, copy.area));
+    const quick = this.reduced.matches ? 0 : ms / Math.max(1, this.player.speed / 2);
+    this.dots.go(targets, this.placedAt, quick, this.source);
+    this.over = over;
+    this.shownN = this.player.n;
+  }
+
+  write() {
+    const { state, player, over } = this;
+    this.clockAt = performance.now();
+    const [sums, seats] = [totals(state), new Map()];
+    for (const { copy } of this.dots.all) seats.set(copy.name, (seats.get(copy.name) ?? 0) + 1);
     renumber(this.el, state, player.t, sums);
     for (const [name, node] of this.overs) {
       if (node === null) continue;
       // Of what is over, only the newest are among the copies: count against the whole number.
-      const n = ENDS.includes(name) ? sums[name] - this.dots.all.filter((dot) => dot.copy.name === name).length
+      const n = ENDS.includes(name) ? sums[name] - (seats.get(name) ?? 0)
         : (over.get(name) ?? 0) + crowdAt(state, name);
       setText(node, n > 0 ? `+${n}` : "");
     }
@@ -358,7 +324,15 @@ class View {
   step(now, before) {
     const { player } = this;
     if (player.t !== before) this.lead();
-    if (player.n !== this.shownN || !player.playing || now - this.clockAt > CLOCK_MS) this.show(TRAVEL_MS);
+    if (!player.playing) {
+      this.show(TRAVEL_MS);
+      return;
+    }
+    // A frame gives places or writes numbers, never both: neither may make the next one late.
+    const isMoved = now - this.placedAt >= (player.n === this.shownN ? CLOCK_MS : MOVE_MS);
+    const isTold = now - this.clockAt >= CLOCK_MS;
+    if (isMoved && !(isTold && this.placedAt > this.clockAt)) this.place(TRAVEL_MS);
+    else if (isTold) this.write();
   }
 }
 
@@ -372,14 +346,6 @@ const KEYS = {
   End: (view) => { view.player.toEnd(); view.show(0); },
   Escape: (view) => view.mark(null),
 };
-
-function parsed(text) {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return [text.slice(0, 80)];
-  }
-}
 
 function render({ model, el }) {
   const view = new View(model, el);

@@ -11,6 +11,7 @@ import anywidget
 import traitlets
 
 from sandbox.engines import Session
+from sandbox.pictures.trouble import drawable
 from sandbox.run import Event, Run
 from sandbox.widgets.feed import Encoder, Feed, Row, text_of
 from sandbox.widgets.modules import BOARD as MODULES
@@ -92,7 +93,8 @@ class Board(anywidget.AnyWidget):
         return (data, *rest) if rest else data
 
     def _table(self, caption: str) -> str:
-        events = self._of.events if isinstance(self._of, Run) else self._of.events_since(0)
+        of = self._of
+        events = drawable(of).events if isinstance(of, Run) else of.events_since(0)
         tally = Tally(self._of.scenario).feed(events)
         tally.count()
         return counts_table(tally.count(), caption)

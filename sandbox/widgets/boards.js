@@ -9,9 +9,10 @@ const element = (tag, attributes, ...children) => {
 };
 
 // One run's view of the model that all share: its own events, the common moment and task.
-function viewOf(model, i, extra) {
+function viewOf(model, i, histories, extra) {
   const own = { head: { ...model.get("heads")[i], ...extra }, past: model.get("pasts")[i], log: [] };
   return {
+    histories, // Folded once for both pictures of a run.
     get: (name) => own[name] ?? model.get(name),
     set: (name, value) => model.set(name, value),
     on: (name, act) => model.on(name, act),
@@ -21,10 +22,10 @@ function viewOf(model, i, extra) {
 }
 
 function columnOf(model, i) {
-  const [name, stops] = [model.get("names")[i], []];
+  const [name, stops, histories] = [model.get("names")[i], [], new Map()];
   const [picture, strips] = [element("div", {}), element("div", {})];
-  stops.push(board.render({ model: viewOf(model, i), el: picture }));
-  stops.push(curves.render({ model: viewOf(model, i, { led: true }), el: strips }));
+  stops.push(board.render({ model: viewOf(model, i, histories), el: picture }));
+  stops.push(curves.render({ model: viewOf(model, i, histories, { led: true }), el: strips }));
   const node = element("section", { class: "sb-column-of", "aria-label": name, "data-run": i },
     picture, strips);
   if (model.get("names").length > 1) node.prepend(element("h3", { class: "sb-run-name" }, name));

@@ -17,7 +17,7 @@ from sandbox.run import Run
 from sandbox.scenario import Scenario
 from sandbox.widgets.modules import BOARD, CURVES, PLOTS, joined, scoped, styles
 from sandbox.widgets.over_time import told_of
-from sandbox.widgets.series import bin_s_of, series
+from sandbox.widgets.series import bin_s_of, end_of, series
 from sandbox.widgets.still import counts_table
 from sandbox.widgets.tally import Tally
 
@@ -168,7 +168,7 @@ def _name(run: Run) -> str:
 
 def _heads(runs: Sequence[Run], assumptions: Sequence[str]) -> list[dict[str, Any]]:
     """Return what each picture has to know: scales and length are those of all runs."""
-    until_s = max((event.t_s for run in runs for event in run.events), default=0.0)
+    until_s = max(end_of(run) for run in runs)
     bin_s = bin_s_of(until_s)
     lines = [series(run, bin_s) for run in runs]
     tops = {

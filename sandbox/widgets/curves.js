@@ -7,6 +7,7 @@ import { h, setText } from "./structure.js";
 
 const TALL = 74; // px of a strip
 const MARGIN = 8;
+const MOST_BINS = 5000; // What is told of a run may end long before it does.
 const LABELS = { queued: "queued", throughput: "done", p50: "p50", p95: "p95", utilisation: "busy" };
 
 const shown = (name, value) => (value === null || value === undefined ? "–"
@@ -64,6 +65,7 @@ class Curves {
     this.right = this.width - 12;
     this.end = Math.max(player.end, 1e-3);
     const longest = Math.max(this.end, (this.band?.ends ?? 0));
+    while (longest / this.binS > MOST_BINS) this.binS *= 10;
     this.nBins = Math.max(1, Math.ceil(longest / this.binS - 1e-9));
     this.until = longest;
     this.x = (t) => this.left + (t / this.until) * (this.right - this.left);

@@ -11,7 +11,7 @@ from sandbox.prediction import Prediction
 from sandbox.run import Run
 from sandbox.widgets.modules import CURVES, joined, styles
 from sandbox.widgets.over_time import OverTime
-from sandbox.widgets.series import band, bin_s_of, predicted_runs
+from sandbox.widgets.series import band, bin_s_of, end_of, predicted_runs
 
 
 class Curves(OverTime):
@@ -43,6 +43,5 @@ class Curves(OverTime):
 
 def curve_head(run: Run, predicted: Sequence[Run] = ()) -> dict[str, Any]:
     """Return the bins' length (s) and the predicted band."""
-    ends = [max((e.t_s for e in one.events), default=0.0) for one in (run, *predicted)]
-    bin_s = bin_s_of(max(ends))
+    bin_s = bin_s_of(max(end_of(one) for one in (run, *predicted)))
     return {"bin_s": bin_s, "band": band(predicted, bin_s)}

@@ -3,6 +3,7 @@
 const listeners = new Map();
 const traits = { head, past: "[]", cursor_s: 0, focus: "", log: [], ...given };
 const model = {
+  histories: new Map(),
   get: (name) => traits[name],
   set(name, value) {
     if (traits[name] === value) return;
