@@ -50,10 +50,13 @@ from sandbox.pictures import timeline as timeline_picture
 from sandbox.prediction import Prediction
 from sandbox.systems import get as system
 from sandbox.widgets import Board as board  # noqa: N813 - a lab calls it like a function
+from sandbox.widgets import Boards as boards  # noqa: N813 - a lab calls it like a function
 from sandbox.widgets import Curves as curves  # noqa: N813 - a lab calls it like a function
 from sandbox.widgets import Panel as panel  # noqa: N813 - a lab calls it like a function
+from sandbox.widgets import Scenarios
 from sandbox.widgets import Sliders as sliders  # noqa: N813 - a lab calls it like a function
 from sandbox.widgets import Timeline as timeline  # noqa: N813 - a lab calls it like a function
+from sandbox.widgets.page import export_html
 
 __all__ = [
     "At",
@@ -71,6 +74,7 @@ __all__ = [
     "board",
     "board_picture",
     "board_table",
+    "boards",
     "broker",
     "claims",
     "claims_table",
@@ -81,6 +85,7 @@ __all__ = [
     "curves",
     "curves_picture",
     "curves_table",
+    "export_html",
     "load",
     "measure",
     "model",
@@ -88,6 +93,7 @@ __all__ = [
     "predict",
     "retry_gaps",
     "run",
+    "scenarios",
     "side_by_side",
     "sliders",
     "so_far",
@@ -134,6 +140,11 @@ def predict(scenario: Scenario) -> Prediction:
 def model(scenario: Scenario) -> Run:
     """Run a scenario in the model, with the same draws; no worker is started."""
     return workbench.run(scenario, engine="model")
+
+
+def scenarios(system: str = "leadlawk") -> Scenarios:
+    """Show the systems' named scenarios, one click each: the model at once, or real workers."""
+    return Scenarios(system, start=start)
 
 
 def so_far(session: Session) -> Run:

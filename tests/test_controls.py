@@ -66,7 +66,7 @@ def test_every_verb_of_the_controls_has_a_button() -> None:
     """Law: what the engines can do is on the panel; a verb that is added is missed here."""
     offered = {verb.verb for verb in verbs_of(scenario())}
     assert set(VERBS) - offered == set()
-    assert offered - set(VERBS) == {"schedule", "save_run", "replay"}
+    assert offered - set(VERBS) == {"schedule", "save_run", "replay", "export_page"}
 
 
 def test_every_button_has_a_name_of_its_own_and_says_what_it_does() -> None:

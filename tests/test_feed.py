@@ -18,7 +18,7 @@ from sandbox.systems import get
 from sandbox.widgets import Board
 from sandbox.widgets.board import MODULES
 from sandbox.widgets.feed import PER_S, Encoder, Feed, text_of
-from sandbox.widgets.modules import bare, joined
+from sandbox.widgets.modules import joined
 from sandbox.widgets.page import standalone
 from sandbox.widgets.topology import topology
 from tests.nodes import JS, node
@@ -165,5 +165,5 @@ def test_a_page_of_its_own_asks_nobody(burst: Run) -> None:
     page = standalone(Board(burst))
     assert "http://" not in page.replace("http://www.w3.org/2000/svg", "")
     assert "https://" not in page
-    assert page.count("</script>") == 1
-    assert "export default" not in bare(joined(*MODULES))
+    assert page.count("</script>") == 2, "the events' and the page's own"
+    assert "export default" not in page

@@ -17,7 +17,7 @@ from sandbox.run import Run
 from sandbox.scenario import Scenario
 from sandbox.systems import get
 from sandbox.widgets.feed import Encoder
-from sandbox.widgets.modules import BOARD, CURVES, TIMELINE, bare, joined
+from sandbox.widgets.modules import BOARD, CURVES, TIMELINE, joined
 from sandbox.widgets.series import LINES, band, bin_s_of, series
 from sandbox.widgets.topology import topology
 from tests.nodes import JS, node
@@ -105,7 +105,7 @@ def test_joined_modules_are_modules(tmp_path: Path) -> None:
     """Law: the names at the top of all files that are joined are different."""
     for i, names in enumerate((BOARD, TIMELINE, CURVES)):
         file = tmp_path / f"{i}.mjs"
-        file.write_text(bare(joined(*names)))
+        file.write_text(joined(*names))
         node("--check", file)
 
 

@@ -21,3 +21,8 @@ export function areaOf(areas, place) {
   if (what === "queue") return [...areas.keys()].find((name) => name.startsWith(`queue:${of}:`)) ?? "";
   return areas.has(`slots:${of}`) && what === "slot" ? `slots:${of}` : `cell:${of}`;
 }
+
+// A card that grows moves others, even where the whole stays as high as it was.
+export function observeCards(sizes, inner) {
+  for (const node of [inner, ...inner.querySelectorAll(".sb-card")]) sizes.observe(node);
+}

@@ -1,6 +1,6 @@
 // The board: a history shown at the player's moment. Python joins this file with those it imports.
 
-import { areaOf, areasIn } from "./areas.js";
+import { areaOf, areasIn, observeCards } from "./areas.js";
 import { Dots, paintLegend } from "./dots.js";
 import { crowdAt, historyOf, summary, totals, warnings } from "./history.js";
 import { isCalm, isDark, paletteOf } from "./looks.js";
@@ -27,6 +27,7 @@ class View {
     this.isLive = Boolean(head.live);
     this.history = historyFor(model, this.topology);
     this.player = new Player(this.history, { live: this.isLive });
+    this.player.told(head.until_s ?? 0);
     const cursor = model.get("cursor_s");
     if (!this.isLive && cursor > 0) this.player.seek(cursor);
     this.state = this.player.state;
@@ -89,7 +90,8 @@ class View {
     on(where, "pointerleave", () => this.pointed(null));
     on(where, "click", (event) => this.hover(event, true));
     on(window.matchMedia("(prefers-color-scheme: dark)"), "change", () => this.theme());
-    this.watch(new ResizeObserver(() => this.measure()), (one) => one.observe(this.inner));
+    this.sizes = new ResizeObserver(() => this.measure(TRAVEL_MS));
+    this.watch(this.sizes, () => observeCards(this.sizes, this.inner));
     const themes = { attributes: true, attributeFilter: ["class", "data-jp-theme-light",
       "data-jp-theme-name", "data-theme", "data-vscode-theme-kind"] };
     this.watch(new MutationObserver(() => this.theme()), (one) => {
@@ -143,6 +145,7 @@ class View {
     this.inner.replaceChildren(this.links, ...stage(this.topology, this.holds()), this.canvas);
     this.picks.offer();
     forgetNodes(this.el);
+    observeCards(this.sizes, this.inner);
     this.measure();
   }
 
@@ -150,9 +153,10 @@ class View {
   follow() {
     const t = this.model.get("cursor_s");
     if (!Number.isFinite(t) || Math.abs(t - this.player.t) < 1e-6) return;
+    const passed = t - this.player.t; // In small steps another picture plays, and dots travel.
     this.player.pause();
     this.player.seek(t);
-    this.show(0);
+    this.show(passed > 0 && passed < 1 ? TRAVEL_MS : 0);
   }
 
   tell() {
@@ -246,9 +250,10 @@ class View {
   }
 
   // Read where everything is; the only place that asks the browser for its layout.
-  measure() {
+  measure(ms = 0) {
     const width = this.el.clientWidth;
     if (width === 0) return;
+    if (this.width !== width) [this.width, ms] = [width, 0];
     this.paint();
     this.el.dataset.width = width >= 900 ? "wide" : width >= 520 ? "mid" : "narrow";
     const base = this.inner.getBoundingClientRect();
@@ -257,7 +262,7 @@ class View {
     this.transport.fit(this.transport.marks.clientWidth);
     this.source = middle(this.inner.querySelector(".sb-source"), base, 0.8);
     this.links.replaceChildren(...this.el.dataset.width === "wide" ? links(this.inner, this.topology, base) : []);
-    this.show(0);
+    this.show(ms);
   }
 
   // --- every moment -------------------------------------------------------------------------------
@@ -357,7 +362,7 @@ const KEYS = {
 
 function render({ model, el }) {
   const view = new View(model, el);
-  return () => view.stop();
+  return Object.assign(() => view.stop(), { view });
 }
 
 export default { render };

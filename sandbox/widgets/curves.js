@@ -30,7 +30,8 @@ class Curves {
     const { head, topology } = reading;
     el.classList.add("sb-board", "sb-plot");
     el.dataset.lmSuppressShortcuts = "true"; // JupyterLab has meanings of its own for keys.
-    this.strips = STRIPS.map((strip) => {
+    const asked = STRIPS.filter(({ name }) => head.strips?.includes(name) ?? true);
+    this.strips = asked.map((strip) => {
       const says = h("output", { class: "sb-reads", "aria-live": "off", "data-id": `reads:${strip.name}` });
       const svg = svgNode("svg", { class: "sb-strip-of", role: "img", "data-id": `strip:${strip.name}` });
       svg.addEventListener("click", (event) => this.clicked(event, svg));
@@ -104,7 +105,8 @@ class Curves {
     const height = TALL + MARGIN + (isLast ? 22 : 8);
     const values = strip.lines.flatMap((name) => [...this.found[name], ...(this.band?.lines[name] ?? [])
       .map((band) => band?.[2] ?? 0)]);
-    const top = strip.name === "utilisation" ? 1 : ceilingOf(values);
+    const common = this.reading.head.tops?.[strip.name] ?? 0; // of all runs side by side
+    const top = strip.name === "utilisation" ? 1 : ceilingOf([...values, common]);
     const y = (value) => MARGIN + TALL * (1 - Math.min(1, value / top));
     const middle = (i) => Math.min((i + 0.5) * this.binS, this.until);
     strip.cursor = svgNode("line", { class: "sb-now", y1: MARGIN, y2: MARGIN + TALL });

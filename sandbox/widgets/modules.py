@@ -58,10 +58,11 @@ def plain(text: str) -> str:
     return _EXPORT.sub("", _IMPORT.sub("", text))
 
 
-def bare(text: str) -> str:
-    r"""Return a joined module without its ``export default``, to be gone on with in a page.
+def scoped(*names: str) -> str:
+    """Return an expression for a widget (``{ render }``): its modules in a scope of their own.
 
-    >>> bare("const a = 1;\nexport default { a };\n")
-    'const a = 1;\n'
+    >>> scoped("board.js").startswith("(() => {"), "export" in scoped("board.js")
+    (True, False)
     """
-    return re.sub(r"^export default .*\n", "", text, flags=re.MULTILINE)
+    module = joined(*names).replace("export default { render };", "return { render };")
+    return f"(() => {{\n{module}\n}})()"

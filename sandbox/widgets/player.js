@@ -18,7 +18,7 @@ export class Player {
 
   get end() { return Math.max(this.history.end, this.nowS); }
 
-  get atEnd() { return this.n >= this.history.length && this.t >= this.history.end; }
+  get atEnd() { return this.n >= this.history.length && this.t >= this.end; }
 
   // Events were added, and the session's own clock was at nowS.
   told(nowS = 0) {
@@ -75,7 +75,7 @@ export class Player {
 
   toEnd() {
     this.pause();
-    this.seek(this.history.end);
+    this.seek(this.end);
     this.n = this.history.length;
   }
 
@@ -88,7 +88,7 @@ export class Player {
       if (this.history.tip.ended === null) this.t = this.nowS += seconds;
       return true;
     }
-    this.t = Math.min(this.t + seconds * this.speed, this.history.end);
+    this.t = Math.min(this.t + seconds * this.speed, this.end);
     this.n = Math.max(this.n, this.history.countAt(this.t));
     if (this.atEnd) this.playing = false;
     return true;

@@ -29,6 +29,7 @@ export class Reading {
   read() {
     this.history = historyFor(this.model, this.topology);
     this.player = new Player(this.history, { live: Boolean(this.head.live) });
+    this.player.told(this.head.until_s ?? 0); // Others beside it may be longer.
     const cursor = this.model.get("cursor_s");
     if (!this.player.live && cursor > 0) this.player.seek(cursor);
   }

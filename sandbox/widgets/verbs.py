@@ -203,7 +203,9 @@ def _run() -> Group:
                 {"folder": "folder"}, is_now=True)  # fmt: skip
     replay = Verb("replay", "Replay", "Show the folder's run below, to play and scrub",
                   {"folder": "folder"}, is_now=True)  # fmt: skip
-    return Group("Run", (("grace", deploy, beat, *_schedules()), ("folder", save, replay)))
+    page = Verb("export_page", "Export page", "Write the run so far as one HTML file, the folder's "
+                "name, that plays anywhere", {"folder": "folder"}, is_now=True)  # fmt: skip
+    return Group("Run", (("grace", deploy, beat, *_schedules()), ("folder", save, replay, page)))
 
 
 def groups(scenario: Scenario) -> tuple[Group, ...]:

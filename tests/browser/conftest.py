@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from playwright.sync_api import BrowserContext, Page
 
 from sandbox import lab
 from sandbox.widgets.modules import HERE
+from tests.browser import guard
 from tests.browser.lab_harness import CHROMIUM, LabPage, LabServer, chromium
 from tests.browser.many_states import KILLED_S, MANY, many
 from tests.browser.plain import state_of
@@ -38,22 +40,52 @@ def context(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrowserContext
     if not CHROMIUM.exists():
         if os.environ.get("CI"):
             pytest.fail(f"CI has no {CHROMIUM}, so nothing would be proved in a browser")
-        pytest.skip(f"no {CHROMIUM} on this machine (Debian: apt install chromium)")
+        pytest.skip(f"no {CHROMIUM} on this machine (Debian: apt install chromium; any other "
+                    "Chromium by its path in $SANDBOX_CHROMIUM)")  # fmt: skip
     with chromium(tmp_path_factory.mktemp("chromium")) as context:
         yield context
 
 
+@pytest.fixture(autouse=True)
+def guarded() -> Iterator[None]:
+    """Fail a test in which a page did what none may do; see ``guard``."""
+    yield
+    assert guard.told() == []
+
+
 @pytest.fixture
 def opened(context: BrowserContext, server: LabServer, tmp_path: Path) -> Iterator[Opened]:
-    """Return a function that opens a notebook, with a kernel of its own.
+    """Return a function that opens a notebook, with a kernel of its own."""
+    with opening(context, server, tmp_path / "shots") as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def kept(
+    context: BrowserContext, server: LabServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Opened]:
+    """Return the same for notebooks that all tests of a module share."""
+    with opening(context, server, tmp_path_factory.mktemp("shots")) as opened:
+        yield opened
+
+
+@contextmanager
+def opening(context: BrowserContext, server: LabServer, shots: Path) -> Iterator[Opened]:
+    """Open notebooks, each in a page of its own, until the end; then no kernel is left.
 
     ``$SANDBOX_SHOTS`` names a folder that keeps the pictures.
     """
-    shots = Path(os.environ.get("SANDBOX_SHOTS") or tmp_path / "shots")
-    page = context.new_page()
-    yield lambda notebook: LabPage(page, server, server.add(notebook), shots)
-    page.evaluate("() => window.jupyterapp?.serviceManager.sessions.shutdownAll()")
-    page.close()
+    shots = Path(os.environ.get("SANDBOX_SHOTS") or shots)
+    pages: list[Page] = []
+
+    def opened(notebook: Path) -> LabPage:
+        pages.append(context.new_page())
+        return LabPage(pages[-1], server, server.add(notebook), shots)
+
+    yield opened
+    for page in pages:
+        page.evaluate("() => window.jupyterapp?.serviceManager.sessions.shutdownAll()")
+        page.close()
     until("the kernel is gone", lambda: not server.processes())
 
 

@@ -12,21 +12,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import psutil
 from playwright.sync_api import (
     BrowserContext,
-    ConsoleMessage,
+    Error,
     Locator,
     Page,
-    Request,
     sync_playwright,
 )
 
+from tests.browser import guard
+from tests.browser.guard import Watch
 from tests.waiting import until
 
-CHROMIUM = Path("/usr/bin/chromium")
+CHROMIUM = Path(
+    os.environ.get("SANDBOX_CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
+)
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -36,8 +38,6 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-# JupyterLab's own noise; whatever else the console calls an error is ours.
-_NOT_OURS = ("favicon", "service-worker", "workspaces/", "ResizeObserver")
 _QUIET = '{"fetchNews": "false", "checkForUpdates": false, "doNotDisturbMode": true}'
 _KERNEL_ANSWERS = """async () => {
     const context = window.jupyterapp?.shell.currentWidget?.context?.sessionContext;
@@ -140,6 +140,7 @@ def chromium(home: Path, scale: float = 1.0) -> Iterator[BrowserContext]:
             str(home), executable_path=str(CHROMIUM), headless=True, args=FLAGS,
             viewport={"width": 1280, "height": 1000}, device_scale_factor=scale,
         )  # fmt: skip
+        Watch(context)
         try:
             yield context
         finally:
@@ -147,33 +148,27 @@ def chromium(home: Path, scale: float = 1.0) -> Iterator[BrowserContext]:
 
 
 class LabPage:
-    """A notebook open in JupyterLab, and what went wrong or out while it was."""
+    """A notebook open in JupyterLab."""
 
     def __init__(self, page: Page, server: LabServer, name: str, shots: Path) -> None:
         self.page, self.server, self._shots = page, server, shots
-        self.foreign: list[str] = []
-        self.console: list[str] = []
-        page.on("request", self._watch_request)
-        page.on("console", self._watch_console)
-        page.on("pageerror", lambda error: self.console.append(str(error)))
         page.goto(f"{server.url}doc/tree/{name}?token={server.token}")
         self.wait_kernel()
-
-    def _watch_request(self, request: Request) -> None:
-        place = urlsplit(request.url)
-        if place.scheme in {"http", "https", "ws", "wss"} and place.hostname != "127.0.0.1":
-            self.foreign.append(request.url)
-
-    def _watch_console(self, message: ConsoleMessage) -> None:
-        where = f"{message.text} {message.location.get('url', '')}"
-        if message.type == "error" and not any(word in where for word in _NOT_OURS):
-            self.console.append(where)
 
     # --- the notebook ----------------------------------------------------------------
 
     def wait_kernel(self) -> None:
         """Wait until the kernel really answers; the idle indicator says so too early."""
-        until("the kernel answers", lambda: self.page.evaluate(_KERNEL_ANSWERS), 90)
+        until("the kernel answers", self._kernel_answers, 90)
+
+    def _kernel_answers(self) -> bool:
+        try:
+            return bool(self.page.evaluate(_KERNEL_ANSWERS))
+        except Error as exc:
+            # JupyterLab goes on to a workspace of its own when another page has the first one.
+            if "navigation" not in str(exc):
+                raise
+            return False
 
     def command(self, name: str) -> None:
         """Carry out one of JupyterLab's commands and wait for it."""
@@ -244,8 +239,7 @@ class LabPage:
     def assert_clean(self) -> None:
         """Assert that no cell failed, nothing left the machine and the console has no error."""
         assert self.errors() == []
-        assert self.foreign == []
-        assert self.console == []
+        assert guard.told() == []
 
     # --- the panel -------------------------------------------------------------------
 
