@@ -47,6 +47,7 @@ from sandbox.prediction import Prediction
 from sandbox.systems import get as system
 from sandbox.widgets import Board as board  # noqa: N813 - a lab calls it like a function
 from sandbox.widgets import Curves as curves  # noqa: N813 - a lab calls it like a function
+from sandbox.widgets import Linked as linked  # noqa: N813 - a lab calls it like a function
 from sandbox.widgets import Panel as panel  # noqa: N813 - a lab calls it like a function
 from sandbox.widgets import Sliders as sliders  # noqa: N813 - a lab calls it like a function
 from sandbox.widgets import Timeline as timeline  # noqa: N813 - a lab calls it like a function
@@ -73,6 +74,7 @@ __all__ = [
     "curves",
     "curves_picture",
     "curves_table",
+    "linked",
     "load",
     "measure",
     "model",

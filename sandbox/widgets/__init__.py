@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sandbox.widgets.board import Board as Board
     from sandbox.widgets.curves import Curves as Curves
+    from sandbox.widgets.linked import Linked as Linked
     from sandbox.widgets.panel import Panel as Panel
     from sandbox.widgets.timeline import Timeline as Timeline
     from sandbox.widgets.whatif import Sliders as Sliders
 
-__all__ = ["Board", "Curves", "Panel", "Sliders", "Timeline"]
+__all__ = ["Board", "Curves", "Linked", "Panel", "Sliders", "Timeline"]
 
 _MODULES = {"Sliders": "whatif"}
 

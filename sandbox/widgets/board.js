@@ -3,6 +3,7 @@
 import { Dots, LOOKS } from "./dots.js";
 import { History } from "./fold.js";
 import { crowdAt, historyOf, summary, totals, warnings } from "./history.js";
+import { Lead } from "./lead.js";
 import { isDark, paletteOf } from "./looks.js";
 import { copiesOf, ENDS, seated } from "./places.js";
 import { Player } from "./player.js";
@@ -26,6 +27,7 @@ class View {
     this.player = new Player(this.history, { live: this.isLive });
     const cursor = model.get("cursor_s");
     if (!this.isLive && cursor > 0) this.player.seek(cursor);
+    this.lead = new Lead(model, this.player, () => this.step(performance.now()));
     this.state = this.player.state;
     this.marked = model.get("focus") || null;
     this.last = performance.now();
@@ -96,7 +98,8 @@ class View {
     };
     said("msg:custom", (message) => this.take(message));
     said("change:log", () => this.tell());
-    said("change:cursor_s", () => this.follow());
+    said("change:cursor_s", () => this.lead.cursorChanged());
+    said("change:motion", () => this.lead.motionChanged());
     said("change:focus", () => this.mark(this.model.get("focus") || null, false));
     said("change:past", () => this.restart());
   }
@@ -142,15 +145,6 @@ class View {
   rebuild() {
     this.inner.replaceChildren(this.links, ...stage(this.topology, this.holds()), this.canvas);
     this.measure();
-  }
-
-  // Another widget has moved the cursor that both share; no kernel is needed for that.
-  follow() {
-    const t = this.model.get("cursor_s");
-    if (!Number.isFinite(t) || Math.abs(t - this.player.t) < 1e-6) return;
-    this.player.pause();
-    this.player.seek(t);
-    this.show(0);
   }
 
   tell() {
@@ -284,13 +278,13 @@ class View {
     if (this.areas.size === 0) return;
     const now = performance.now();
     this.state = this.player.state;
-    this.lead();
+    this.lead.say();
     const sums = totals(this.state);
     const { targets, over } = seated(copiesOf(this.state, this.player.t), this.areas,
       (copy) => this.areaOf(copy));
     const quick = this.reduced.matches ? 0 : ms / Math.max(1, this.player.speed / 2);
     this.dots.go(targets, now, quick, this.source);
-    if (now - this.clockAt > CLOCK_MS || !this.player.playing) {
+    if (now - this.clockAt > CLOCK_MS || !this.player.moving) {
       this.clockAt = now;
       this.write(sums, over);
     }
@@ -314,7 +308,7 @@ class View {
     this.trouble.hidden = lines.length === 0;
     setText(this.trouble, lines.join(" "));
     if (!this.tip.hidden) this.tipOf(this.hovered ?? this.marked);
-    if (!player.playing || performance.now() - this.toldAt > TOLD_MS) {
+    if (!player.moving || performance.now() - this.toldAt > TOLD_MS) {
       this.toldAt = performance.now();
       if (this.marked === null) setText(this.voice, summary(state, player.t));
     }
@@ -328,24 +322,18 @@ class View {
 
   tick(now) {
     this.frame = null;
-    const before = this.player.t;
-    if (this.player.tick(now - this.last)) this.step(now, before);
+    if (this.player.tick(now - this.last)) this.step(now);
     this.last = now;
     const moving = this.dots.draw(now, this.hovered ?? this.marked);
-    if ((moving || this.player.playing) && !this.stopped) {
+    if ((moving || (this.player.playing && !this.player.isOver)) && !this.stopped) {
       this.frame ??= requestAnimationFrame((next) => this.tick(next));
     }
   }
 
-  // Others that show the same run follow, also when the reader scrubs or steps.
-  lead() {
-    if (this.model.get("cursor_s") !== this.player.t) this.model.set("cursor_s", this.player.t);
-  }
-
-  step(now, before) {
+  step(now) {
     const { player } = this;
-    if (player.t !== before) this.lead();
-    if (player.n !== this.shownN || !player.playing || now - this.clockAt > CLOCK_MS) this.show(TRAVEL_MS);
+    this.lead.say();
+    if (player.n !== this.shownN || !player.moving || now - this.clockAt > CLOCK_MS) this.show(TRAVEL_MS);
   }
 }
 

@@ -1,7 +1,8 @@
 // Curves: queue depth, throughput, latency and utilisation, before the range that the model predicts.
 
+import { shownIn } from "./folding.js";
 import { Controls, Reading, svgNode, troubleOf } from "./reading.js";
-import { ceilingOf, seriesOf, stretches, STRIPS } from "./series.js";
+import { binOf, ceilingOf, seriesOf, stretches, STRIPS } from "./series.js";
 import { pinned, spansOf, ticksOf } from "./spans.js";
 import { h, setText } from "./structure.js";
 
@@ -17,7 +18,7 @@ class Curves {
   constructor(model, el) {
     this.el = el;
     this.reading = new Reading(model, el, this);
-    this.binS = this.reading.head.bin_s ?? 1;
+    this.binS = this.reading.head.bin_s ?? binOf(0);
     this.band = this.reading.head.band ?? null;
     this.build();
     this.reading.start();
@@ -42,7 +43,7 @@ class Curves {
       `range of ${this.band.n} predicted runs, dashed: their median`)];
     const p95 = h("span", {}, h("i", { class: "sb-line-chip sb-line-p95", "aria-hidden": "true" }), "p95 (thin: p50)");
     const parts = [h("div", { class: "sb-top" }, h("strong", {}, "Over time"),
-      h("span", { class: "sb-source-of" }, `each ${this.binS} s`))];
+      (this.each = h("span", { class: "sb-source-of" })))];
     if (!head.led) {
       reading.controls = new Controls(reading);
       parts.push(reading.controls.node);
@@ -57,19 +58,23 @@ class Curves {
   // --- drawing -----------------------------------------------------------------------------------
 
   draw() {
-    const { history, player } = this.reading;
+    const { history, player, head } = this.reading;
     this.width = Math.max(260, this.all.clientWidth);
     this.left = 52;
     this.right = this.width - 12;
-    this.end = Math.max(player.end, 1e-3);
+    this.end = Math.max(this.reading.end, 1e-3);
     const longest = Math.max(this.end, (this.band?.ends ?? 0));
+    if (!head.bin_s) this.binS = binOf(longest);
+    setText(this.each, `each ${this.binS} s`);
     this.nBins = Math.max(1, Math.ceil(longest / this.binS - 1e-9));
     this.until = longest;
     this.x = (t) => this.left + (t / this.until) * (this.right - this.left);
-    this.found = seriesOf(history, this.binS, this.nBins);
-    this.spans = spansOf(history);
+    const goesOn = player.live && !player.isOver;
+    this.found = seriesOf(history, this.binS, this.nBins, goesOn ? this.end : 0);
+    this.spans = spansOf(history, this.end);
     this.strips.forEach((strip, i) => this.strip(strip, i === this.strips.length - 1));
-    const words = troubleOf(history);
+    const words = [troubleOf(history), history.tip.crowd ? "Latency is that of the tasks that are followed." : ""]
+      .filter(Boolean).join(" ");
     this.trouble.hidden = words === "";
     setText(this.trouble, words);
     this.said = null;
@@ -177,9 +182,8 @@ function lineOf(points, middle, x, y) {
     + (points.length === 1 ? "h0.1" : "");
 }
 
-function render({ model, el }) {
-  const view = new Curves(model, el);
-  return () => view.reading.stop();
+function render(at) {
+  return shownIn(at, (model, el) => new Curves(model, el));
 }
 
 export default { render };

@@ -12,10 +12,27 @@ _EXPORT = re.compile(r"^export (?=(?:async )?(?:function|const|let|class)\b)", r
 
 FOLD = ("journeys.js", "systems.js", "fold.js")
 """The files of the fold, each after those that it imports."""
-_DRAWN = (*FOLD, "player.js", "looks.js", "places.js", "dots.js", "history.js", "structure.js")
+_DRAWN = (
+    *FOLD,
+    "player.js",
+    "lead.js",
+    "looks.js",
+    "places.js",
+    "dots.js",
+    "history.js",
+    "structure.js",
+)
 BOARD = (*_DRAWN, "links.js", "tip.js", "transport.js", "board.js")
-TIMELINE = (*_DRAWN, "reading.js", "spans.js", "gutter.js", "attempts.js", "timeline.js")
-CURVES = (*_DRAWN, "reading.js", "spans.js", "series.js", "curves.js")
+TIMELINE = (
+    *_DRAWN,
+    "reading.js",
+    "folding.js",
+    "spans.js",
+    "gutter.js",
+    "attempts.js",
+    "timeline.js",
+)
+CURVES = (*_DRAWN, "reading.js", "folding.js", "spans.js", "series.js", "curves.js")
 PLOTS = ("board.css", "plots.css", "timeline.css", "curves.css")
 """The styles of the timeline and the curves, who have their colours from the board."""
 
