@@ -24,7 +24,7 @@ export class Lead {
 
   // What the others know of this picture's player.
   known() {
-    this.said = this.motion;
+    this.said = this.player.follows ? "follows" : this.motion;
     this.at = this.player.t;
   }
 

@@ -32,6 +32,7 @@ class Linked(widgets.VBox):  # type: ignore[misc] # ipywidgets is untyped
     def __init__(self, *pictures: Picture) -> None:
         self._link = link(*pictures)
         super().__init__(list(pictures))
+        self.add_class("sb-linked")
 
     def __repr__(self) -> str:
         """Name them by what does not change."""

@@ -49,9 +49,6 @@ export class Reading {
     this.asleep = false;
   }
 
-  // What the picture is drawn up to (s): the newest event, or what the session's clock says.
-  get end() { return this.player.live ? this.player.end : this.history.end; }
-
   start() {
     const on = (target, name, act) => {
       target.addEventListener(name, act);

@@ -71,7 +71,8 @@ class Stream:
         self.is_over = isinstance(of, Run) or any(event.kind == "ended" for event in past)
         # What has happened goes to the page with the picture itself: a message that is sent
         # before the page has drawn it would be asked for again, and a busy cell answers late.
-        self.rows = encoder.rows(past) if self.is_over else self._feed.past(past)
+        in_time = sorted(past, key=_when)
+        self.rows = encoder.rows(in_time) if self.is_over else self._feed.past(in_time)
         self._n_read = len(past)
 
     @classmethod
@@ -116,7 +117,8 @@ class Stream:
         """Hand a session's events from the ``at``-th on to all pictures; called from a thread."""
         with self._lock:
             n = len(self.rows)
-            fresh = events[max(0, self._n_read - at) :]
+            # A session tells events as they become known, a batch is told in their order.
+            fresh = sorted(events[max(0, self._n_read - at) :], key=_when)
             self.rows += self._feed.batch(fresh)
             self._n_read = max(self._n_read, at + len(events))
             self.is_over = self.is_over or any(event.kind == "ended" for event in fresh)
@@ -130,6 +132,10 @@ class Stream:
         with self._lock:
             rows = self.rows[max(0, at) :]
         taker.hand_on(max(0, at), rows, 0.0)
+
+
+def _when(event: Event) -> float:
+    return event.t_s
 
 
 def _kind(taker: Taker) -> str:

@@ -86,7 +86,7 @@ class Timeline {
     this.longest = Math.max(...this.plots.map((plot) => plot.history.end), this.reading.player.end, 1e-3);
     this.followNewest();
     const [from, to] = this.window ?? [0, this.longest];
-    const { end } = this.reading;
+    const { end } = this.reading.player; // A session's clock is further on than its last event.
     for (const [i, plot] of this.plots.entries()) {
       plot.draw(width, from, to, this.changes.size ? this.changes : null, i === 0 ? end : 0);
     }
