@@ -84,7 +84,8 @@ export function apply(state, row) {
     note(state, "broken", event);
     return state;
   }
-  if (event.t < state.t) note(state, "problems", `${event.kind} at ${event.t} s is out of order`);
+  // Before t = 0 workers get ready: those times are all drawn as 0.
+  if (Math.max(0, event.t) < state.t) note(state, "problems", `${event.kind} at ${event.t} s is out of order`);
   state.t = Math.max(state.t, event.t);
   if (event.task !== null) ofTask(state, event);
   else ON_SYSTEM[event.kind]?.(state, event);

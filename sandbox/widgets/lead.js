@@ -32,9 +32,10 @@ export class Lead {
   say() {
     const { model, player, motion } = this;
     if (player.follows) return;
-    if (motion !== this.said) model.set("motion", motion);
-    if (!player.live && player.t !== this.at) model.set("cursor_s", player.t);
-    this.known();
+    const [turned, moved] = [motion !== this.said, !player.live && player.t !== this.at];
+    this.known(); // First: the model tells this picture too.
+    if (turned) model.set("motion", motion);
+    if (moved) model.set("cursor_s", player.t);
   }
 
   hear(motion) {
@@ -49,7 +50,8 @@ export class Lead {
   }
 
   motionChanged() {
-    if (!this.hear(this.model.get("motion") || "")) return;
+    const motion = this.model.get("motion") || "";
+    if (motion === this.said || !this.hear(motion)) return;
     this.known();
     this.moved();
   }

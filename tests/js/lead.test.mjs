@@ -18,7 +18,8 @@ function linked(n, live = false, given = rows) {
       traits[name] = value;
       said.push([name, value]);
       for (const other of found) {
-        if (other.traits[name] === value) continue;
+        // A model tells its own picture too.
+        if (other.traits !== traits && other.traits[name] === value) continue;
         other.traits[name] = value;
         if (name === "motion") other.lead.motionChanged();
         else other.lead.cursorChanged();
