@@ -12,7 +12,7 @@ from typing import Any
 from sandbox.run import Run
 from sandbox.widgets.feed import Encoder, text_of
 from sandbox.widgets.modules import BOARD, CURVES, PLOTS, TIMELINE, joined, styles
-from sandbox.widgets.series import bin_s_of
+from sandbox.widgets.series import bin_s_of, end_of
 from sandbox.widgets.topology import topology
 
 _SOURCES = {"model": "a run of the model", "live": "a run of real workers"}
@@ -31,8 +31,7 @@ def to_html(run: Run) -> str:
     """
     engine = str(run.info.get("engine", ""))
     told = topology(run.scenario, source=_SOURCES.get(engine, engine))
-    end_s = max((event.t_s for event in run.events), default=0.0)
-    head = {"topology": told, "live": False, "led": True, "bin_s": bin_s_of(end_s)}
+    head = {"topology": told, "live": False, "led": True, "bin_s": bin_s_of(end_of(run))}
     return page(head, text_of(Encoder(told).rows(run.events)))
 
 

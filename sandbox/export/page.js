@@ -12,6 +12,7 @@ const model = {
   on: (name, act) => listeners.set(name, [...(listeners.get(name) ?? []), act]),
   off: (name, act) => listeners.set(name, (listeners.get(name) ?? []).filter((one) => one !== act)),
   save_changes() {},
+  histories: new Map(),
 };
 
 async function unpacked(text) {

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sandbox.journeys import Attempt
 from sandbox.pictures.marks import absences, end_s, marks
+from sandbox.pictures.trouble import drawable, trouble
 from sandbox.run import Run
 from sandbox.schedule import BY_HAND
 from sandbox.tasks import SUBTASKS
@@ -51,6 +52,7 @@ def timeline_table(run: Run) -> pd.DataFrame:
     """Return how many attempts each worker made, by what came of them, and all of them."""
     import pandas as pd
 
+    run = drawable(run)
     found = {name: Counter[str]() for name in _workers(run)}
     for attempt in run.fold.attempts:
         found[attempt.worker][_outcome(attempt)] += 1
@@ -70,6 +72,7 @@ def timeline(run: Run) -> Picture:
     """Draw a bar an attempt, on a row a process; a run of many attempts by share of time."""
     from sandbox.pictures import figure
 
+    said, run = trouble(run), drawable(run)
     rows = _rows(run)
     ran = [attempt for attempt in run.fold.attempts if attempt.started_s is not None]
     by_share = len(ran) > _MOST_BARS or len(rows) > _MOST_ROWS
@@ -86,6 +89,7 @@ def timeline(run: Run) -> Picture:
     if not ran:
         figure.nothing(axes)
     figure.key(picture, _handles(ran, down=bool(absences(run))))
+    figure.tell(picture, said)
     return picture
 
 

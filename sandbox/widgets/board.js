@@ -1,20 +1,22 @@
 // The board: a history shown at the player's moment. Python joins this file with those it imports.
 
-import { Dots, LOOKS } from "./dots.js";
-import { History } from "./fold.js";
+import { areaOf, areasIn } from "./areas.js";
+import { Dots, paintLegend } from "./dots.js";
 import { crowdAt, historyOf, summary, totals, warnings } from "./history.js";
 import { Lead } from "./lead.js";
 import { isDark, paletteOf } from "./looks.js";
+import { historyFor, taken } from "./past.js";
 import { copiesOf, ENDS, seated } from "./places.js";
 import { Player } from "./player.js";
 import { links, middle } from "./links.js";
-import { assumptions, h, legend, renumber, setText, stage, svg, totalsRow } from "./structure.js";
+import { assumptions, forgetNodes, h, legend, renumber, setText, stage, svg, totalsRow } from "./structure.js";
 import { fillTip, placeTip } from "./tip.js";
 import { Transport } from "./transport.js";
 
 const TRAVEL_MS = 350;
 const TOLD_MS = 2000;
 const CLOCK_MS = 100;
+const MOVE_MS = 50; // Dots get their places 20 times a second at most, and move in every frame.
 
 class View {
   constructor(model, el) {
@@ -23,7 +25,7 @@ class View {
     const head = model.get("head") ?? {};
     this.topology = head.topology ?? {};
     this.isLive = Boolean(head.live);
-    this.history = new History(this.topology, parsed(model.get("past") || "[]"));
+    this.history = historyFor(model, this.topology);
     this.player = new Player(this.history, { live: this.isLive });
     const cursor = model.get("cursor_s");
     if (!this.isLive && cursor > 0) this.player.seek(cursor);
@@ -33,6 +35,7 @@ class View {
     this.last = performance.now();
     this.toldAt = -Infinity;
     this.clockAt = -Infinity;
+    this.placedAt = -Infinity;
     this.build();
   }
 
@@ -119,14 +122,8 @@ class View {
   // --- from the kernel ----------------------------------------------------------------------------
 
   take(message) {
-    if (message?.kind !== "events") return;
-    const missing = message.from - this.history.length;
-    if (missing > 0) {
-      this.model.send?.({ kind: "want", from: this.history.length });
-      return;
-    }
     const held = this.holds();
-    this.history.append(parsed(message.text).slice(-missing));
+    if (!taken(this.history, this.model, message)) return;
     this.player.told(message.now_s);
     this.transport.grown();
     if (this.holds() !== held) this.rebuild();
@@ -134,7 +131,7 @@ class View {
   }
 
   restart() {
-    this.history = new History(this.topology, parsed(this.model.get("past") || "[]"));
+    this.history = historyFor(this.model, this.topology);
     this.player.history = this.history;
     this.player.n = Math.min(this.player.n, this.history.length);
     this.player.told();
@@ -144,6 +141,7 @@ class View {
 
   rebuild() {
     this.inner.replaceChildren(this.links, ...stage(this.topology, this.holds()), this.canvas);
+    forgetNodes(this.el);
     this.measure();
   }
 
@@ -226,18 +224,7 @@ class View {
     const palette = paletteOf(this.el);
     if (JSON.stringify(palette) === JSON.stringify(this.dots.palette)) return;
     this.dots.paint(palette);
-    this.paintLegend();
-  }
-
-  paintLegend() {
-    for (const canvas of this.legend.querySelectorAll("canvas")) {
-      const small = new Dots(canvas);
-      small.resize(20, 20, window.devicePixelRatio || 1);
-      small.paint(this.dots.palette);
-      const copy = { task: "", area: "", look: canvas.dataset.look, tries: 1, label: "" };
-      small.go([{ ...copy, x: 10, y: 10, r: 7 }], 0, 0);
-      small.draw(0);
-    }
+    paintLegend(this.legend, palette);
   }
 
   // Read where everything is; the only place that asks the browser for its layout.
@@ -248,27 +235,10 @@ class View {
     this.el.dataset.width = width >= 900 ? "wide" : width >= 520 ? "mid" : "narrow";
     const base = this.inner.getBoundingClientRect();
     this.dots.resize(base.width, this.inner.scrollHeight, window.devicePixelRatio || 1);
-    this.areas.clear();
-    this.overs = new Map();
-    for (const node of this.inner.querySelectorAll("[data-area]")) {
-      const rect = node.getBoundingClientRect();
-      const name = node.dataset.area;
-      this.areas.set(name, { x: rect.left - base.left, y: rect.top - base.top, w: rect.width,
-        h: rect.height, fromRight: name.startsWith("queue:"),
-        centred: name.startsWith("slot:"), unnamed: name === "done",
-        newestFirst: name === "done" });
-      this.overs.set(name, node.querySelector(".sb-over"));
-    }
+    Object.assign(this, areasIn(this.inner, base));
     this.source = middle(this.inner.querySelector(".sb-source"), base, 0.8);
     this.links.replaceChildren(...this.el.dataset.width === "wide" ? links(this.inner, this.topology, base) : []);
     this.show(0);
-  }
-
-  areaOf(copy) {
-    if (this.areas.has(copy.area)) return copy.area;
-    const [what, worker] = copy.area.split(":");
-    if (what === "queue") return [...this.areas.keys()].find((name) => name.startsWith(`queue:${worker}:`)) ?? "";
-    return this.areas.has(`slots:${worker}`) && what === "slot" ? `slots:${worker}` : `cell:${worker}`;
   }
 
   // --- every moment -------------------------------------------------------------------------------
@@ -276,29 +246,33 @@ class View {
   // Show the player's moment; dots that have to move may take `ms`.
   show(ms = 0) {
     if (this.areas.size === 0) return;
-    const now = performance.now();
-    this.state = this.player.state;
     this.lead.say();
-    const sums = totals(this.state);
-    const { targets, over } = seated(copiesOf(this.state, this.player.t), this.areas,
-      (copy) => this.areaOf(copy));
-    const quick = this.reduced.matches ? 0 : ms / Math.max(1, this.player.speed / 2);
-    this.dots.go(targets, now, quick, this.source);
-    if (now - this.clockAt > CLOCK_MS || !this.player.moving) {
-      this.clockAt = now;
-      this.write(sums, over);
-    }
-    this.shownN = this.player.n;
+    this.place(ms);
+    if (performance.now() - this.clockAt > CLOCK_MS || !this.player.moving) this.write();
     this.wake();
   }
 
-  write(sums, over) {
-    const { state, player } = this;
+  place(ms) {
+    this.placedAt = performance.now();
+    this.state = this.player.state;
+    const { targets, over } = seated(copiesOf(this.state, this.player.t), this.areas,
+      (copy) => areaOf(this.areas, copy.area));
+    const quick = this.reduced.matches ? 0 : ms / Math.max(1, this.player.speed / 2);
+    this.dots.go(targets, this.placedAt, quick, this.source);
+    this.over = over;
+    this.shownN = this.player.n;
+  }
+
+  write() {
+    const { state, player, over } = this;
+    this.clockAt = performance.now();
+    const [sums, seats] = [totals(state), new Map()];
+    for (const { copy } of this.dots.all) seats.set(copy.name, (seats.get(copy.name) ?? 0) + 1);
     renumber(this.el, state, player.t, sums);
     for (const [name, node] of this.overs) {
       if (node === null) continue;
       // Of what is over, only the newest are among the copies: count against the whole number.
-      const n = ENDS.includes(name) ? sums[name] - this.dots.all.filter((dot) => dot.copy.name === name).length
+      const n = ENDS.includes(name) ? sums[name] - (seats.get(name) ?? 0)
         : (over.get(name) ?? 0) + crowdAt(state, name);
       setText(node, n > 0 ? `+${n}` : "");
     }
@@ -333,7 +307,16 @@ class View {
   step(now) {
     const { player } = this;
     this.lead.say();
-    if (player.n !== this.shownN || !player.moving || now - this.clockAt > CLOCK_MS) this.show(TRAVEL_MS);
+    if (!player.moving) {
+      this.show(TRAVEL_MS);
+      return;
+    }
+    // A frame gives places or writes numbers, never both: neither may make the next one late.
+    const isMoved = now - this.placedAt >= (player.n === this.shownN ? CLOCK_MS : MOVE_MS);
+    const isTold = now - this.clockAt >= CLOCK_MS;
+    if (isMoved && !(isTold && this.placedAt > this.clockAt)) this.place(TRAVEL_MS);
+    else if (isTold) this.write();
+    this.wake();
   }
 }
 
@@ -347,14 +330,6 @@ const KEYS = {
   End: (view) => { view.player.toEnd(); view.show(0); },
   Escape: (view) => view.mark(null),
 };
-
-function parsed(text) {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return [text.slice(0, 80)];
-  }
-}
 
 function render({ model, el }) {
   const view = new View(model, el);

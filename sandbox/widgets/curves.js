@@ -9,6 +9,7 @@ import { h, setText } from "./structure.js";
 const TALL = 74; // px of a strip
 const MARGIN = 8;
 const SHORTEST = 0.5; // s of a session in one bin: with less, each task that ends is a peak
+const MOST_BINS = 5000; // What is told of a run may end long before it does.
 const LABELS = { queued: "queued", throughput: "done", p50: "p50", p95: "p95", utilisation: "busy" };
 
 const shown = (name, value) => (value === null || value === undefined ? "–"
@@ -66,6 +67,7 @@ class Curves {
     this.end = Math.max(player.end, 1e-3);
     const longest = Math.max(this.end, (this.band?.ends ?? 0));
     if (!head.bin_s) this.binS = Math.max(SHORTEST, binOf(longest));
+    while (longest / this.binS > MOST_BINS) this.binS *= 10;
     setText(this.each, `each ${this.binS} s`);
     this.nBins = Math.max(1, Math.ceil(longest / this.binS - 1e-9));
     this.until = longest;

@@ -11,7 +11,7 @@ from sandbox.prediction import Prediction
 from sandbox.run import Run
 from sandbox.widgets.modules import CURVES, joined, styles
 from sandbox.widgets.over_time import OverTime
-from sandbox.widgets.series import band, bin_s_of, predicted_runs
+from sandbox.widgets.series import band, bin_s_of, end_of, predicted_runs
 from sandbox.widgets.stream import Shown, Stream, opened
 
 
@@ -51,5 +51,5 @@ def curve_head(run: Run | None, predicted: Sequence[Run] = ()) -> dict[str, Any]
     runs = [*predicted] if run is None else [run, *predicted]
     if not runs:
         return {"bin_s": None, "band": None}
-    bin_s = bin_s_of(max(max((e.t_s for e in one.events), default=0.0) for one in runs))
+    bin_s = bin_s_of(max(end_of(one) for one in runs))
     return {"bin_s": bin_s, "band": band(predicted, bin_s)}

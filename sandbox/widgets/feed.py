@@ -8,6 +8,7 @@ number. What no picture shows is not sent.
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -98,8 +99,24 @@ def _detail(event: Event) -> dict[str, Any] | None:
 
 
 def text_of(rows: Sequence[Row]) -> str:
-    """Return rows as JSON, as short as it gets."""
-    return json.dumps(rows, separators=(",", ":"))
+    """Return rows as JSON, as short as it gets; a number that JSON does not have becomes null.
+
+    >>> text_of([[float("nan"), 0]])
+    '[[null,0]]'
+    """
+    try:
+        return json.dumps(rows, separators=(",", ":"), allow_nan=False)
+    except ValueError:
+        return json.dumps(_finite(rows), separators=(",", ":"))
+
+
+def _finite(value: Any) -> Any:
+    """Return what JSON has: a page that cannot read one number would show nothing of a run."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(one) for key, one in value.items()}
+    return [_finite(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 class Feed:

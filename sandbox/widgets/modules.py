@@ -14,6 +14,7 @@ FOLD = ("journeys.js", "systems.js", "fold.js")
 """The files of the fold, each after those that it imports."""
 _DRAWN = (
     *FOLD,
+    "past.js",
     "player.js",
     "lead.js",
     "looks.js",
@@ -22,17 +23,10 @@ _DRAWN = (
     "history.js",
     "structure.js",
 )
-BOARD = (*_DRAWN, "links.js", "tip.js", "transport.js", "board.js")
-TIMELINE = (
-    *_DRAWN,
-    "reading.js",
-    "folding.js",
-    "spans.js",
-    "gutter.js",
-    "attempts.js",
-    "timeline.js",
-)
-CURVES = (*_DRAWN, "reading.js", "folding.js", "spans.js", "series.js", "curves.js")
+BOARD = (*_DRAWN, "links.js", "tip.js", "transport.js", "areas.js", "board.js")
+_PLOT = (*_DRAWN, "reading.js", "folding.js", "spans.js")
+TIMELINE = (*_PLOT, "gutter.js", "attempts.js", "timeline.js")
+CURVES = (*_PLOT, "series.js", "curves.js")
 PLOTS = ("board.css", "plots.css", "timeline.css", "curves.css")
 """The styles of the timeline and the curves, who have their colours from the board."""
 

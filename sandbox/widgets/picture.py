@@ -8,6 +8,7 @@ from typing import Any
 import anywidget
 import traitlets
 
+from sandbox.pictures.trouble import drawable
 from sandbox.run import Run
 from sandbox.widgets.feed import Row, text_of
 from sandbox.widgets.still import counts_table
@@ -64,7 +65,8 @@ class Picture(anywidget.AnyWidget):
 
     def still_html(self) -> str:
         """Return what stands for the picture where nothing moves: a table of the counters."""
-        events = self._of.events if isinstance(self._of, Run) else self._of.events_since(0)
+        of = self._of
+        events = drawable(of).events if isinstance(of, Run) else of.events_since(0)
         tally = Tally(self._of.scenario).feed(events)
         tally.count()
         return counts_table(tally.count(), f"Counters of {self._of.scenario.name}")

@@ -1,22 +1,14 @@
 // Reading: what every picture over time has: a history, a player, the theme, and the buttons that
 // move the player where no other widget leads it.
 
-import { History } from "./fold.js";
 import { Lead } from "./lead.js";
 import { isDark } from "./looks.js";
+import { historyFor, taken } from "./past.js";
 import { Player, SPEEDS } from "./player.js";
 import { h, setText } from "./structure.js";
 
 const IDLE_MS = 500; // A session's clock goes on between two events.
 const SHARE = 10;
-
-export function eventsOf(text) {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return [String(text).slice(0, 80)];
-  }
-}
 
 export function svgNode(tag, attributes, ...children) {
   const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
@@ -40,7 +32,7 @@ export class Reading {
   }
 
   read() {
-    this.history = new History(this.topology, eventsOf(this.model.get("past") || "[]"));
+    this.history = historyFor(this.model, this.topology);
     this.player = new Player(this.history, { live: Boolean(this.head.live) });
     const cursor = this.model.get("cursor_s");
     if (!this.player.live && cursor > 0) this.player.seek(cursor);
@@ -108,13 +100,7 @@ export class Reading {
       this.waiting.push(said);
       return;
     }
-    if (said?.kind !== "events") return;
-    const missing = said.from - this.history.length;
-    if (missing > 0) {
-      this.model.send?.({ kind: "want", from: this.history.length });
-      return;
-    }
-    this.history.append(eventsOf(said.text).slice(-missing));
+    if (!taken(this.history, this.model, said)) return;
     this.player.told(said.now_s);
     this.due();
   }

@@ -50,7 +50,7 @@ function finishedOf(history, binS, bins) {
     if (event.kind === "sent" && !sent.has(event.task)) sent.set(event.task, event.t);
     if ((event.kind !== "succeeded" && event.kind !== "failed") || ended.has(event.task)) continue;
     ended.add(event.task);
-    const at = Math.min(bins - 1, Math.floor(event.t / binS));
+    const at = Math.min(bins - 1, Math.max(0, Math.floor(event.t / binS)));
     if (sent.has(event.task)) found[at].push(event.t - sent.get(event.task));
   }
   return found.map((one) => one.sort((a, b) => a - b));

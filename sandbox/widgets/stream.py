@@ -71,7 +71,8 @@ class Stream:
         self.is_over = isinstance(of, Run) or any(event.kind == "ended" for event in past)
         # What has happened goes to the page with the picture itself: a message that is sent
         # before the page has drawn it would be asked for again, and a busy cell answers late.
-        in_time = sorted(past, key=_when)
+        # A run is shown as it is, wrong ones too.
+        in_time = past if isinstance(of, Run) else sorted(past, key=_when)
         self.rows = encoder.rows(in_time) if self.is_over else self._feed.past(in_time)
         self._n_read = len(past)
 

@@ -4,7 +4,8 @@ import { BAR_OUTCOMES, Plot } from "./attempts.js";
 import { shownIn } from "./folding.js";
 import { History } from "./fold.js";
 import { historyOf } from "./history.js";
-import { Controls, eventsOf, Reading, troubleOf } from "./reading.js";
+import { eventsOf } from "./past.js";
+import { Controls, Reading, troubleOf } from "./reading.js";
 import { h, setText } from "./structure.js";
 
 const KEY_WORDS = { succeeded: "succeeded", retried: "failed, retries", failed: "failed for good",

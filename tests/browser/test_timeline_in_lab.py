@@ -27,8 +27,10 @@ session = lab.start(scenario)
 """
 _PANEL = "panel = lab.panel(session)\npanel"
 _ALONE = "lab.timeline(session)"
-_PREDICTED = "lab.curves(session, prediction=lab.model(scenario.but(horizon_s=30.0, loads=[" \
-    "lab.Burst(task='resize', at_s=1.0, n=10)])))"  # fmt: skip
+_PREDICTED = """
+burst = lab.Burst(task="resize", at_s=1.0, n=10)
+lab.curves(session, prediction=lab.model(scenario.but(horizon_s=30.0, loads=[burst])))
+"""
 _BUSY = """
 import time
 session.controls.submit("resize", 4)
@@ -243,7 +245,6 @@ def test_a_counterfactual_is_joined_and_its_differences_are_lit(
 ) -> None:
     """Law: two runs, one above the other; who fares otherwise is lit, named and chosen in both."""
     lab = opened(notebook(tmp_path / "joined.ipynb", _NIGHT, _JOINED))
-    page = lab.page
     lab.run_cell(0)
     lab.run_cell(1)
     joined = newest(lab, ".sb-plot")

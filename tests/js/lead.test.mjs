@@ -90,7 +90,8 @@ test("a picture that has fewer events waits at its end and drags nobody back", (
 });
 
 test("tasks that are counted, not followed, are in the throughput", () => {
-  const crowd = (t, done) => [t, 1, null, null, null, null, null, null, null, { done, failed: 0, queued: 0, running: 0 }];
+  const crowd = (t, done) => [t, 1, null, null, null, null, null, null, null, { done, failed: 0, queued: 0, running: 0,
+    tasks: done, queues: [0], reserved: [], running_on: [] }];
   const history = new History(topology, [crowd(0.5, 10), crowd(1.5, 30), [2, 2]]);
   assert.deepEqual(seriesOf(history, 1, 2).throughput, [10, 20]);
 });

@@ -11,6 +11,7 @@ from pathlib import Path
 from sys import intern
 from typing import Any
 
+from sandbox.engines.live.nowhere import Nowhere
 from sandbox.fold import Fold
 from sandbox.run import Event
 
@@ -59,6 +60,7 @@ class Record:
         self.changed = threading.Condition()
         self.events: list[Event] = []
         self.fold = Fold()
+        self.nowhere = Nowhere()
         self.t0: float | None = None
         self.notes: list[dict[str, Any]] = []
         self.ready: list[dict[str, Any]] = []
@@ -85,6 +87,7 @@ class Record:
             fresh = [self._event(line) for line in ready]
             self.events += fresh
             self.fold.feed(fresh)
+            self.nowhere.feed(fresh)
             self.changed.notify_all()
 
     def _take(self, line: dict[str, Any]) -> None:
