@@ -4,7 +4,7 @@ import { areaOf, areasIn } from "./areas.js";
 import { Dots, paintLegend } from "./dots.js";
 import { crowdAt, historyOf, summary, totals, warnings } from "./history.js";
 import { Lead } from "./lead.js";
-import { isDark, paletteOf } from "./looks.js";
+import { isCalm, isDark, paletteOf } from "./looks.js";
 import { historyFor, taken } from "./past.js";
 import { copiesOf, ENDS, seated } from "./places.js";
 import { Player } from "./player.js";
@@ -44,6 +44,7 @@ class View {
   build() {
     const { topology } = this;
     this.el.classList.add("sb-board");
+    this.el.dataset.lmSuppressShortcuts = "true"; // JupyterLab has meanings of its own for keys.
     this.el.dataset.state = "live";
     this.canvas = h("canvas", { class: "sb-dots", "aria-hidden": "true" });
     this.links = svg("svg", { class: "sb-links", "aria-hidden": "true" });
@@ -87,7 +88,6 @@ class View {
     on(where, "pointerleave", () => this.pointed(null));
     on(where, "click", (event) => this.hover(event, true));
     on(window.matchMedia("(prefers-color-scheme: dark)"), "change", () => this.theme());
-    this.reduced = window.matchMedia("(prefers-reduced-motion: reduce)");
     this.watch(new ResizeObserver(() => this.measure()), (one) => one.observe(this.inner));
     const themes = { attributes: true, attributeFilter: ["class", "data-jp-theme-light",
       "data-jp-theme-name", "data-theme", "data-vscode-theme-kind"] };
@@ -158,9 +158,11 @@ class View {
       || event.metaKey) return;
     const onButton = event.target.tagName === "BUTTON" || event.target.tagName === "SUMMARY";
     const act = KEYS[event.key];
+    // Up and down are the slider's own where that has the focus.
+    if (event.target.tagName === "INPUT" && ["ArrowUp", "ArrowDown"].includes(event.key)) return;
     if (act === undefined || (onButton && event.key === " ")) return;
     event.preventDefault();
-    event.stopPropagation(); // JupyterLab has meanings of its own for these keys.
+    event.stopPropagation();
     act(this);
   }
 
@@ -216,6 +218,9 @@ class View {
 
   theme() {
     this.el.dataset.theme = isDark() ? "dark" : "light";
+    // JupyterLab hides the page while it changes its theme: there is nothing to measure then.
+    this.paint();
+    this.wake();
     this.measure();
   }
 
@@ -236,6 +241,7 @@ class View {
     const base = this.inner.getBoundingClientRect();
     this.dots.resize(base.width, this.inner.scrollHeight, window.devicePixelRatio || 1);
     Object.assign(this, areasIn(this.inner, base));
+    this.transport.fit(this.transport.marks.clientWidth);
     this.source = middle(this.inner.querySelector(".sb-source"), base, 0.8);
     this.links.replaceChildren(...this.el.dataset.width === "wide" ? links(this.inner, this.topology, base) : []);
     this.show(0);
@@ -257,7 +263,7 @@ class View {
     this.state = this.player.state;
     const { targets, over } = seated(copiesOf(this.state, this.player.t), this.areas,
       (copy) => areaOf(this.areas, copy.area));
-    const quick = this.reduced.matches ? 0 : ms / Math.max(1, this.player.speed / 2);
+    const quick = isCalm() ? 0 : ms / Math.max(1, this.player.speed / 2);
     this.dots.go(targets, this.placedAt, quick, this.source);
     this.over = over;
     this.shownN = this.player.n;

@@ -30,8 +30,9 @@ class Curves {
     const { el, reading } = this;
     const { head, topology } = reading;
     el.classList.add("sb-board", "sb-plot");
+    el.dataset.lmSuppressShortcuts = "true"; // JupyterLab has meanings of its own for keys.
     this.strips = STRIPS.map((strip) => {
-      const says = h("output", { class: "sb-reads", "data-id": `reads:${strip.name}` });
+      const says = h("output", { class: "sb-reads", "aria-live": "off", "data-id": `reads:${strip.name}` });
       const svg = svgNode("svg", { class: "sb-strip-of", role: "img", "data-id": `strip:${strip.name}` });
       svg.addEventListener("click", (event) => this.clicked(event, svg));
       const node = h("section", { class: "sb-strip-row" }, h("div", { class: "sb-strip-head" },
@@ -177,7 +178,7 @@ class Curves {
     const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     if (by === undefined || event.altKey || event.ctrlKey || event.metaKey) return;
     event.preventDefault();
-    event.stopPropagation(); // JupyterLab has meanings of its own for these keys.
+    event.stopPropagation();
     this.reading.seek(this.reading.player.t + by * this.binS);
   }
 }

@@ -1,24 +1,7 @@
 // Dots: the messages on a canvas. Each keeps its identity and moves from place to place.
 
+import { edgeOf, LOOKS } from "./looks.js";
 import { labelOf } from "./places.js";
-
-export const LOOKS = {
-  queued: { colour: "blue", fill: true, shape: "circle", words: "queued" },
-  reserved: { colour: "blue", fill: false, shape: "circle", words: "prefetched" },
-  running: { colour: "orange", fill: true, shape: "square", words: "running" },
-  eta: { colour: "sky", fill: false, shape: "diamond", words: "held until its ETA" },
-  rate: { colour: "sky", fill: false, shape: "square", words: "held by the rate limit" },
-  retry: { colour: "purple", fill: false, shape: "diamond", words: "waits for its retry" },
-  limbo: { colour: "red", fill: false, shape: "circle", dash: true, words: "unacked, no owner" },
-  stale: { colour: "purple", fill: false, shape: "circle", dash: true,
-    words: "second copy, will run again" },
-  done: { colour: "green", fill: true, shape: "circle", mark: "✓", words: "done" },
-  twice: { colour: "purple", fill: true, shape: "diamond", mark: "2", words: "ran twice" },
-  failed: { colour: "red", fill: true, shape: "square", mark: "✕", words: "failed" },
-  dead: { colour: "red", fill: true, shape: "diamond", mark: "✕", words: "dead letter" },
-  lost: { colour: "red", fill: false, shape: "square", mark: "?", words: "lost" },
-  expired: { colour: "soft", fill: true, shape: "square", mark: "–", words: "expired" },
-};
 
 const MOST_SPRITES = 4000;
 const ease = (x) => 1 - (1 - x) ** 3;
@@ -180,7 +163,7 @@ function drawn(copy, label, half, palette, ratio) {
   c.fillStyle = look.fill ? palette[look.colour] : palette.card;
   c.fill();
   if (look.dash && copy.r > 4) c.setLineDash([4, 3]);
-  c.strokeStyle = palette[look.colour];
+  c.strokeStyle = palette[edgeOf(look)];
   c.lineWidth = look.fill ? 1 : Math.min(2.5, copy.r / 2);
   c.stroke();
   c.setLineDash([]);
@@ -202,22 +185,29 @@ function again(c, r, palette) {
   c.stroke();
 }
 
-// A pill, a box or a box with cut corners: as wide as its label needs.
+// As wide as its label needs: only its ends, or its corners, make the shape.
 function outline(c, shape, half, r) {
   c.beginPath();
-  if (shape === "circle") c.roundRect(-half, -r, 2 * half, 2 * r, r);
-  else if (shape === "square") c.roundRect(-half, -r, 2 * half, 2 * r, r / 4);
+  if (ROUND[shape] !== undefined) c.roundRect(-half, -r, 2 * half, 2 * r, ROUND[shape].map((share) => share * r));
   else {
+    // A pointed end needs its room: less of it beside a label.
     const cut = Math.min(r, half) * (half > r * 1.05 ? 0.7 : 1);
-    c.moveTo(-half, 0);
-    c.lineTo(-half + cut, -r);
-    c.lineTo(half - cut, -r);
-    c.lineTo(half, 0);
-    c.lineTo(half - cut, r);
-    c.lineTo(-half + cut, r);
+    CORNERS[shape](half, r, cut).forEach(([x, y], i) => (i === 0 ? c.moveTo(x, y) : c.lineTo(x, y)));
     c.closePath();
   }
 }
+
+const ROUND = { circle: [1], square: [0.25], dome: [1, 1, 0.1, 0.1], shield: [0.1, 0.1, 1, 1] };
+const CORNERS = {
+  diamond: (w, r, cut) => [[-w, 0], [cut - w, -r], [w - cut, -r], [w, 0], [w - cut, r], [cut - w, r]],
+  octagon: (w, r) => {
+    const cut = r * 0.58;
+    return [[-w, cut - r], [cut - w, -r], [w - cut, -r], [w, cut - r], [w, r - cut], [w - cut, r],
+      [cut - w, r], [-w, r - cut]];
+  },
+  back: (w, r, cut) => [[-w, 0], [cut - w, -r], [w, -r], [w, r], [cut - w, r]],
+  ribbon: (w, r, cut) => [[-w, -r], [w, -r], [w - cut / 2, 0], [w, r], [-w, r], [cut / 2 - w, 0]],
+};
 
 // Draw each look of the legend on the canvas that is beside its words.
 export function paintLegend(legend, palette) {

@@ -73,6 +73,7 @@ export function historyOf(history, state, task, t) {
 export function summary(state, t) {
   const c = totals(state);
   const down = [...state.workers].filter(([, w]) => w.state !== "up").map(([n, w]) => `${n} ${w.state}`);
+  if (state.broker.state !== "up") down.push(`the broker is ${state.broker.state}`);
   return [`${t.toFixed(1)} seconds`, `${c.queued} queued`, `${c.reserved} prefetched`,
     `${c.running} running`, `${c.orphaned} unacked of dead workers`, `${c.done} done`,
     `${c.failed + c.dead} failed`, `${c.lost} lost`, `${c.twice} ran twice`, ...down].join(", ");

@@ -181,7 +181,7 @@ export class Controls {
       reading.player.setSpeed(this.speed.value);
       reading.tell();
     });
-    this.time = h("output", { class: "sb-clock" }, "0.00 s");
+    this.time = h("output", { class: "sb-clock", "aria-live": "off" }, "0.00 s");
     this.node = h("div", { class: "sb-controls", role: "group", "aria-label": "Replay" },
       act("back", "◀|", "One event back", (player) => player.step(-1)), this.play,
       act("step", "|▶", "One event on", (player) => player.step(1)), this.range, this.time,

@@ -1,6 +1,6 @@
 // The board's structure in the DOM: queues, workers, outcomes; built once, then only renumbered.
 
-import { LOOKS } from "./dots.js";
+import { LOOKS } from "./looks.js";
 import { numberOf, owns, workerOf } from "./journeys.js";
 import { numberText, typeText, duration } from "./places.js";
 
@@ -72,7 +72,7 @@ function workerCard(worker, holds) {
   const held = holds ? lane(`held:${worker.name}`, "held") : null;
   return h("div", {
     class: "sb-card sb-worker", "data-id": `worker:${worker.name}`, "data-state": "up", "data-busy": 0,
-  }, h("div", { class: "sb-head" }, h("span", { class: "sb-name" }, worker.name),
+  }, h("div", { class: "sb-head" }, h("span", { class: "sb-name", title: worker.name }, worker.name),
     h("span", { class: "sb-state" }, "")),
   h("div", { class: "sb-inside" }, h("div", { class: "sb-lanes" },
     lane(`reserved:${worker.name}`, "prefetched"), held), slots));
@@ -125,7 +125,7 @@ export function stage(topology, holds) {
       h("span", { class: "sb-arrow", "aria-hidden": "true" }, "▶"), h("b", {}, "0"),
       h("span", { class: "sb-note" }, "sent"))),
     column("Queues", "in the broker", "queues", ...queues.map((queue) => queueCard(queue, roomy)),
-      h("div", { class: "sb-card sb-down", role: "status", hidden: "" }, "")),
+      h("div", { class: "sb-card sb-down", hidden: "" }, "")),
     column("Workers", "prefetch → slots", "workers", ...shown),
     column("Outcomes", "so far", "outcomes", ...OUTCOMES.map(outcomeCard)), limbo,
   ];

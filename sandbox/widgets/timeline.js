@@ -36,6 +36,7 @@ class Timeline {
   build(head) {
     const { el, reading } = this;
     el.classList.add("sb-board", "sb-plot");
+    el.dataset.lmSuppressShortcuts = "true"; // JupyterLab has meanings of its own for keys.
     const zoom = (glyph, words, factor) => {
       const node = h("button", { type: "button", class: "sb-button", "aria-label": words, title: words },
         h("span", { "aria-hidden": "true" }, glyph));
@@ -180,7 +181,7 @@ class Timeline {
       "+": () => this.zoom(0.5), "-": () => this.zoom(2), 0: () => this.zoom(Infinity) };
     if (acts[event.key] === undefined) return;
     event.preventDefault();
-    event.stopPropagation(); // JupyterLab has meanings of its own for these keys.
+    event.stopPropagation();
     acts[event.key]();
   }
 
@@ -214,8 +215,10 @@ class Timeline {
     }
     const names = this.reading.head.names ?? [];
     const told = this.plots.map((plot, i) => this.historyIn(plot, task, names[i]));
-    this.detail.replaceChildren(h("strong", {}, task), h("span", {}, ` ${this.changes.get(task) ?? ""}`),
-      h("div", { class: "sb-histories" }, ...told));
+    const parts = [h("strong", {}, task), h("span", {}, ` ${this.changes.get(task) ?? ""}`),
+      h("div", { class: "sb-histories" }, ...told)];
+    // The same words once more would be read aloud once more.
+    if (parts.map((part) => part.textContent).join("") !== this.detail.textContent) this.detail.replaceChildren(...parts);
   }
 
   historyIn(plot, task, name) {

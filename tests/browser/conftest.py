@@ -5,17 +5,23 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 pytest.importorskip("playwright", reason="playwright is not installed")
 
-from playwright.sync_api import BrowserContext
+from playwright.sync_api import BrowserContext, Page
 
+from sandbox import lab
+from sandbox.widgets.modules import HERE
 from tests.browser.lab_harness import CHROMIUM, LabPage, LabServer, chromium
+from tests.browser.many_states import KILLED_S, MANY, many
+from tests.browser.plain import state_of
 from tests.waiting import until
 
 Opened = Callable[[Path], LabPage]
+States = dict[str, Any]
 
 
 @pytest.fixture(scope="session")
@@ -49,3 +55,43 @@ def opened(context: BrowserContext, server: LabServer, tmp_path: Path) -> Iterat
     page.evaluate("() => window.jupyterapp?.serviceManager.sessions.shutdownAll()")
     page.close()
     until("the kernel is gone", lambda: not server.processes())
+
+
+@pytest.fixture(scope="session")
+def states() -> States:
+    """Return every widget at a telling moment, as a page gets it."""
+    run = many()
+    board = lab.board(run, at_s=KILLED_S)
+    board.log = ["kill_worker('worker2'): done", "skip(12): done"]
+    predicted = [lab.model(MANY.but(seed=seed)) for seed in (4, 5, 6)]
+    sliders = lab.sliders(MANY)
+    sliders.pin()
+    sliders.move({"concurrency:worker": 5})
+    sliders.wait()
+    diary = {
+        "_esm": (HERE / "diary.js").read_text(encoding="utf-8"),
+        "_css": (HERE / "diary.css").read_text(encoding="utf-8"),
+        "lines": ["2.50 s: kill_worker('worker2')", "4.00 s: start_worker('worker2')"],
+        "scenario": MANY.to_json(),
+        "left_out": ["save_run"],
+    }
+    widgets = {
+        "board": board,
+        "timeline": lab.timeline(run, predicted[0]),
+        "curves": lab.curves(run, predicted, at_s=KILLED_S),
+        "sliders": sliders,
+    }
+    told = {name: state_of(widget) for name, widget in widgets.items()} | {"diary": diary}
+    sliders.close()
+    return told
+
+
+@pytest.fixture
+def plain_page(context: BrowserContext) -> Iterator[Page]:
+    """Return a page whose errors fail the test."""
+    page = context.new_page()
+    wrong: list[str] = []
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    yield page
+    page.close()
+    assert wrong == []
