@@ -52,6 +52,7 @@ from sandbox.systems import get as system
 from sandbox.widgets import Board as board  # noqa: N813 - a lab calls it like a function
 from sandbox.widgets import Boards as boards  # noqa: N813 - a lab calls it like a function
 from sandbox.widgets import Curves as curves  # noqa: N813 - a lab calls it like a function
+from sandbox.widgets import Linked as linked  # noqa: N813 - a lab calls it like a function
 from sandbox.widgets import Panel as panel  # noqa: N813 - a lab calls it like a function
 from sandbox.widgets import Scenarios
 from sandbox.widgets import Sliders as sliders  # noqa: N813 - a lab calls it like a function
@@ -86,6 +87,7 @@ __all__ = [
     "curves_picture",
     "curves_table",
     "export_html",
+    "linked",
     "load",
     "measure",
     "model",

@@ -35,8 +35,8 @@ export class Plot {
     return n === undefined ? null : this.all[Number(n)];
   }
 
-  read() {
-    this.spans = spansOf(this.history);
+  read(now) {
+    this.spans = spansOf(this.history, now);
   }
 
   // --- layout ------------------------------------------------------------------------------------
@@ -96,8 +96,9 @@ export class Plot {
 
   // --- drawing -----------------------------------------------------------------------------------
 
-  draw(width, from, to, lit) {
-    this.read();
+  // `now` (s): a session's clock, up to which what still runs is drawn.
+  draw(width, from, to, lit, now = 0) {
+    this.read(now);
     this.place(width, from, to);
     this.all = [];
     this.drawn.clear();

@@ -3,6 +3,7 @@
 import { areaOf, areasIn, observeCards } from "./areas.js";
 import { Dots, paintLegend } from "./dots.js";
 import { crowdAt, historyOf, summary, totals, warnings } from "./history.js";
+import { Lead } from "./lead.js";
 import { isCalm, isDark, paletteOf } from "./looks.js";
 import { historyFor, taken } from "./past.js";
 import { copiesOf, ENDS, seated } from "./places.js";
@@ -30,6 +31,7 @@ class View {
     this.player.told(head.until_s ?? 0);
     const cursor = model.get("cursor_s");
     if (!this.isLive && cursor > 0) this.player.seek(cursor);
+    this.lead = new Lead(model, this.player, () => this.step(performance.now()));
     this.state = this.player.state;
     this.marked = model.get("focus") || null;
     this.last = performance.now();
@@ -104,7 +106,8 @@ class View {
     };
     said("msg:custom", (message) => this.take(message));
     said("change:log", () => this.tell());
-    said("change:cursor_s", () => this.follow());
+    said("change:cursor_s", () => this.lead.cursorChanged());
+    said("change:motion", () => this.lead.motionChanged());
     said("change:focus", () => this.mark(this.model.get("focus") || null, false));
     said("change:past", () => this.restart());
   }
@@ -147,16 +150,6 @@ class View {
     forgetNodes(this.el);
     observeCards(this.sizes, this.inner);
     this.measure();
-  }
-
-  // Another widget has moved the cursor that both share; no kernel is needed for that.
-  follow() {
-    const t = this.model.get("cursor_s");
-    if (!Number.isFinite(t) || Math.abs(t - this.player.t) < 1e-6) return;
-    const passed = t - this.player.t; // In small steps another picture plays, and dots travel.
-    this.player.pause();
-    this.player.seek(t);
-    this.show(passed > 0 && passed < 1 ? TRAVEL_MS : 0);
   }
 
   tell() {
@@ -270,9 +263,9 @@ class View {
   // Show the player's moment; dots that have to move may take `ms`.
   show(ms = 0) {
     if (this.areas.size === 0) return;
-    this.lead();
+    this.lead.say();
     this.place(ms);
-    if (performance.now() - this.clockAt > CLOCK_MS || !this.player.playing) this.write();
+    if (performance.now() - this.clockAt > CLOCK_MS || !this.player.moving) this.write();
     this.wake();
   }
 
@@ -306,7 +299,7 @@ class View {
     this.trouble.hidden = lines.length === 0;
     setText(this.trouble, lines.join(" "));
     if (!this.tip.hidden) this.tipOf(this.hovered ?? this.marked);
-    if (!player.playing || performance.now() - this.toldAt > TOLD_MS) {
+    if (!player.moving || performance.now() - this.toldAt > TOLD_MS) {
       this.toldAt = performance.now();
       if (this.marked === null) setText(this.voice, summary(state, player.t));
     }
@@ -320,24 +313,18 @@ class View {
 
   tick(now) {
     this.frame = null;
-    const before = this.player.t;
-    if (this.player.tick(now - this.last)) this.step(now, before);
+    if (this.player.tick(now - this.last)) this.step(now);
     this.last = now;
     const moving = this.dots.draw(now, this.hovered ?? this.marked);
-    if ((moving || this.player.playing) && !this.stopped) {
+    if ((moving || (this.player.playing && !this.player.isOver)) && !this.stopped) {
       this.frame ??= requestAnimationFrame((next) => this.tick(next));
     }
   }
 
-  // Others that show the same run follow, also when the reader scrubs or steps.
-  lead() {
-    if (this.model.get("cursor_s") !== this.player.t) this.model.set("cursor_s", this.player.t);
-  }
-
-  step(now, before) {
+  step(now) {
     const { player } = this;
-    if (player.t !== before) this.lead();
-    if (!player.playing) {
+    this.lead.say();
+    if (!player.moving) {
       this.show(TRAVEL_MS);
       return;
     }
@@ -346,6 +333,7 @@ class View {
     const isTold = now - this.clockAt >= CLOCK_MS;
     if (isMoved && !(isTold && this.placedAt > this.clockAt)) this.place(TRAVEL_MS);
     else if (isTold) this.write();
+    this.wake();
   }
 }
 

@@ -52,6 +52,7 @@ class Boards(anywidget.AnyWidget):
     rows = traitlets.List(traitlets.Dict()).tag(sync=True)
     cursor_s = traitlets.Float(0.0).tag(sync=True)
     focus = traitlets.Unicode("").tag(sync=True)
+    motion = traitlets.Unicode("").tag(sync=True)
     version = traitlets.Int(0).tag(sync=True)
 
     def __init__(

@@ -134,11 +134,22 @@ class Feed:
 
     def batch(self, events: Iterable[Event]) -> list[Row]:
         """Return the rows of what is new; the last one counts the crowd if it has changed."""
-        self._refill()
+        now = self._clock()
+        self._refill(now - self._at)
+        self._at = now
+        return self._rows(events, by_time=False)
+
+    def past(self, events: Iterable[Event]) -> list[Row]:
+        """Return the rows of what happened before anybody looked, by the events' own clock."""
+        return self._rows(events, by_time=True)
+
+    def _rows(self, events: Iterable[Event], *, by_time: bool) -> list[Row]:
         rows: list[Row] = []
         last_s = 0.0
         for event in events:
-            last_s = event.t_s
+            if by_time:
+                self._refill(max(0.0, event.t_s - last_s))
+            last_s = max(last_s, event.t_s)
             if self._is_followed(event):
                 rows += self.encoder.rows((event,))
             else:
@@ -147,10 +158,8 @@ class Feed:
             rows.append(self.encoder.row(Event(last_s, "crowd"))[:2] + [None] * 7 + [counts])
         return rows
 
-    def _refill(self) -> None:
-        now = self._clock()
-        self._left = min(PER_S * _OVER_S, self._left + PER_S * (now - self._at))
-        self._at = now
+    def _refill(self, seconds: float) -> None:
+        self._left = min(PER_S * _OVER_S, self._left + PER_S * seconds)
 
     def _is_followed(self, event: Event) -> bool:
         if event.task is None:

@@ -16,6 +16,7 @@ _DRAWN = (
     *FOLD,
     "past.js",
     "player.js",
+    "lead.js",
     "looks.js",
     "places.js",
     "dots.js",
@@ -23,8 +24,9 @@ _DRAWN = (
     "structure.js",
 )
 BOARD = (*_DRAWN, "picks.js", "links.js", "tip.js", "transport.js", "areas.js", "board.js")
-TIMELINE = (*_DRAWN, "reading.js", "spans.js", "gutter.js", "attempts.js", "timeline.js")
-CURVES = (*_DRAWN, "reading.js", "spans.js", "series.js", "curves.js")
+_PLOT = (*_DRAWN, "reading.js", "folding.js", "spans.js")
+TIMELINE = (*_PLOT, "gutter.js", "attempts.js", "timeline.js")
+CURVES = (*_PLOT, "series.js", "curves.js")
 PLOTS = ("board.css", "plots.css", "timeline.css", "curves.css")
 """The styles of the timeline and the curves, who have their colours from the board."""
 

@@ -13,17 +13,30 @@ from sandbox.errors import SandboxError
 from sandbox.run import Run
 from sandbox.scenario import Scenario
 from sandbox.widgets.board import Board
+from sandbox.widgets.curves import Curves
 from sandbox.widgets.diary import Diary
 from sandbox.widgets.inputs import Inputs
+from sandbox.widgets.linked import Linked, link
+from sandbox.widgets.picture import Picture
 from sandbox.widgets.still import counts_table
+from sandbox.widgets.stream import Stream
 from sandbox.widgets.tally import Counts
 from sandbox.widgets.threads import Hand, Reader
+from sandbox.widgets.timeline import Timeline
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _LOG_LINES = 3
 _panels: weakref.WeakValueDictionary[int, Panel] = weakref.WeakValueDictionary()
+
+
+def plots(of: Run | Session, stream: Stream | None = None) -> list[Picture]:
+    """Return what stands folded below a board, which has the buttons that move the time."""
+    return [
+        Timeline(of, fold="Timeline of attempts", stream=stream),
+        Curves(of, fold="Curves over time", stream=stream),
+    ]
 
 
 class Panel(widgets.VBox):  # type: ignore[misc] # ipywidgets is untyped
@@ -39,17 +52,20 @@ class Panel(widgets.VBox):  # type: ignore[misc] # ipywidgets is untyped
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._board = Board(session, follow=False)
+        self._stream = Stream(session)
+        self._board = Board(session, stream=self._stream)
+        self._below = plots(session, self._stream)
+        self._link = link(self._board, *self._below)
         self._lines: list[str] = []
         self.diary = Diary(session)
         self._replay = widgets.VBox()
         self._hand = Hand(self.diary.carry_out, self._tell)
-        self._reader = Reader(session, self._show, self._board.push)
+        self._reader = Reader(session, self._show, self._stream.push)
         controls = session.controls
         self._inputs = self._with_picks(
             Inputs(session.scenario, self._hand.order, self.replay, controls)
         )
-        super().__init__([*self._inputs.rows, self._board, self.diary, self._replay])
+        super().__init__([*self._inputs.rows, self._board, *self._below, self.diary, self._replay])
         self.add_class("sb-panel")
         older = _panels.pop(id(session), None)
         if older is not None:
@@ -99,13 +115,14 @@ class Panel(widgets.VBox):  # type: ignore[misc] # ipywidgets is untyped
     def replay(self, folder: str | Path) -> None:
         """Show a saved run below, on a board of its own; trouble is told in a sentence."""
         try:
-            saved = Board(Run.load(folder))
+            run = Run.load(folder)
         except (SandboxError, OSError) as exc:
             self._tell(f"replay: {exc}")
             return
+        saved = Linked(Board(run), *plots(run))
         older, self._replay.children = self._replay.children, [saved]
-        for board in older:
-            board.close()
+        for pictures in older:
+            pictures.close()
         self._tell(f"replay: {folder} is shown below")
 
     def stop(self, why: str = "This panel was stopped.") -> None:

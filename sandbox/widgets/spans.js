@@ -18,8 +18,8 @@ const PIN_WORDS = { kill_worker: "SIGKILL", kill_child: "kill child of", termina
 
 const verbOf = (event) => (event.kind === "control" ? event.detail.verb : event.kind);
 
-// Everything of a history at its end.
-export function spansOf(history) {
+// Everything of a history at its end, or at `now` (s) if a session's clock is further on.
+export function spansOf(history, now = 0) {
   const rows = rowsOf(history);
   const rowAt = new Map(rows.map(({ worker, slot }, i) => [`${slot}@${worker}`, i]));
   const bars = [];
@@ -33,7 +33,7 @@ export function spansOf(history) {
   }
   bars.sort((a, b) => a.from - b.from || a.row - b.row);
   return { rows, bars, away: awayOf(history), outages: outagesOf(history), pins: pinsOf(history),
-    end: Math.max(history.end, 1e-3) };
+    end: Math.max(history.end, now, 1e-3) };
 }
 
 // A row for each process of each worker, those that only events know last.

@@ -111,8 +111,8 @@ export class Transport {
     this.range.setAttribute("aria-valuetext", words);
     this.range.style.setProperty("--sb-at", `${(100 * player.t) / Math.max(this.range.max, 1e-6)}%`);
     setText(this.time, `${player.t.toFixed(2)} s`);
-    setText(this.play.firstChild, player.playing ? "‖" : "▶");
-    const name = player.playing ? "Pause" : "Play";
+    setText(this.play.firstChild, player.moving ? "‖" : "▶");
+    const name = player.moving ? "Pause" : "Play";
     if (this.play.title !== name) {
       this.play.title = name;
       this.play.setAttribute("aria-label", name);
