@@ -45,7 +45,8 @@ class Linked(widgets.VBox):  # type: ignore[misc] # ipywidgets is untyped
 
     def close(self) -> None:
         """End the link; the pictures stay."""
-        self._link.close()
+        if hasattr(self, "_link"):  # One that could not be made is closed too.
+            self._link.close()
         super().close()
 
 

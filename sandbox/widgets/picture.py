@@ -102,5 +102,6 @@ class Picture(anywidget.AnyWidget):
 
     def close(self) -> None:
         """Follow the session no longer and go off the page; the session goes on."""
-        self.stop()
+        if hasattr(self, "stream"):  # One that could not be made is closed too.
+            self.stop()
         super().close()
