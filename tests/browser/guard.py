@@ -14,6 +14,8 @@ from playwright.sync_api import BrowserContext, ConsoleMessage, Request, WebErro
 # JupyterLab's own noise; whatever else the console calls an error is ours.
 NOT_OURS = ("favicon", "service-worker", "workspaces/", "ResizeObserver")
 _NETWORK = {"http", "https", "ws", "wss", "ftp"}
+_OWN = {"blob", "data"}
+"""What is in the page's own memory: nobody is asked for it."""
 WATCHES: list[Watch] = []
 """Of each Chromium that was started, what went wrong in it and was not yet told."""
 
@@ -38,7 +40,9 @@ class Watch:
         place = urlsplit(request.url)
         if place.scheme in _NETWORK and place.hostname != "127.0.0.1":
             self.wrong.append(f"asked another machine: {request.url}")
-        elif _page_of(request).startswith("file:") and not request.is_navigation_request():
+        elif place.scheme in _OWN or request.is_navigation_request():
+            return
+        elif _page_of(request).startswith("file:"):
             self.wrong.append(f"a page from a file asked for {request.url}")
 
     def _socket(self, url: str) -> None:
