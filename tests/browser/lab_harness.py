@@ -6,10 +6,12 @@ import json
 import os
 import secrets
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
+from sandbox.engines.live.supervisor import die_with_parent
 from tests.browser import guard
 from tests.browser.guard import Watch
 from tests.waiting import until
@@ -62,7 +65,7 @@ class LabServer:
         self._log = (home / "lab.log").open("w")
         self.process = subprocess.Popen(
             self._command(), cwd=self.root, env=self._environment(), stdout=self._log,
-            stderr=subprocess.STDOUT, start_new_session=True,
+            stderr=subprocess.STDOUT, start_new_session=True, preexec_fn=partial(die_with_parent, os.getpid(), signal.SIGTERM),
         )  # fmt: skip
         self.url = until("JupyterLab is up", self._found, 60)
 
