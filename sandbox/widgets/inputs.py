@@ -85,7 +85,7 @@ class Inputs:
                     told.setdefault(why, []).append(verb.label)
             reasons = [f"{', '.join(labels)}: {why}." for why, labels in told.items()]
             text = " ".join(["Not possible here.", *reasons]) if reasons else ""
-            note.value = f"<small>{escape(text)}</small>" if text else ""
+            note.value = escape(text)
 
     def _mark(self, verb: Verb) -> str | None:
         why, button = self.refusal(verb), self.buttons[verb.label]

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _LOG_LINES = 3
+_ABOVE = 3
+"""So many groups of controls stand above the board: what tasks and workers do is to be seen."""
 _panels: weakref.WeakValueDictionary[int, Panel] = weakref.WeakValueDictionary()
 
 
@@ -65,7 +67,11 @@ class Panel(widgets.VBox):  # type: ignore[misc] # ipywidgets is untyped
         self._inputs = self._with_picks(
             Inputs(session.scenario, self._hand.order, self.replay, controls)
         )
-        super().__init__([*self._inputs.rows, self._board, *self._below, self.diary, self._replay])
+        rows = self._inputs.rows
+        above, below = rows[:_ABOVE], rows[_ABOVE:]
+        super().__init__([
+            *above, self._board, *self._below, *below, self.diary, self._replay
+        ])  # fmt: skip
         self.add_class("sb-panel")
         older = _panels.pop(id(session), None)
         if older is not None:

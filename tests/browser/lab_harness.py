@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import psutil
 from playwright.sync_api import (
@@ -29,6 +29,8 @@ from tests.browser import guard
 from tests.browser.guard import Watch
 from tests.waiting import until
 
+Theme = Literal["Dark", "Light"]
+THEMES: tuple[Theme, ...] = get_args(Theme)
 CHROMIUM = Path(
     os.environ.get("SANDBOX_CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
 )
@@ -267,6 +269,16 @@ class LabPage:
     def told(self) -> str:
         """Return the sentences on the newest panel."""
         return self.page.locator(".sb-log").last.inner_text()
+
+    def theme(self, name: Theme) -> None:
+        """Change JupyterLab's theme, which all notebooks have, and wait until it is there."""
+        self.page.evaluate(
+            "t => jupyterapp.commands.execute('apputils:change-theme', {theme: t})",
+            f"JupyterLab {name}",
+        )
+        there = f'[data-jp-theme-light="{str(name == "Light").lower()}"]'
+        until("its theme", lambda: self.page.locator(there).count())
+        until("the splash is over", lambda: not self.page.locator("#jupyterlab-splash").count())
 
     def shot(self, name: str, what: Locator | None = None) -> None:
         """Save a picture of the page, or of one node."""

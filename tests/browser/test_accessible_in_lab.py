@@ -14,7 +14,7 @@ pytest.importorskip("axe_playwright_python", reason="axe-playwright-python is no
 
 from tests.browser import seen
 from tests.browser.conftest import Opened
-from tests.browser.lab_harness import LabPage
+from tests.browser.lab_harness import THEMES, LabPage
 from tests.waiting import until
 
 pytestmark = [pytest.mark.browser, pytest.mark.live, pytest.mark.timeout(180)]
@@ -66,17 +66,6 @@ def lab_page(opened: Opened, tmp_path: Path) -> LabPage:
     return lab
 
 
-def theme(lab: LabPage, name: str) -> None:
-    """Change JupyterLab's theme and wait until it is there."""
-    light = str(name == "Light").lower()
-    lab.page.evaluate(
-        "t => jupyterapp.commands.execute('apputils:change-theme', {theme: t})",
-        f"JupyterLab {name}",
-    )
-    until("its theme", lambda: lab.page.locator(f'[data-jp-theme-light="{light}"]').count())
-    until("the splash is over", lambda: not lab.page.locator("#jupyterlab-splash").count())
-
-
 # The colour in the middle of a filled dot of the legend, which is on a canvas like the messages.
 _DOT = """() => {
     const canvas = document.querySelector('.sb-legend canvas[data-look=running]');
@@ -91,8 +80,8 @@ _DOT = """() => {
 def test_the_panel_is_for_everybody(lab_page: LabPage) -> None:
     """Law: in light and dark no violation, no pale or small text; Tab goes through all of it."""
     lab, page = lab_page, lab_page.page
-    for name in ("Dark", "Light"):
-        theme(lab, name)
+    for name in THEMES:
+        lab.theme(name)
         until("the canvas has the theme's colours", lambda: page.evaluate(_DOT))
         assert seen.violations(page, ".sb-panel") == [], name
         assert seen.pale(page, ".sb-panel") == [], name

@@ -39,10 +39,10 @@ def colours(lab: LabPage) -> str:
 def test_it_follows_the_theme_and_the_width(lab_page: LabPage) -> None:
     """Law: dark is not light, and nothing is wider than the place there is, down to 600 px."""
     lab = lab_page
+    lab.theme("Light")
     light = colours(lab)
     lab.shot("board-light")
-    name = "JupyterLab Dark"
-    lab.page.evaluate("t => jupyterapp.commands.execute('apputils:change-theme', {theme: t})", name)
+    lab.theme("Dark")
     until("it is dark", lambda: colours(lab) != light)
     lab.shot("board-dark")
     lab.page.set_viewport_size({"width": 600, "height": 1000})
@@ -50,7 +50,6 @@ def test_it_follows_the_theme_and_the_width(lab_page: LabPage) -> None:
     until("it is narrow", lambda: board.get_attribute("data-width") != "wide")
     assert board.evaluate("e => e.scrollWidth <= e.clientWidth")
     lab.shot("board-narrow")
-    name = "JupyterLab Light"
-    lab.page.evaluate("t => jupyterapp.commands.execute('apputils:change-theme', {theme: t})", name)
+    lab.theme("Light")
     until("it is light again", lambda: colours(lab) == light)
     lab.assert_clean()

@@ -350,4 +350,7 @@ def saved(hands: Hands) -> None:
     boards = lab.page.locator(".sb-board").count()
     lab.press("Replay")
     until("a second board", lambda: lab.page.locator(".sb-board").count() == boards + 1)
-    hands.pressed |= {"Save run", "Replay"}
+    lab.press("Export page")
+    page = folder.with_suffix(".html")
+    until("it is exported", lambda: page.exists() and "</html>" in page.read_text("utf-8"))
+    hands.pressed |= {"Save run", "Replay", "Export page"}

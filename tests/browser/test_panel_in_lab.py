@@ -229,15 +229,7 @@ def test_by_keyboard_and_in_the_dark(lab_page: LabPage) -> None:
     field.press("ArrowUp")
     until("the key is the field's", lambda: field.input_value() == "101")
     lab.shot("panel-light")
-    page.evaluate(
-        "jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Dark'})"
-    )
-    until("it is dark", lambda: page.locator('[data-jp-theme-light="false"]').count())
-    until("the splash is over", lambda: not page.locator("#jupyterlab-splash").count())
+    lab.theme("Dark")
     lab.shot("panel-dark")
-    page.evaluate(
-        "jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Light'})"
-    )
-    until("it is light", lambda: page.locator('[data-jp-theme-light="true"]').count())
-    until("the splash is over", lambda: not page.locator("#jupyterlab-splash").count())
+    lab.theme("Light")
     lab.assert_clean()

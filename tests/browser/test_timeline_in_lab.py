@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Locator
 
 from tests.browser.conftest import Opened
-from tests.browser.lab_harness import LabPage
+from tests.browser.lab_harness import THEMES, LabPage
 from tests.waiting import until
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
@@ -82,14 +82,6 @@ def clock(lab: LabPage) -> float:
 def cursors(lab: LabPage) -> list[str | None]:
     """Return where the cursors of the timeline and the curves are, in pixels."""
     return list(lab.page.locator(".sb-now").evaluate_all("ns => ns.map(n => n.getAttribute('x1'))"))
-
-
-def theme(lab: LabPage, name: str) -> None:
-    """Change JupyterLab's theme and wait until it has."""
-    lab.page.evaluate("t => jupyterapp.commands.execute('apputils:change-theme', {theme: t})", name)
-    light = "false" if "Dark" in name else "true"
-    until("the theme", lambda: lab.page.locator(f'[data-jp-theme-light="{light}"]').count())
-    until("the splash is over", lambda: not lab.page.locator("#jupyterlab-splash").count())
 
 
 def shot(lab: LabPage, name: str, css: str, width: int = 1280) -> None:
@@ -168,8 +160,8 @@ def test_a_kill_by_the_panel_s_button_is_seen_in_timeline_and_curves(
     until("it follows a busy kernel", lambda: done.count() == 14, 20)
     assert lab.is_busy(), "the cell was over before the timeline had changed"
     lab.wait_kernel()
-    for name in ("Dark", "Light"):
-        theme(lab, f"JupyterLab {name}")
+    for name in THEMES:
+        lab.theme(name)
         shot(lab, f"live-{name.lower()}", ".sb-panel")
     shot(lab, "live-narrow", ".sb-panel", 600)
     lab.assert_clean()
@@ -260,8 +252,8 @@ def test_a_counterfactual_is_joined_and_its_differences_are_lit(
     until("its chain in the second run", lambda: joined.locator(".sb-link").count() == 1)
     assert joined.locator(".sb-histories > div").count() == 2
     shot(lab, "counterfactual", ".sb-plot")
-    theme(lab, "JupyterLab Dark")
+    lab.theme("Dark")
     shot(lab, "counterfactual-dark", ".sb-plot")
-    theme(lab, "JupyterLab Light")
+    lab.theme("Light")
     shot(lab, "counterfactual-narrow", ".sb-plot", 600)
     lab.assert_clean()
