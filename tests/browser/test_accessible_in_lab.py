@@ -35,7 +35,7 @@ panel
 _CONTROLS = """() => {
     const all = 'button, select, input, textarea, summary, [tabindex]';
     window.controls = [...document.querySelector('.sb-panel').querySelectorAll(all)]
-        .filter((node) => !node.disabled && node.checkVisibility());
+        .filter((node) => !node.disabled && node.tabIndex >= 0 && node.checkVisibility());
     window.controls[0].focus();
     return window.controls.length;
 }"""
