@@ -7,7 +7,7 @@ AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help lab demo test notebooks browser bench claims conformance faults theory coverage kill malformed property soak lint wheelhouse wheelhouse-test clean
+.PHONY: help lab demo test notebooks browser gallery bench claims conformance faults theory coverage kill malformed property soak lint wheelhouse wheelhouse-test clean
 
 help:  ## print this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +56,9 @@ notebooks: $(VENV)/.dev  ## build the notebooks from their sources and verify th
 
 browser: $(VENV)/.dev  ## drive the notebook in a real JupyterLab in headless Chromium
 	$(BIN)/python -m pytest tests/browser
+
+gallery: $(VENV)/.dev  ## photograph every picture in a headless Chromium: docs/gallery.md
+	$(BIN)/python -m tests.browser.gallery $(SCENES)
 
 $(VENV)/.bench: $(VENV)/.dev
 	$(INSTALL) -e '.[bundled,dev,bench]'

@@ -13,6 +13,7 @@ from benchmarks import (
     ledger,
     model_scale,
     model_speed,
+    pictures,
     proxy,
     recorder,
     startup,
@@ -30,6 +31,7 @@ BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
     "proxy": proxy.measure,
     "ledger": ledger.measure,
     "what-if": what_if.measure,
+    "pictures": pictures.measure,
 }
 
 

@@ -30,7 +30,12 @@ class Row(NamedTuple):
         return [a / b for a, b in zip(self.first, self.second, strict=True)]
 
     def interval(self) -> tuple[float, float]:
-        """Return the 95 % interval of the median ratio (bootstrap, percentile)."""
+        """Return the 95 % interval of the median ratio (bootstrap, percentile).
+
+        What was counted once, since it does not vary, is its own interval.
+        """
+        if len(self.ratios) == 1:
+            return self.ratios[0], self.ratios[0]
         found = stats.bootstrap(
             (self.ratios,), np.median, method="percentile", rng=np.random.default_rng(0)
         ).confidence_interval

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from sandbox import (
+    about_command,
     audit_command,
     claims_command,
     export_command,
@@ -24,7 +25,7 @@ from sandbox import (
 )
 from sandbox.console import BUDGET, Group, progress
 from sandbox.errors import EngineError, ScenarioError
-from sandbox.scenario import Scenario, json_schema
+from sandbox.scenario import Scenario
 from sandbox.schedule_options import scheduled, scheduling
 from sandbox.sources import Given, deriving, scenario_of
 
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from sandbox.prediction import Prediction
     from sandbox.run import Run
 
-_LISTS = ("systems", "faults", "schedules", "metrics")
 _TICK_S = 0.25
 _BROKER_HELP = "auto, redis, bundled, fake, or a redis:// URL (everything stays under a prefix)."
 
@@ -58,87 +58,7 @@ def _choose(broker: str) -> BrokerChoice:
         raise ScenarioError(f"broker is not a URL that can be read: {exc}") from None
 
 
-# --- doctor, list, schema ------------------------------------------------------------------
-
-
-@main.command()
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@click.pass_context
-def doctor(context: click.Context, as_json: bool) -> None:
-    """Say what this machine has: versions, brokers, calibrations; exit 0 if live runs work."""
-    from sandbox import calibration
-    from sandbox.engines.live import broker, hooks
-
-    brokers = {}
-    for name in broker.CHOICES:
-        try:
-            brokers[name] = broker.choose(name).why
-        except EngineError as exc:
-            brokers[name] = f"not here: {exc}"
-    missing = hooks.missing_hooks()
-    found = {
-        "machine": calibration.machine(),
-        "brokers": brokers,
-        "calibrations": {name: calibration.read(name)[1] for name in ("redis", "fake")},
-        "recorder": {h: f"cannot record {', '.join(k)}" for h, k in missing.items()} or "complete",
-    }
-    click.echo(report.to_json(found) if as_json else report.sections(found))
-    context.exit(1 if missing else 0)
-
-
-@main.command("list")
-@click.argument("what", type=click.Choice(_LISTS), default="systems")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def list_(what: str, as_json: bool) -> None:
-    """List the systems, faults, schedules or metrics there are; of faults, on which platforms."""
-    from sandbox.metrics import FAMILIES, METRICS
-    from sandbox.schedules import SCHEDULES
-
-    metrics = {name: (d.meaning, d.unit) for name, d in METRICS.items()}
-    metrics |= {f"{name}.NAME": (d.meaning, d.unit) for name, d in FAMILIES.items()}
-    tables: dict[str, dict[str, Any]] = {
-        "systems": {name: system.question for name, system in systems.all_systems().items()},
-        "faults": report.faults(),
-        "schedules": {name: report.first_line(make.__doc__) for name, make in SCHEDULES.items()},
-        "metrics": {
-            name: f"{report.first_line(meaning)} [{unit or 'share'}]"
-            for name, (meaning, unit) in metrics.items()
-        },
-    }
-    click.echo(report.to_json(tables[what]) if as_json else report.listing(tables[what]))
-
-
-@main.command()
-@click.argument("scenario", required=False)
-@deriving
-def schema(
-    scenario: str | None,
-    commands: tuple[str, ...],
-    rates: tuple[str, ...],
-    service: tuple[str, ...],
-    horizon: float | None,
-) -> None:
-    """Print the JSON Schema of scenarios, or one SCENARIO as JSON to start from.
-
-    SCENARIO may be a Celery app, module:app, with options as in predict.
-    """
-    if scenario is None:
-        click.echo(report.to_json(json_schema()))
-    else:
-        given = Given(commands, rates, service, horizon)
-        click.echo(scenario_of(scenario, given).to_json())
-
-
 # --- calibrate, predict --------------------------------------------------------------------
-
-
-@main.command()
-@click.argument("system")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def show(system: str, as_json: bool) -> None:
-    """Say what SYSTEM is: question, variants, corrections, what is mended and why."""
-    found = report.system_data(systems.get(system))
-    click.echo(report.to_json(found) if as_json else report.sections(found))
 
 
 @main.command()
@@ -209,6 +129,7 @@ def _predict(scenario: Scenario, budget: float, overheads: Overheads, *, quiet: 
         return workbench.predict(scenario, budget_s=budget, overheads=overheads, on_progress=tell)
 
 
+about_command.add_to(main)
 what_if_command.add_to(main, scenario_of)
 audit_command.add_to(main)
 claims_command.add_to(main)

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from sandbox.errors import ScenarioError, shown
 from sandbox.parts import Count, CountOrZero, Name, NonNegative, Part, Positive
+from sandbox.slots import MOST_SLOTS
 from sandbox.tasks import Priority
 
 _MOST_PARTS = 1000
@@ -26,7 +27,7 @@ class Host(Part):
         return self.cores or os.cpu_count() or 1
 
 
-_Slots = Annotated[int, Field(ge=1, le=256, strict=True)]
+_Slots = Annotated[int, Field(ge=1, le=MOST_SLOTS, strict=True)]
 
 
 class WorkerPool(Part):
@@ -130,3 +131,19 @@ class Broker(Part):
         if list(self.priority_steps) != sorted(set(self.priority_steps)):
             raise ScenarioError(f"priority_steps is {shown(self.priority_steps)} but must ascend")
         return self
+
+    @property
+    def transport_options(self) -> dict[str, Any]:
+        """The settings under the names that kombu has for them.
+
+        >>> Broker(priority_steps=(0, 5)).transport_options["priority_steps"]
+        [0, 5]
+        """
+        return {
+            "visibility_timeout": self.visibility_timeout_s,
+            "unacked_restore_interval": self.unacked_restore_interval_s,
+            "unacked_restore_throttle": self.unacked_restore_throttle,
+            "health_check_interval": self.health_check_interval_s,
+            "priority_steps": list(self.priority_steps),
+            "queue_order_strategy": self.queue_order_strategy,
+        }

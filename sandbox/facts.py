@@ -196,8 +196,9 @@ class Facts:
             for a in self.executions
             if a.worker == worker and a.outcome == "killed" and id(a) not in used
             if (a.started_s or 0.0) <= control.t_s <= (a.ended_s or 0.0)
+            and detail.get("slot") in {None, a.slot}
         ]
-        # The kill hits the child that has been busy longest.
+        # Where no slot is told, the kill has hit the child that had been busy longest.
         return min(ran, key=lambda a: a.started_s or 0.0, default=None)
 
     @cached_property

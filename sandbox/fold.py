@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sandbox.journeys import UNACKED, Attempt, Journey, on_its_way
+from sandbox.deliveries import Deliveries
+from sandbox.journeys import UNACKED, Attempt, Journey
 
 if TYPE_CHECKING:
     from sandbox.run import Event
@@ -34,9 +35,7 @@ class Fold:
     skipped: list[tuple[float, float]] = field(default_factory=list)
     n_events: int = 0
     in_motion: int = 0
-    _by_tag: dict[tuple[str, str], list[Attempt]] = field(default_factory=dict)
-    _by_slot: dict[tuple[str, int], Attempt] = field(default_factory=dict)
-    _of_worker: dict[str, list[Attempt]] = field(default_factory=dict)
+    deliveries: Deliveries = field(default_factory=Deliveries)
 
     def feed(self, events: Iterable[Event]) -> Fold:
         """Take more events, in the order of their times; return self."""
@@ -90,12 +89,11 @@ class Fold:
             delivered_s=event.t_s,
         )
         self.attempts.append(attempt)
-        self._by_tag.setdefault((worker, tag), []).append(attempt)
-        self._of_worker.setdefault(worker, []).append(attempt)
+        self.deliveries.add(attempt)
 
     def _received(self, journey: Journey, event: Event) -> None:
         # What was forgotten unread is in the broker again; the read one is another delivery.
-        attempt = self._first(event, lambda a: a.received_s is None and a.ended_s is None)
+        attempt = self.deliveries.first(event, lambda a: a.received_s is None and a.ended_s is None)
         if attempt is not None:
             attempt.received_s = event.t_s
 
@@ -109,10 +107,12 @@ class Fold:
     def _acked(self, journey: Journey, event: Event) -> None:
         owner = journey.unacked.pop(event.tag or "", None)
         journey.held.pop(event.tag or "", None)
-        attempt = self._first(event, lambda a: a.acked_s is None and a.outcome not in UNACKED)
+        attempt = self.deliveries.first(
+            event, lambda a: a.acked_s is None and a.outcome not in UNACKED
+        )
         if attempt is not None and attempt.acked_s is None:
             attempt.acked_s = event.t_s
-            if journey.kept and not self._was_lost(event):
+            if journey.kept and not self.deliveries.was_lost(event):
                 journey.kept.discard((attempt.worker, attempt.delivery))
         if owner is not None and journey.n_deliveries > 1:
             self._keep(journey, owner, event.tag or "")
@@ -129,7 +129,7 @@ class Fold:
 
     def _keep(self, journey: Journey, owner: str, tag: str) -> None:
         """Note that a living worker will begin what it was given last, its own or not."""
-        attempts = self._by_tag.get((owner, tag))
+        attempts = self.deliveries.by_tag.get((owner, tag))
         if attempts and self.workers.get(owner, True):
             last = attempts[-1]
             if last.started_s is None and last.ended_s is None and last.acked_s is None:
@@ -140,17 +140,12 @@ class Fold:
     def _started(self, journey: Journey, event: Event) -> None:
         journey.n_executions += 1
         slot = (event.worker or "", event.slot or 0)
-        attempt = self._first(event, lambda a: a.started_s is None and a.ended_s is None)
-        if attempt is not None and not attempt.is_due:
-            going = on_its_way(self._by_tag[attempt.worker, attempt.tag])
-            if going is not None:  # its worker has it again, and can die with it
-                self._of_worker.setdefault(going.worker, []).append(going)
-                attempt = going
+        attempt = self.deliveries.begun(event)
         if attempt is None or attempt.started_s is not None:
             self.problems.append(f"{journey.task} started without having been delivered")
             return
-        if slot in self._by_slot:
-            other = self._by_slot[slot]
+        if slot in self.deliveries.by_slot:
+            other = self.deliveries.by_slot[slot]
             self.problems.append(f"{journey.task} started in the slot that runs {other.task}")
         journey.held.pop(attempt.tag, None)
         if journey.kept:
@@ -158,42 +153,34 @@ class Fold:
         journey.running.add(slot)
         attempt.slot, attempt.retry, attempt.started_s = event.slot, event.retry, event.t_s
         attempt.execution = journey.n_executions
-        self._by_slot[slot] = attempt
+        self.deliveries.by_slot[slot] = attempt
 
     def _ended(self, journey: Journey, event: Event) -> None:
         """End an execution; `failed` without one is a message that could not be run."""
         slot = (event.worker or "", event.slot if event.slot is not None else -1)
-        attempt = self._by_slot.get(slot)
+        attempt = self.deliveries.by_slot.get(slot)
         if attempt is None or attempt.task != journey.task:
-            attempt = None if self._was_lost(event) else self._running_of(event)
+            attempt = None if self.deliveries.was_lost(event) else self.deliveries.running(event)
         journey.count(event.kind, event.t_s)
         if attempt is not None:
             self._close(attempt, event.t_s, event.kind)
         elif (
             event.kind != "failed"
             and self.workers.get(event.worker or "", True)
-            and not self._was_lost(event)
+            and not self.deliveries.was_lost(event)
         ):
             # The last words of a worker that is gone can come after its end.
             self.problems.append(f"{journey.task} {event.kind} without having been started")
 
     def _child_lost(self, journey: Journey, event: Event) -> None:
-        attempt = self._running_of(event)
+        attempt = self.deliveries.running(event)
         if attempt is not None:
             journey.n_killed += 1
             self._close(attempt, event.t_s, "killed")
 
-    def _was_lost(self, event: Event) -> bool:
-        """Whether main reports the end of an execution that `child_lost` has ended already.
-
-        Its worker may run another copy of the same message at that moment.
-        """
-        attempts = self._by_tag.get((event.worker or "", event.tag or ""), [])
-        return event.slot is None and any(a.outcome == "killed" for a in attempts)
-
     def _revoked(self, journey: Journey, event: Event) -> None:
         journey.n_revoked += 1
-        attempt = self._first(event, lambda a: a.started_s is None and a.ended_s is None)
+        attempt = self.deliveries.first(event, lambda a: a.started_s is None and a.ended_s is None)
         if attempt is not None:
             attempt.ended_s, attempt.outcome = event.t_s, "revoked"
             journey.kept.discard((attempt.worker, attempt.delivery))
@@ -201,26 +188,8 @@ class Fold:
     def _close(self, attempt: Attempt, t_s: float, outcome: str) -> None:
         slot = (attempt.worker, attempt.slot or 0)
         attempt.ended_s, attempt.outcome = t_s, outcome
-        self._by_slot.pop(slot, None)
+        self.deliveries.by_slot.pop(slot, None)
         self.journeys[attempt.task].running.discard(slot)
-
-    def _first(self, event: Event, fits: Callable[[Attempt], bool]) -> Attempt | None:
-        """Return the delivery that an event of (worker, tag) speaks of.
-
-        After a sweep a worker can hold the same message twice; it takes them in turn, so the
-        oldest that fits is meant. The newest if none does.
-        """
-        attempts = self._by_tag.get((event.worker or "", event.tag or ""))
-        if not attempts:
-            return None
-        if len(attempts) == 1:
-            return attempts[0]
-        return next((attempt for attempt in attempts if fits(attempt)), attempts[-1])
-
-    def _running_of(self, event: Event) -> Attempt | None:
-        """Return the oldest execution of (worker, tag) that has not ended."""
-        attempts = self._by_tag.get((event.worker or "", event.tag or ""), [])
-        return next((a for a in attempts if a.started_s is not None and a.ended_s is None), None)
 
     # --- workers ---------------------------------------------------------------------
 
@@ -230,12 +199,12 @@ class Fold:
     def _worker_exited(self, event: Event) -> None:
         """End what the worker still ran: whether it took effect, nobody knows."""
         self.workers[event.worker or ""] = False
-        for attempt in self._of_worker.pop(event.worker or "", []):
+        for attempt in self.deliveries.of_worker.pop(event.worker or "", []):
             journey = self.journeys[attempt.task]
             was = journey.in_motion
             journey.held.pop(attempt.tag, None)
             journey.kept.discard((attempt.worker, attempt.delivery))
-            self._by_tag.pop((attempt.worker, attempt.tag), None)
+            self.deliveries.by_tag.pop((attempt.worker, attempt.tag), None)
             if attempt.started_s is not None and attempt.ended_s is None:
                 journey.n_killed += 1
                 self._close(attempt, event.t_s, "killed")
@@ -247,7 +216,7 @@ class Fold:
         ``keeps``: what is in its pool's queue stays there; a pool of threads has no way out.
         """
         keeps, kept = (event.detail or {}).get("keeps", False), []
-        for attempt in self._of_worker.pop(event.worker or "", []):
+        for attempt in self.deliveries.of_worker.pop(event.worker or "", []):
             journey = self.journeys[attempt.task]
             stays = keeps and attempt.tag not in journey.held
             if stays or attempt.started_s is not None or attempt.ended_s is not None:
@@ -258,7 +227,7 @@ class Fold:
             journey.held.pop(attempt.tag, None)
             journey.kept.discard((attempt.worker, attempt.delivery))
             self.in_motion += journey.in_motion - was
-        self._of_worker[event.worker or ""] = kept
+        self.deliveries.of_worker[event.worker or ""] = kept
 
     def _broker_stopped(self, event: Event) -> None:
         """Without persistence every message is gone; what a worker has in memory it may run."""
@@ -292,7 +261,7 @@ class Fold:
     @property
     def running(self) -> int:
         """Executions under way."""
-        return len(self._by_slot)
+        return len(self.deliveries.by_slot)
 
     @property
     def unacked(self) -> int:
@@ -301,7 +270,13 @@ class Fold:
 
     def owns(self, worker: str, tag: str) -> bool:
         """Whether a worker still knows of a delivery: neither died nor forgot it since."""
-        return any(a.outcome != "forgotten" for a in self._by_tag.get((worker, tag), ())[-1:])
+        return self.deliveries.owns(worker, tag)
+
+    def is_held(self, journey: Journey) -> bool:
+        """Whether a living worker runs a task, will run it, or has not settled a delivery of it."""
+        pairs = journey.unacked.items()
+        open_ = any(self.deliveries.is_open(worker, tag) for tag, worker in pairs)
+        return open_ or bool(journey.running or journey.kept)
 
     @property
     def orphaned(self) -> int:

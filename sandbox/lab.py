@@ -46,7 +46,11 @@ from sandbox.labs.kernel import (
     unless_open,
 )
 from sandbox.pictures import (
+    board_picture,
+    board_table,
     claims_table,
+    counterfactual_picture,
+    counterfactual_table,
     curves_table,
     retry_gaps,
     side_by_side,
@@ -60,10 +64,14 @@ from sandbox.pictures import timeline as timeline_picture
 from sandbox.prediction import Prediction
 from sandbox.systems import get as system
 from sandbox.widgets import Board as board  # noqa: N813 - a lab calls it like a function
+from sandbox.widgets import Boards as boards  # noqa: N813 - a lab calls it like a function
 from sandbox.widgets import Curves as curves  # noqa: N813 - a lab calls it like a function
+from sandbox.widgets import Linked as linked  # noqa: N813 - a lab calls it like a function
 from sandbox.widgets import Panel as panel  # noqa: N813 - a lab calls it like a function
+from sandbox.widgets import Scenarios
 from sandbox.widgets import Sliders as sliders  # noqa: N813 - a lab calls it like a function
 from sandbox.widgets import Timeline as timeline  # noqa: N813 - a lab calls it like a function
+from sandbox.widgets.page import export_html
 
 __all__ = [
     "At",
@@ -79,19 +87,26 @@ __all__ = [
     "WorkerPool",
     "audit",
     "board",
+    "board_picture",
+    "board_table",
+    "boards",
     "broker",
     "check",
     "claims",
     "claims_table",
     "compare",
     "counterfactual",
+    "counterfactual_picture",
+    "counterfactual_table",
     "counts",
     "curves",
     "curves_picture",
     "curves_table",
+    "export_html",
     "hint",
     "journey",
     "lesson",
+    "linked",
     "load",
     "measure",
     "model",
@@ -104,6 +119,7 @@ __all__ = [
     "reset",
     "retry_gaps",
     "run",
+    "scenarios",
     "side_by_side",
     "sliders",
     "so_far",
@@ -207,6 +223,11 @@ def reset() -> str:
     while _running:
         _running.pop().close()
     return current().reset()
+
+
+def scenarios(system: str = "leadlawk") -> Scenarios:
+    """Show the systems' named scenarios, one click each: the model at once, or real workers."""
+    return Scenarios(system, start=start)
 
 
 def so_far(session: Session) -> Run:

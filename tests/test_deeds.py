@@ -105,8 +105,7 @@ def test_an_event_is_counted_from_the_start() -> None:
 
 def pressed(panel: Panel, name: str) -> None:
     """Press a button."""
-    found = [child for row in panel._inputs.rows for child in row.children[1:]]
-    next(child for child in found if child.description == name).click()
+    panel._inputs.buttons[name].click()
 
 
 def test_done_by_hand_and_done_again_in_the_model(tmp_path: Path) -> None:
@@ -116,14 +115,14 @@ def test_done_by_hand_and_done_again_in_the_model(tmp_path: Path) -> None:
         pressed(panel, "Trigger 10")
         until("it is published", lambda: len(panel.diary.lines) == 1)
         session.advance(0.3)
-        panel._inputs.worker.value = "worker2"
+        panel._inputs.fields["worker"].value = "worker2"
         pressed(panel, "Kill worker")
         until("it is killed", lambda: len(panel.diary.lines) == 2)
-        panel._inputs.when.value = "on succeeded"
+        panel._inputs.fields["when"].value = "on succeeded"
         pressed(panel, "Skip")
         until("it is ordered", lambda: len(panel.diary.lines) == 3)
         session.wait()
-        panel._inputs.folder.value = str(tmp_path / "saved")
+        panel._inputs.fields["folder"].value = str(tmp_path / "saved")
         pressed(panel, "Save run")
         until("it is saved", (tmp_path / "saved" / "run.json").exists)
         pressed(panel, "Replay")

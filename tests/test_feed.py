@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,10 +16,10 @@ from sandbox.fold import Fold
 from sandbox.run import Event, Run
 from sandbox.scenario import Scenario
 from sandbox.systems import get
-from sandbox.widgets import Board
+from sandbox.widgets import Board, Curves, Timeline
 from sandbox.widgets.board import MODULES
 from sandbox.widgets.feed import PER_S, Encoder, Feed, text_of
-from sandbox.widgets.modules import bare, joined
+from sandbox.widgets.modules import joined
 from sandbox.widgets.page import standalone
 from sandbox.widgets.topology import topology
 from tests.nodes import JS, node
@@ -125,19 +126,48 @@ def test_a_page_that_comes_late_gets_all() -> None:
     assert json.loads(board.get_state()["past"])[1:] == json.loads(sent[0]["text"])
     board._asked(board, {"kind": "want", "from": 1}, [])
     assert sent[1] | {"now_s": 0} == sent[0] | {"now_s": 0}
+    thread = board.stream.follower.thread
     session.events.append(Event(0.2, "ended", detail={"why": "drained"}))
-    until("its thread ends with the session", lambda: not board._follower.thread.is_alive(), 10.0)
+    until("its thread ends with the session", lambda: not thread.is_alive(), 10.0)
     board.close()
 
 
-def test_a_newer_board_of_a_session_ends_the_older_one() -> None:
-    """Law: one thread a session follows it, however often its cell is run."""
+def test_a_newer_board_of_a_session_takes_the_older_one_s_place() -> None:
+    """Law: one thread a session follows it, however often a cell is run, for all its pictures."""
     session = Told()
-    older, newer = Board(session), Board(session)
-    assert not older._follower.thread.is_alive()
-    assert newer._follower.thread.is_alive()
-    newer.close()
-    assert not newer._follower.thread.is_alive()
+    older, newer, timeline, curves = (
+        Board(session),
+        Board(session),
+        Timeline(session),
+        Curves(session),
+    )
+    pictures: list[Any] = [older, newer, timeline, curves]
+    assert len({id(picture.stream) for picture in pictures}) == 1
+    thread = newer.stream.follower.thread
+    sent: dict[int, list[Any]] = {id(picture): [] for picture in pictures}
+    for picture in pictures:
+        picture.send = sent[id(picture)].append
+    session.events += [Event(0.1, "sent", "app.resize/0", queue="celery")]
+    until("all newer ones have it", lambda: all(sent[id(one)] for one in pictures[1:]), 10.0)
+    assert sent[id(older)] == []
+    assert sent[id(newer)] == sent[id(timeline)] == sent[id(curves)]
+    assert len([t for t in threading.enumerate() if t.name == "sandbox-board"]) == 1
+    for picture in pictures:
+        assert thread.is_alive()
+        picture.close()
+    assert not thread.is_alive()
+
+
+def test_what_was_before_is_followed_by_its_own_clock(burst: Run) -> None:
+    """Law: who comes late sees what they would have seen, and of an ended session everything."""
+    slow = [e._replace(t_s=i / PER_S) for i, e in enumerate(burst.events) if e.kind != "ended"]
+    told = topology(burst.scenario)
+    assert Feed(Encoder(told), clock=lambda: 0.0).past(slow) == Encoder(told).rows(slow)
+    at_once = Feed(Encoder(told), clock=lambda: 0.0).past(burst.events)
+    assert at_once[-1][9]["tasks"] > 0
+    session = Told()
+    session.events += burst.events
+    assert Timeline(session).n_shown == len(Encoder(told).rows(burst.events))
 
 
 def test_a_board_has_a_stable_name_and_something_to_show_without_a_page(burst: Run) -> None:
@@ -165,5 +195,5 @@ def test_a_page_of_its_own_asks_nobody(burst: Run) -> None:
     page = standalone(Board(burst))
     assert "http://" not in page.replace("http://www.w3.org/2000/svg", "")
     assert "https://" not in page
-    assert page.count("</script>") == 1
-    assert "export default" not in bare(joined(*MODULES))
+    assert page.count("</script>") == 2, "the events' and the page's own"
+    assert "export default" not in page

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,13 +12,14 @@ from click.testing import CliRunner
 import sandbox
 from sandbox import workbench
 from sandbox.cli import main
+from sandbox.errors import RunError, SandboxError
 from sandbox.export import to_html
 from sandbox.export.html import page
 from sandbox.run import Run
 from sandbox.scenario import Scenario
 from sandbox.systems import get
 from sandbox.widgets.feed import Encoder
-from sandbox.widgets.modules import BOARD, CURVES, TIMELINE, bare, joined
+from sandbox.widgets.modules import BOARD, CURVES, TIMELINE, joined
 from sandbox.widgets.series import LINES, band, bin_s_of, series
 from sandbox.widgets.topology import topology
 from tests.nodes import JS, node
@@ -25,7 +27,9 @@ from tests.nodes import JS, node
 pytest.importorskip("anywidget")
 pytest.importorskip("matplotlib")
 
+from sandbox.widgets.board import Board
 from sandbox.widgets.curves import Curves
+from sandbox.widgets.linked import Linked
 from sandbox.widgets.timeline import Timeline
 
 
@@ -105,7 +109,7 @@ def test_joined_modules_are_modules(tmp_path: Path) -> None:
     """Law: the names at the top of all files that are joined are different."""
     for i, names in enumerate((BOARD, TIMELINE, CURVES)):
         file = tmp_path / f"{i}.mjs"
-        file.write_text(bare(joined(*names)))
+        file.write_text(joined(*names))
         node("--check", file)
 
 
@@ -121,3 +125,33 @@ def test_the_command_writes_a_stored_run(night: Run, tmp_path: Path) -> None:
     asked = ["export", str(tmp_path / "one.json"), "--html", str(tmp_path / "one.html")]
     assert CliRunner().invoke(main, asked).exit_code == 0
     assert "<title>one</title>" in (tmp_path / "one.html").read_text()
+
+
+def test_a_stored_run_s_folder_is_shown_like_the_run(night: Run, tmp_path: Path) -> None:
+    """Law: a folder gives the same events; the picture says that it is a stored run."""
+    folder = night.save(tmp_path / "night")
+    for made in (Board, Timeline, Curves):
+        shown, stored = made(night), made(folder)
+        assert stored.get_state()["past"] == shown.get_state()["past"]
+        assert stored.head["topology"]["source"] == "stored run, model"
+    with pytest.raises(RunError, match="is not a stored run"):
+        Timeline(tmp_path)
+
+
+def test_a_counterfactual_is_drawn_from_its_own_runs(night: Run, calm: Run) -> None:
+    """Law: the same picture as of its two runs; two runs are needed."""
+    joined_runs = sandbox.counterfactual(calm, night)
+    assert Timeline(joined_runs).head == Timeline(calm, night).head
+    with pytest.raises(RunError, match="has no runs to draw"):
+        Timeline(replace(joined_runs, runs=()))
+
+
+def test_linked_pictures_keep_what_stands_for_each(night: Run) -> None:
+    """Law: a saved notebook holds each picture's own fallback; one picture is no link."""
+    pictures = (Board(night), Timeline(night), Curves(night))
+    both = Linked(*pictures)
+    assert repr(both) == f"<Linked {', '.join(map(repr, pictures))}>"
+    kept = both._repr_mimebundle_()["text/html"]
+    assert kept == "".join(one.still_html() for one in pictures)
+    with pytest.raises(SandboxError, match="two pictures or more"):
+        Linked(pictures[0])

@@ -57,6 +57,9 @@ class Controls:
         self.calls: list[tuple[str, dict[str, Any]]] = []
         self.go_on = threading.Event()
 
+    def refusal(self, _verb: str) -> None:
+        """Return why a verb is not possible: never."""
+
     def __getattr__(self, verb: str) -> Callable[..., None]:
         def call(**arguments: Any) -> None:
             if verb == "kill_worker":
@@ -95,8 +98,7 @@ def session() -> Iterator[Scripted]:
 
 def button(panel: Panel, name: str) -> Any:
     """Return a button by its name."""
-    found = [child for row in panel._inputs.rows for child in row.children[1:]]
-    return next(child for child in found if child.description == name)
+    return panel._inputs.buttons[name]
 
 
 def told(panel: Panel) -> str:
@@ -210,17 +212,18 @@ def test_words_that_do_not_change(session: Scripted) -> None:
     assert "<caption>Counters of panelled" in bundle["text/html"]
     assert "application/vnd.jupyter.widget-view+json" in bundle
     assert Panel(session)._repr_mimebundle_()["text/html"] == bundle["text/html"]
-    children = [child for row in panel._inputs.rows for child in row.children[1:]]
-    assert all(child.description for child in children)
+    controls = [*panel._inputs.fields.all.values(), *panel._inputs.buttons.values()]
+    assert all(control.description for control in controls)
+    assert len({control.description for control in controls}) == len(controls)
 
 
 def test_each_button_calls_the_verb_of_its_name(session: Scripted) -> None:
     """Law: a button only calls its verb, with what the fields say."""
     session.controls.go_on.set()
     panel = Panel(session)
-    panel._inputs.rate.value = " 5/m "
-    names = ["Trigger 1", "Trigger 10", "Set rate limit", "Terminate worker", "Start worker"]
-    others = ["Drop connections", "Stop broker", "Start broker", "Set latency", "Deploy"]
+    panel._inputs.fields["rate"].value = " 5/m "
+    names = ["Trigger 1", "Trigger 10", "Set rate limit", "Warm stop", "Start worker"]
+    others = ["Drop connections", "Broker off, data lost", "Broker on", "Set latency", "Deploy"]
     for name in [*names, "Skip", *others]:
         button(panel, name).click()
     until("all are done", lambda: len(session.controls.calls) == 11, 10.0)
@@ -242,10 +245,12 @@ def test_each_button_calls_the_verb_of_its_name(session: Scripted) -> None:
 def test_the_buttons_of_a_worker_are_verbs_for_the_one_that_is_chosen(session: Scripted) -> None:
     """Law: what a button says is a verb of the controls, with spaces."""
     panel = Panel(session)
-    panel._inputs.worker.value = "worker2"
-    verbs = ["quit_worker", "pause_worker", "resume_worker", "cut_off", "mend_link"]
+    panel._inputs.fields["worker"].value = "worker2"
+    button(panel, "Cold stop").click()
+    verbs = ["pause_worker", "resume_worker", "cut_off", "mend_link"]
     for verb in verbs:
         button(panel, verb.replace("_", " ").capitalize()).click()
+    verbs.insert(0, "quit_worker")
     until("all are done", lambda: len(session.controls.calls) == len(verbs), 10.0)
     assert session.controls.calls == [(verb, {"worker": "worker2"}) for verb in verbs]
     assert set(verbs) <= set(VERBS)
@@ -336,7 +341,7 @@ def test_on_real_workers(tmp_path: Path) -> None:
         panel = Panel(session)
         button(panel, "Trigger 1").click()
         worker = session.wait_for(OnEvent(event="started")).worker
-        panel._inputs.worker.value = worker
+        panel._inputs.fields["worker"].value = worker
         button(panel, "Kill worker").click()
         until("it waits", lambda: panel.snapshot().loc[DEAD, "n"] == 1, 10.0)
         button(panel, "Skip").click()

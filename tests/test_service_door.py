@@ -205,7 +205,7 @@ def test_exactly_n_web_workers_work_at_once_and_the_loop_goes_on() -> None:
     async def all_of_it() -> tuple[list[str], int]:
         method.set("POST")
         four = [asyncio.create_task(workers.do(block)) for _ in range(4)]
-        await asyncio.sleep(0)  # each is let in
+        await asyncio.to_thread(until, "two wait", lambda: workers.waiting == 2)
         with pytest.raises(Busy, match="2 requests wait"):
             await workers.do(block)
         method.set("GET")

@@ -7,6 +7,7 @@ from typing import Literal, get_args
 
 from sandbox.ledger import Effect
 from sandbox.run import Event
+from sandbox.slots import slot_name
 
 Verdict = Literal[
     "done once", "done more than once", "failed", "revoked", "lost", "stuck", "unknown"
@@ -44,7 +45,7 @@ class Place:
         if self.where == "queue":
             return f"queue {self.queue}" + (f", priority step {self.step}" if self.step else "")
         if self.where == "running":
-            return f"running on {self.worker} slot {self.slot}"
+            return f"running on {self.worker} {slot_name(self.slot or 0)}"
         if self.where in {"eta", "rate"}:
             return f"held for its {self.where} on {self.worker or '?'}"
         if self.where == "kept":

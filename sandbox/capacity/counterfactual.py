@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from sandbox.audit import verdicts
@@ -60,12 +60,14 @@ class Counterfactual:
     """Two runs joined by task: what is the same, and what is not.
 
     ``changes`` are the tasks whose verdict, or number of executions, is another one; ``n_same``
-    is the number of all others. ``notes`` say what makes this less than the same draws.
+    is the number of all others. ``notes`` say what makes this less than the same draws; ``runs``
+    are the two that were joined.
     """
 
     n_same: int
     changes: tuple[Change, ...]
     notes: tuple[str, ...] = ()
+    runs: tuple[Run, ...] = field(default=(), compare=False)
 
     def summary(self) -> str:
         """Return one sentence, the most frequent change first."""
@@ -125,7 +127,7 @@ def counterfactual(before: Run, after: Run) -> Counterfactual:
             n_same += 1
         else:
             changes.append(change)
-    return Counterfactual(n_same, tuple(changes), tuple(_notes(before, after)))
+    return Counterfactual(n_same, tuple(changes), tuple(_notes(before, after)), (before, after))
 
 
 def fates(run: Run) -> dict[str, Fate]:

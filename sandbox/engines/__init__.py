@@ -55,11 +55,16 @@ class Controls(Protocol):
     event whose detail has an ``error``.
     """
 
+    def refusal(self, verb: str) -> str | None:
+        """Return why this system has no such verb: the end of a sentence, or None."""
+
     def submit(self, task: str, n: int = 1, *, when: At | OnEvent | None = None) -> list[str]:
         """Publish ``n`` tasks of a type; return their keys (none yet, with ``when``)."""
 
-    def kill_child(self, worker: str, *, when: At | OnEvent | None = None) -> None:
-        """SIGKILL the child that has been busy longest (slot 0's when all are idle)."""
+    def kill_child(
+        self, worker: str, slot: int | None = None, *, when: At | OnEvent | None = None
+    ) -> None:
+        """SIGKILL the child in ``slot``, or the one busy longest (the first when all are idle)."""
 
     def kill_worker(self, worker: str, *, when: At | OnEvent | None = None) -> None:
         """SIGKILL a worker: its main process and its children."""
@@ -127,17 +132,20 @@ class Controls(Protocol):
     def free_memory(self, *, when: At | OnEvent | None = None) -> None:
         """Let the broker take writes again."""
 
-    def child_oom(
+    def child_oom(  # noqa: PLR0913 - all but two have defaults
         self,
         task: str,
         after_s: float,
         n: int | None = 1,
+        worker: str | None = None,
+        slot: int | None = None,
         *,
         when: At | OnEvent | None = None,
     ) -> None:
         """Have the next ``n`` executions of a type that work longer than ``after_s`` killed there.
 
         With ``n`` None it is all from now on; a second order for a type replaces the first.
+        With ``worker``, and ``slot``, only executions there are meant.
         """
 
     def half_open(self, worker: str, *, when: At | OnEvent | None = None) -> None:

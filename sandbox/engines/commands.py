@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from itertools import count
 from operator import itemgetter
-from typing import TypeGuard
+from typing import Any, TypeGuard
 
 from sandbox.dependencies import unknown_dependency
 from sandbox.errors import ScenarioError, one_of
@@ -23,6 +23,7 @@ from sandbox.faults.stop_broker import cannot_stop
 from sandbox.rates import parse_rate
 from sandbox.run import Event
 from sandbox.scenario import Scenario
+from sandbox.slots import slot_name
 
 
 def check(scenario: Scenario, verb: str, arguments: dict[str, object]) -> None:
@@ -34,9 +35,9 @@ def check(scenario: Scenario, verb: str, arguments: dict[str, object]) -> None:
     if "task" in arguments and task not in scenario.task_names:
         allowed = one_of(str(task), scenario.task_names)
         raise ScenarioError(f"{verb}: task is {task!r}; allowed: {allowed}")
-    problem = _problem(scenario, verb, arguments)
-    if problem is not None:
-        raise ScenarioError(f"{verb}: {problem}")
+    why = problem(scenario, verb, arguments)
+    if why is not None:
+        raise ScenarioError(f"{verb}: {why}")
     _check_numbers(verb, arguments)
     if arguments.get("rate") is not None:
         try:
@@ -77,17 +78,22 @@ _REFUSALS: dict[str, Callable[[Scenario], str | None]] = {
     **{verb: partial(only_plain, verb) for verb in ("cut_off", "evict", "flush", "latency")},
 }
 """What a scenario has to be without for a verb."""
-_OF_WORKERS = {"kill_child": no_children, "quit_worker": cannot_quit}
+_Arguments = Mapping[str, Any]
+_BY_ARGUMENT: dict[str, Callable[[Scenario, _Arguments], str | None]] = {
+    "kill_child": lambda scenario, of: no_children(scenario, of["worker"], of.get("slot")),
+    "quit_worker": lambda scenario, of: cannot_quit(scenario, of["worker"]),
+    "child_oom": lambda scenario, of: no_child_to_kill(
+        scenario, of["task"], of.get("worker"), of.get("slot")
+    ),
+}
 
 
-def _problem(scenario: Scenario, verb: str, arguments: dict[str, object]) -> str | None:
-    """Return why this scenario has no such verb: one sentence, or None."""
+def problem(scenario: Scenario, verb: str, arguments: _Arguments) -> str | None:
+    """Return why this scenario has no such verb with these arguments: one sentence, or None."""
     if verb in _REFUSALS:
         return _REFUSALS[verb](scenario)
-    if verb in _OF_WORKERS:
-        return _OF_WORKERS[verb](scenario, str(arguments["worker"]))
-    if verb == "child_oom":
-        return no_child_to_kill(scenario, str(arguments["task"]))
+    if verb in _BY_ARGUMENT:
+        return _BY_ARGUMENT[verb](scenario, arguments)
     if verb == "drop_connections":
         return cannot_drop(scenario)
     if "dependency" in arguments:
@@ -120,6 +126,17 @@ def _second(scenario: Scenario, now_s: float) -> list[tuple[int, float]]:
         times = entry.arrivals_s(left_s, seed=0, stream="") if left_s > 0 else []
         found += [(place, now_s + at_s) for at_s in times]
     return sorted(found, key=itemgetter(1))
+
+
+def chosen(**arguments: Any) -> dict[str, Any]:
+    """Return the arguments that are given: what is None was not chosen."""
+    return {name: value for name, value in arguments.items() if value is not None}
+
+
+def no_child_now(worker: str, slot: int | None) -> str:
+    """Return the sentence on a child that is gone and whose replacement is not there yet."""
+    where = "" if slot is None else f" in {slot_name(slot)}"
+    return f"kill_child: {worker} has no child process{where} at this moment"
 
 
 class Trigger:

@@ -23,15 +23,7 @@ def app_of(scenario: Scenario) -> str:
     >>> print(app_of(one).splitlines()[-1])
         work(self, 0.0)
     """
-    broker = scenario.broker
-    options = {
-        "visibility_timeout": broker.visibility_timeout_s,
-        "unacked_restore_interval": broker.unacked_restore_interval_s,
-        "unacked_restore_throttle": broker.unacked_restore_throttle,
-        "health_check_interval": broker.health_check_interval_s,
-        "priority_steps": list(broker.priority_steps),
-        "queue_order_strategy": broker.queue_order_strategy,
-    }
+    options = scenario.broker.transport_options
     routes = {kind.name: {"queue": kind.queue} for kind in scenario.tasks}
     numbers = dict.fromkeys(scenario.task_names, 0)
     for publication in schedule(scenario):

@@ -6,21 +6,26 @@ from typing import TYPE_CHECKING, Literal
 
 from sandbox.faults._base import Command, Fault
 from sandbox.parts import Name
+from sandbox.slots import SlotNumber, no_such_slot
 
 if TYPE_CHECKING:
     from sandbox.scenario import Scenario
 
 
-def no_children(scenario: Scenario, worker: str) -> str | None:
-    """Return why a worker has no child to kill: one sentence, or None."""
+def no_children(scenario: Scenario, worker: str, slot: object = None) -> str | None:
+    """Return why a worker has no child to kill, or none in ``slot``: one sentence, or None."""
     pool = scenario.pool_of(worker)
-    if pool is not None and pool.pool != "prefork":
+    if pool is None:
+        return None
+    if pool.pool != "prefork":
         return f"worker {worker!r} has a {pool.pool} pool, which has no child processes"
-    return None
+    return None if slot is None else no_such_slot(pool, slot)
 
 
 class KillChild(Fault):
     """SIGKILL the child of ``worker`` that has been busy longest; its main process lives on.
+
+    With ``slot`` it is the child in that slot, counted from 0, whether it is busy or idle.
 
     - early ack: the task becomes FAILURE (WorkerLostError) and is not run again.
     - acks_late: the same; the main process acknowledges the message of the failed task.
@@ -29,11 +34,13 @@ class KillChild(Fault):
 
     kind: Literal["kill_child"] = "kill_child"
     worker: Name
+    slot: SlotNumber | None = None
 
     def problem(self, scenario: Scenario) -> str | None:
         """Return why this fault makes no sense in ``scenario``: one sentence, or None."""
-        return no_children(scenario, self.worker)
+        return no_children(scenario, self.worker, self.slot)
 
     def commands(self) -> tuple[Command, ...]:
         """Return the verbs that this fault amounts to."""
-        return (Command(self.when, "kill_child", {"worker": self.worker}),)
+        chosen = {} if self.slot is None else {"slot": self.slot}
+        return (Command(self.when, "kill_child", {"worker": self.worker} | chosen),)

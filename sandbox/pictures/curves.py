@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sandbox.pictures.marks import end_s, marks
+from sandbox.pictures.trouble import drawable, trouble
 from sandbox.run import Event, Run
 
 if TYPE_CHECKING:
@@ -85,6 +86,7 @@ def curves_table(run: Run, prediction: Run | None = None) -> pd.DataFrame:
 
 
 def _summary(run: Run) -> dict[str, list[float]]:
+    run = drawable(run)
     end, found = end_s(run), list(steps(run).values())
     return {
         "peak": [max(n for _, n in curve) for curve in found],
@@ -104,6 +106,7 @@ def curves(run: Run, prediction: Run | None = None) -> Picture:
     """
     from sandbox.pictures import figure
 
+    said, run = trouble(run), drawable(run)
     picture = figure.Picture(_alt(run), 10.5, 4.6)
     found, end = marks(run), end_s(run)
     rows = picture.subplots(len(LINES), 1, sharex=True)
@@ -118,6 +121,7 @@ def curves(run: Run, prediction: Run | None = None) -> Picture:
     rows[0].set_xlim(0, end * 1.01)
     figure.name_marks(rows[0], found, end)
     figure.key(picture, _handles(bool(expected)))
+    figure.tell(picture, said)
     return picture
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import textwrap
 from collections.abc import Iterable, Sequence
 
 from matplotlib.axes import Axes
@@ -16,6 +17,7 @@ INK = "#1a1a1a"
 SOFT = "#595959"
 RULE = "#d0d0d0"
 _LEVELS = 3
+_LONGEST_LINE = 150
 _MOST_LABELS = 9
 _CHARACTER = 0.009  # of the plot's width
 
@@ -37,6 +39,14 @@ class Picture(Figure):
         # No metadata: the same run gives the same bytes, whatever the day or version.
         self.savefig(buffer, format="png", metadata={"Software": None})
         return buffer.getvalue(), {"alt": self.alt}
+
+
+def tell(picture: Picture, sentences: str) -> None:
+    """Say above a picture what is wrong with what it shows; nothing when nothing is."""
+    if sentences:
+        picture.alt += f". {sentences}"
+        told = "\n".join(textwrap.wrap(sentences, _LONGEST_LINE))
+        picture.suptitle(told, x=0.01, ha="left", fontsize=9, color=INK, fontweight="bold")
 
 
 def nothing(axes: Axes) -> None:

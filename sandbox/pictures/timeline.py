@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sandbox.journeys import Attempt
 from sandbox.pictures.marks import absences, end_s, marks
+from sandbox.pictures.trouble import drawable, trouble
 from sandbox.run import Run
 from sandbox.schedule import BY_HAND
+from sandbox.slots import slot_name
 from sandbox.tasks import SUBTASKS
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ class Style(NamedTuple):
 
     colour: str
     hatch: str
+    alpha: float = 1.0
 
 
 STYLES = {
@@ -34,6 +37,7 @@ STYLES = {
     "running": Style("#56b4e9", ".."),
 }
 _COLUMNS = ("succeeded", "retried", "failed", "killed", "revoked", "running", "not started")
+_FADED = 0.2
 _MOST_BARS = 1500
 _MOST_ROWS = 40
 _BINS = 240
@@ -51,6 +55,7 @@ def timeline_table(run: Run) -> pd.DataFrame:
     """Return how many attempts each worker made, by what came of them, and all of them."""
     import pandas as pd
 
+    run = drawable(run)
     found = {name: Counter[str]() for name in _workers(run)}
     for attempt in run.fold.attempts:
         found[attempt.worker][_outcome(attempt)] += 1
@@ -70,23 +75,47 @@ def timeline(run: Run) -> Picture:
     """Draw a bar an attempt, on a row a process; a run of many attempts by share of time."""
     from sandbox.pictures import figure
 
-    rows = _rows(run)
-    ran = [attempt for attempt in run.fold.attempts if attempt.started_s is not None]
-    by_share = len(ran) > _MOST_BARS or len(rows) > _MOST_ROWS
-    n_rows = len(_workers(run)) * 2 if by_share else len(rows)
-    picture = figure.Picture(_alt(run), _WIDTH, 1.6 + 0.3 * max(2, n_rows))
-    axes = picture.subplots()
-    (_draw_shares if by_share else _draw_bars)(axes, run, ran)
-    title = "Busy processes of each worker" if by_share else "Attempts on each worker's processes"
+    said, run = trouble(run), drawable(run)
+    picture = figure.Picture(_alt(run), _WIDTH, 1.6 + 0.3 * max(2, n_rows(run)))
+    title = (
+        "Busy processes of each worker" if _by_share(run) else "Attempts on each worker's processes"
+    )
+    figure.key(picture, draw(picture.subplots(), run, title, end_s(run)))
+    figure.tell(picture, said)
+    return picture
+
+
+def draw(
+    axes: Axes, run: Run, title: str, end: float, lit: Collection[str] | None = None
+) -> list[Any]:
+    """Draw a run on axes that end at ``end`` (s), all but ``lit`` tasks faded; return its key."""
+    from sandbox.pictures import figure
+
+    ran, found = _ran(run), marks(run)
+    if _by_share(run):
+        _draw_shares(axes, run, ran)
+    else:
+        _draw_bars(axes, run, ran, end, lit)
     figure.plain(axes, title)
-    end, found = end_s(run), marks(run)
     axes.set_xlim(0, end * 1.01)
     figure.draw_marks(axes, found)
     figure.name_marks(axes, found, end)
     if not ran:
         figure.nothing(axes)
-    figure.key(picture, _handles(ran, down=bool(absences(run))))
-    return picture
+    return list(_handles(ran, down=bool(absences(run))))
+
+
+def n_rows(run: Run) -> int:
+    """Return how many rows a run takes: one a process, or two a worker when drawn by share."""
+    return len(_workers(run)) * 2 if _by_share(run) else len(_rows(run))
+
+
+def _ran(run: Run) -> list[Attempt]:
+    return [attempt for attempt in run.fold.attempts if attempt.started_s is not None]
+
+
+def _by_share(run: Run) -> bool:
+    return len(_ran(run)) > _MOST_BARS or len(_rows(run)) > _MOST_ROWS
 
 
 def _alt(run: Run) -> str:
@@ -110,15 +139,19 @@ def _rows(run: Run) -> dict[tuple[str, int], int]:
 # --- a bar an attempt --------------------------------------------------------------------
 
 
-def _draw_bars(axes: Axes, run: Run, ran: list[Attempt]) -> None:
-    rows, end = _rows(run), end_s(run)
+def _draw_bars(
+    axes: Axes, run: Run, ran: list[Attempt], end: float, lit: Collection[str] | None
+) -> None:
+    rows = _rows(run)
     for name, style in STYLES.items():
         for attempt in (a for a in ran if _outcome(a) == name):
-            _draw_bar(axes, attempt, rows[attempt.worker, attempt.slot or 0], style, end)
+            faded = lit is not None and attempt.task not in lit
+            row = rows[attempt.worker, attempt.slot or 0]
+            _draw_bar(axes, attempt, row, style._replace(alpha=_FADED) if faded else style, end)
     for gone in absences(run):
         of_worker = [row for (worker, _), row in rows.items() if worker == gone.worker]
         _draw_absence(axes, gone.from_s, gone.to_s, min(of_worker) - 0.5, max(of_worker) + 0.5)
-    labels = [f"{worker} · {slot + 1}" for worker, slot in rows]
+    labels = [f"{worker} · {slot_name(slot)}" for worker, slot in rows]
     axes.set_yticks(range(len(labels)), labels)
     axes.set_ylim(len(rows) - 0.4, -0.6)
 
@@ -130,11 +163,12 @@ def _draw_bar(axes: Axes, attempt: Attempt, row: int, style: Style, end: float) 
     axes.broken_barh(
         [(begin, max(stop - begin, end / 2000))], (row - 0.38, 0.76), facecolor=style.colour,
         hatch=style.hatch, edgecolor="#1a1a1a", linewidth=1.6 if again else 0.5, zorder=2,
+        alpha=style.alpha,
     )  # fmt: skip
     if attempt.outcome == "killed":
         axes.plot(stop, row, marker="X", color="#1a1a1a", markersize=8, zorder=5, clip_on=False)
     label = _label(attempt)
-    if (stop - begin) / end * _PLOT_CHARS > len(label) + 1:
+    if style.alpha > _FADED and (stop - begin) / end * _PLOT_CHARS > len(label) + 1:
         box = {"facecolor": style.colour, "edgecolor": "none", "pad": 0.6} if style.hatch else None
         axes.text(begin + end * 0.004, row, label, va="center", fontsize=7.5, color="black",
                   zorder=3, bbox=box, clip_on=True)  # fmt: skip

@@ -10,7 +10,7 @@ import json
 import threading
 from collections.abc import Iterator
 from functools import cached_property
-from typing import Literal
+from typing import Literal, TypeVar
 
 from celery.states import READY_STATES, SUCCESS
 from fastapi import APIRouter
@@ -27,6 +27,7 @@ from sandbox.service.web_workers import WebWorkers
 
 _PAGE = 500
 _MOST_OPEN = 100_000
+Meter = TypeVar("Meter", Counter, Gauge)
 
 
 class Health(BaseModel):
@@ -39,26 +40,28 @@ class Health(BaseModel):
 
 
 class Meters:
-    """The figures of one door since it was opened, in a registry of its own."""
+    """The figures of one door since it was opened, apart from those of any other."""
 
     def __init__(self, manager: TaskManager) -> None:
         self._manager, self._lock = manager, threading.Lock()
         self._open: dict[str, str] = {}
-        self.registry = CollectorRegistry()
-        self._submitted = self._counter("submitted", "Tasks that were accepted")
-        self._done = self._counter("done", "Tasks that were seen to succeed")
-        self._failed = self._counter("failed", "Tasks that were seen to fail for good")
-        self._depth = Gauge(
-            "queue_depth", "Messages that no worker has taken", ("queue",), registry=self.registry
+        self._figures = CollectorRegistry()
+        self._submitted = self._meter(
+            Counter, "tasks_submitted", "Tasks that were accepted", "task"
         )
-        self._unacked = Gauge(
-            "unacked", "Messages that workers hold, of all queues", registry=self.registry
+        self._done = self._meter(Counter, "tasks_done", "Tasks that were seen to succeed", "task")
+        self._failed = self._meter(
+            Counter, "tasks_failed", "Tasks that were seen to fail for good", "task"
         )
-        self._workers = Gauge("workers", "Workers that answer a ping", registry=self.registry)
-        self._up = Gauge("broker_up", "Whether the broker answers", registry=self.registry)
+        self._depth = self._meter(
+            Gauge, "queue_depth", "Messages that no worker has taken", "queue"
+        )
+        self._unacked = self._meter(Gauge, "unacked", "Messages that workers hold, of all queues")
+        self._workers = self._meter(Gauge, "workers", "Workers that answer a ping")
+        self._up = self._meter(Gauge, "broker_up", "Whether the broker answers")
 
-    def _counter(self, what: str, told: str) -> Counter:
-        return Counter(f"tasks_{what}", told, ("task",), registry=self.registry)
+    def _meter(self, kind: type[Meter], name: str, told: str, *labels: str) -> Meter:
+        return kind(name, told, labels, registry=self._figures)
 
     def submitted(self, task: str, task_id: str) -> None:
         """Note a task that was accepted; of those that never end the oldest are forgotten."""
@@ -105,7 +108,7 @@ class Meters:
             self._up.set(1)
         except (BrokerGone, RedisError):
             self._up.set(0)
-        return generate_latest(self.registry).decode()
+        return generate_latest(self._figures).decode()
 
     def _look(self) -> None:
         held = self._manager.queues()

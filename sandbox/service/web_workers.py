@@ -29,9 +29,14 @@ class WebWorkers:
         self._n_here = 0
         self._pool = ThreadPoolExecutor(n, thread_name_prefix=name)
 
+    @property
+    def waiting(self) -> int:
+        """How many requests wait for a web worker; below 0, how many web workers are free."""
+        return self._n_here - self.n
+
     async def do(self, work: Callable[[], Any]) -> Any:
         """Have a web worker do something, now or in turn; raises Busy, and what it raises."""
-        waiting, is_read = self._n_here - self.n, guard.method.get() == "GET"
+        waiting, is_read = self.waiting, guard.method.get() == "GET"
         if not is_read and self.most_waiting is not None and waiting >= self.most_waiting:
             raise Busy(f"{waiting} requests wait for a web worker already; try again later")
         self._n_here += 1

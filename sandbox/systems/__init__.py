@@ -21,6 +21,30 @@ from sandbox.scenario import Scenario
 if TYPE_CHECKING:
     from sandbox.service.ops import Op
 
+MOST_ROWS: tuple[str, ...] = (
+    "published",
+    "done",
+    "failed",
+    "revoked",
+    "lost",
+    "stuck",
+    "executions",
+    "redelivered",
+    "ran_twice",
+    "duplicated",
+    "retried",
+    "throughput_per_s",
+    "makespan_s",
+    "mean_wait_s",
+    "mean_latency_s",
+    "p50_latency_s",
+    "p95_latency_s",
+    "mean_service_s",
+    "utilisation",
+    "worker_recovery_s",
+)
+"""What a comparison of most systems has a row for: counts first, then times."""
+
 
 @dataclass(frozen=True)
 class WrongModel:

@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sandbox.widgets.board import Board as Board
+    from sandbox.widgets.boards import Boards as Boards
     from sandbox.widgets.curves import Curves as Curves
+    from sandbox.widgets.linked import Linked as Linked
     from sandbox.widgets.panel import Panel as Panel
+    from sandbox.widgets.scenarios import Scenarios as Scenarios
     from sandbox.widgets.timeline import Timeline as Timeline
     from sandbox.widgets.whatif import Sliders as Sliders
 
-__all__ = ["Board", "Curves", "Panel", "Sliders", "Timeline"]
+__all__ = ["Board", "Boards", "Curves", "Linked", "Panel", "Scenarios", "Sliders", "Timeline"]
 
 _MODULES = {"Sliders": "whatif"}
 

@@ -1,5 +1,6 @@
 // Attempts: one run's bars, absences, outages and pins as SVG; and the chain of one task.
 
+import { HATCHES } from "./looks.js";
 import { rounded, route } from "./gutter.js";
 import { svgNode } from "./reading.js";
 import { label, pinned, placed, sharesOf, spansOf, ticksOf } from "./spans.js";
@@ -13,7 +14,7 @@ const MOST_BARS = 1500;
 const BINS = 300;
 const SHARE_ROWS = 3; // a worker's height, in rows, when shares are drawn
 
-export const BAR_OUTCOMES = ["succeeded", "retried", "failed", "killed", "running"];
+export const BAR_OUTCOMES = Object.keys(HATCHES);
 let plots = 0;
 
 export class Plot {
@@ -34,8 +35,8 @@ export class Plot {
     return n === undefined ? null : this.all[Number(n)];
   }
 
-  read() {
-    this.spans = spansOf(this.history);
+  read(now) {
+    this.spans = spansOf(this.history, now);
   }
 
   // --- layout ------------------------------------------------------------------------------------
@@ -95,8 +96,9 @@ export class Plot {
 
   // --- drawing -----------------------------------------------------------------------------------
 
-  draw(width, from, to, lit) {
-    this.read();
+  // `now` (s): a session's clock, up to which what still runs is drawn.
+  draw(width, from, to, lit, now = 0) {
+    this.read(now);
     this.place(width, from, to);
     this.all = [];
     this.drawn.clear();
@@ -121,9 +123,8 @@ export class Plot {
     const hatch = (name, ...paths) => svgNode("pattern", { id: `${this.id}-${name}`, width: 8, height: 8,
       patternUnits: "userSpaceOnUse" }, svgNode("rect", { width: 8, height: 8,
       class: `sb-fill-${name}` }), ...paths.map((d) => svgNode("path", { d, class: `sb-hatch sb-hatch-${name}` })));
-    return svgNode("defs", {}, hatch("retried", "M-2,2L2,-2M0,8L8,0M6,10L10,6"),
-      hatch("failed", "M0,0L8,8M8,0L0,8"), hatch("killed", "M-2,6L2,10M0,0L8,8M6,-2L10,2"),
-      hatch("running", "M3,3h2v2h-2z"), hatch("away", "M-2,2L2,-2M0,8L8,0M6,10L10,6"));
+    const { succeeded, ...others } = HATCHES; // without a hatch
+    return svgNode("defs", {}, ...Object.entries(others).map(([name, d]) => hatch(name, d)), hatch("away", "M-2,2L2,-2M0,8L8,0M6,10L10,6"));
   }
 
   axis() {
@@ -165,7 +166,7 @@ export class Plot {
       const first = i === 0 || this.spans.rows[i - 1].worker !== worker;
       nodes.push(svgNode("rect", { x: this.left, y, width: this.right - this.left, height: ROW, rx: 4, class: "sb-row" }));
       if (first) nodes.push(this.workerName(worker, y + 16, this.left - 30));
-      nodes.push(svgNode("text", { x: this.left - 8, y: y + 16, "text-anchor": "end", class: "sb-soft" }, String(slot + 1)));
+      nodes.push(svgNode("text", { x: this.left - 8, y: y + 16, "text-anchor": "end", class: "sb-soft" }, String(slot)));
     });
     return nodes;
   }

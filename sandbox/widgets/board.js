@@ -1,19 +1,23 @@
 // The board: a history shown at the player's moment. Python joins this file with those it imports.
 
-import { Dots, LOOKS } from "./dots.js";
-import { History } from "./fold.js";
+import { areaOf, areasIn, observeCards } from "./areas.js";
+import { Dots, paintLegend } from "./dots.js";
 import { crowdAt, historyOf, summary, totals, warnings } from "./history.js";
-import { isDark, paletteOf } from "./looks.js";
+import { Lead } from "./lead.js";
+import { isCalm, isDark, paletteOf } from "./looks.js";
+import { historyFor, taken } from "./past.js";
 import { copiesOf, ENDS, seated } from "./places.js";
+import { Picks } from "./picks.js";
 import { Player } from "./player.js";
 import { links, middle } from "./links.js";
-import { assumptions, h, legend, renumber, setText, stage, svg, totalsRow } from "./structure.js";
+import { assumptions, forgetNodes, h, legend, renumber, setText, stage, svg, totalsRow } from "./structure.js";
 import { fillTip, placeTip } from "./tip.js";
 import { Transport } from "./transport.js";
 
 const TRAVEL_MS = 350;
 const TOLD_MS = 2000;
 const CLOCK_MS = 100;
+const MOVE_MS = 50; // Dots get their places 20 times a second at most, and move in every frame.
 
 class View {
   constructor(model, el) {
@@ -22,15 +26,18 @@ class View {
     const head = model.get("head") ?? {};
     this.topology = head.topology ?? {};
     this.isLive = Boolean(head.live);
-    this.history = new History(this.topology, parsed(model.get("past") || "[]"));
+    this.history = historyFor(model, this.topology);
     this.player = new Player(this.history, { live: this.isLive });
+    this.player.told(head.until_s ?? 0);
     const cursor = model.get("cursor_s");
     if (!this.isLive && cursor > 0) this.player.seek(cursor);
+    this.lead = new Lead(model, this.player, () => this.step(performance.now()));
     this.state = this.player.state;
     this.marked = model.get("focus") || null;
     this.last = performance.now();
     this.toldAt = -Infinity;
     this.clockAt = -Infinity;
+    this.placedAt = -Infinity;
     this.build();
   }
 
@@ -39,6 +46,7 @@ class View {
   build() {
     const { topology } = this;
     this.el.classList.add("sb-board");
+    this.el.dataset.lmSuppressShortcuts = "true"; // JupyterLab has meanings of its own for keys.
     this.el.dataset.state = "live";
     this.canvas = h("canvas", { class: "sb-dots", "aria-hidden": "true" });
     this.links = svg("svg", { class: "sb-links", "aria-hidden": "true" });
@@ -60,6 +68,8 @@ class View {
       this.voice, this.tip);
     this.areas = new Map();
     this.transport.grown();
+    this.picks = new Picks(this.model, this.inner, (event) => this.dotAt(event) !== null);
+    this.picks.offer();
     this.listen();
     this.theme();
     this.tell();
@@ -72,7 +82,7 @@ class View {
 
   listen() {
     const { el, stage: where } = this;
-    this.stops = [];
+    this.stops = this.picks.listen();
     const on = (target, name, act) => {
       target.addEventListener(name, act);
       this.stops.push(() => target.removeEventListener(name, act));
@@ -82,8 +92,8 @@ class View {
     on(where, "pointerleave", () => this.pointed(null));
     on(where, "click", (event) => this.hover(event, true));
     on(window.matchMedia("(prefers-color-scheme: dark)"), "change", () => this.theme());
-    this.reduced = window.matchMedia("(prefers-reduced-motion: reduce)");
-    this.watch(new ResizeObserver(() => this.measure()), (one) => one.observe(this.inner));
+    this.sizes = new ResizeObserver(() => this.measure(TRAVEL_MS));
+    this.watch(this.sizes, () => observeCards(this.sizes, this.inner));
     const themes = { attributes: true, attributeFilter: ["class", "data-jp-theme-light",
       "data-jp-theme-name", "data-theme", "data-vscode-theme-kind"] };
     this.watch(new MutationObserver(() => this.theme()), (one) => {
@@ -96,7 +106,8 @@ class View {
     };
     said("msg:custom", (message) => this.take(message));
     said("change:log", () => this.tell());
-    said("change:cursor_s", () => this.follow());
+    said("change:cursor_s", () => this.lead.cursorChanged());
+    said("change:motion", () => this.lead.motionChanged());
     said("change:focus", () => this.mark(this.model.get("focus") || null, false));
     said("change:past", () => this.restart());
   }
@@ -116,14 +127,8 @@ class View {
   // --- from the kernel ----------------------------------------------------------------------------
 
   take(message) {
-    if (message?.kind !== "events") return;
-    const missing = message.from - this.history.length;
-    if (missing > 0) {
-      this.model.send?.({ kind: "want", from: this.history.length });
-      return;
-    }
     const held = this.holds();
-    this.history.append(parsed(message.text).slice(-missing));
+    if (!taken(this.history, this.model, message)) return;
     this.player.told(message.now_s);
     this.transport.grown();
     if (this.holds() !== held) this.rebuild();
@@ -131,7 +136,7 @@ class View {
   }
 
   restart() {
-    this.history = new History(this.topology, parsed(this.model.get("past") || "[]"));
+    this.history = historyFor(this.model, this.topology);
     this.player.history = this.history;
     this.player.n = Math.min(this.player.n, this.history.length);
     this.player.told();
@@ -141,16 +146,10 @@ class View {
 
   rebuild() {
     this.inner.replaceChildren(this.links, ...stage(this.topology, this.holds()), this.canvas);
+    this.picks.offer();
+    forgetNodes(this.el);
+    observeCards(this.sizes, this.inner);
     this.measure();
-  }
-
-  // Another widget has moved the cursor that both share; no kernel is needed for that.
-  follow() {
-    const t = this.model.get("cursor_s");
-    if (!Number.isFinite(t) || Math.abs(t - this.player.t) < 1e-6) return;
-    this.player.pause();
-    this.player.seek(t);
-    this.show(0);
   }
 
   tell() {
@@ -166,9 +165,11 @@ class View {
       || event.metaKey) return;
     const onButton = event.target.tagName === "BUTTON" || event.target.tagName === "SUMMARY";
     const act = KEYS[event.key];
+    // Up and down are the slider's own where that has the focus.
+    if (event.target.tagName === "INPUT" && ["ArrowUp", "ArrowDown"].includes(event.key)) return;
     if (act === undefined || (onButton && event.key === " ")) return;
     event.preventDefault();
-    event.stopPropagation(); // JupyterLab has meanings of its own for these keys.
+    event.stopPropagation();
     act(this);
   }
 
@@ -190,10 +191,13 @@ class View {
     this.wake();
   }
 
-  hover(event, isClick = false) {
+  dotAt(event) {
     const rect = this.canvas.getBoundingClientRect();
-    const dot = this.dots.hit(event.clientX - rect.left, event.clientY - rect.top);
-    const task = dot?.copy.task ?? null;
+    return this.dots.hit(event.clientX - rect.left, event.clientY - rect.top) ?? null;
+  }
+
+  hover(event, isClick = false) {
+    const task = this.dotAt(event)?.copy.task ?? null;
     if (isClick) this.mark(task === this.marked ? null : task);
     else this.pointed(task);
   }
@@ -224,6 +228,9 @@ class View {
 
   theme() {
     this.el.dataset.theme = isDark() ? "dark" : "light";
+    // JupyterLab hides the page while it changes its theme: there is nothing to measure then.
+    this.paint();
+    this.wake();
     this.measure();
   }
 
@@ -232,49 +239,23 @@ class View {
     const palette = paletteOf(this.el);
     if (JSON.stringify(palette) === JSON.stringify(this.dots.palette)) return;
     this.dots.paint(palette);
-    this.paintLegend();
-  }
-
-  paintLegend() {
-    for (const canvas of this.legend.querySelectorAll("canvas")) {
-      const small = new Dots(canvas);
-      small.resize(20, 20, window.devicePixelRatio || 1);
-      small.paint(this.dots.palette);
-      const copy = { task: "", area: "", look: canvas.dataset.look, tries: 1, label: "" };
-      small.go([{ ...copy, x: 10, y: 10, r: 7 }], 0, 0);
-      small.draw(0);
-    }
+    paintLegend(this.legend, palette);
   }
 
   // Read where everything is; the only place that asks the browser for its layout.
-  measure() {
+  measure(ms = 0) {
     const width = this.el.clientWidth;
     if (width === 0) return;
+    if (this.width !== width) [this.width, ms] = [width, 0];
     this.paint();
     this.el.dataset.width = width >= 900 ? "wide" : width >= 520 ? "mid" : "narrow";
     const base = this.inner.getBoundingClientRect();
     this.dots.resize(base.width, this.inner.scrollHeight, window.devicePixelRatio || 1);
-    this.areas.clear();
-    this.overs = new Map();
-    for (const node of this.inner.querySelectorAll("[data-area]")) {
-      const rect = node.getBoundingClientRect();
-      const name = node.dataset.area;
-      this.areas.set(name, { x: rect.left - base.left, y: rect.top - base.top, w: rect.width,
-        h: rect.height, fromRight: name.startsWith("queue:"),
-        centred: name.startsWith("slot:"), unnamed: name === "done",
-        newestFirst: name === "done" });
-      this.overs.set(name, node.querySelector(".sb-over"));
-    }
+    Object.assign(this, areasIn(this.inner, base));
+    this.transport.fit(this.transport.marks.clientWidth);
     this.source = middle(this.inner.querySelector(".sb-source"), base, 0.8);
     this.links.replaceChildren(...this.el.dataset.width === "wide" ? links(this.inner, this.topology, base) : []);
-    this.show(0);
-  }
-
-  areaOf(copy) {
-    if (this.areas.has(copy.area)) return copy.area;
-    const [what, worker] = copy.area.split(":");
-    if (what === "queue") return [...this.areas.keys()].find((name) => name.startsWith(`queue:${worker}:`)) ?? "";
-    return this.areas.has(`slots:${worker}`) && what === "slot" ? `slots:${worker}` : `cell:${worker}`;
+    this.show(ms);
   }
 
   // --- every moment -------------------------------------------------------------------------------
@@ -282,29 +263,33 @@ class View {
   // Show the player's moment; dots that have to move may take `ms`.
   show(ms = 0) {
     if (this.areas.size === 0) return;
-    const now = performance.now();
-    this.state = this.player.state;
-    this.lead();
-    const sums = totals(this.state);
-    const { targets, over } = seated(copiesOf(this.state, this.player.t), this.areas,
-      (copy) => this.areaOf(copy));
-    const quick = this.reduced.matches ? 0 : ms / Math.max(1, this.player.speed / 2);
-    this.dots.go(targets, now, quick, this.source);
-    if (now - this.clockAt > CLOCK_MS || !this.player.playing) {
-      this.clockAt = now;
-      this.write(sums, over);
-    }
-    this.shownN = this.player.n;
+    this.lead.say();
+    this.place(ms);
+    if (performance.now() - this.clockAt > CLOCK_MS || !this.player.moving) this.write();
     this.wake();
   }
 
-  write(sums, over) {
-    const { state, player } = this;
+  place(ms) {
+    this.placedAt = performance.now();
+    this.state = this.player.state;
+    const { targets, over } = seated(copiesOf(this.state, this.player.t), this.areas,
+      (copy) => areaOf(this.areas, copy.area));
+    const quick = isCalm() ? 0 : ms / Math.max(1, this.player.speed / 2);
+    this.dots.go(targets, this.placedAt, quick, this.source);
+    this.over = over;
+    this.shownN = this.player.n;
+  }
+
+  write() {
+    const { state, player, over } = this;
+    this.clockAt = performance.now();
+    const [sums, seats] = [totals(state), new Map()];
+    for (const { copy } of this.dots.all) seats.set(copy.name, (seats.get(copy.name) ?? 0) + 1);
     renumber(this.el, state, player.t, sums);
     for (const [name, node] of this.overs) {
       if (node === null) continue;
       // Of what is over, only the newest are among the copies: count against the whole number.
-      const n = ENDS.includes(name) ? sums[name] - this.dots.all.filter((dot) => dot.copy.name === name).length
+      const n = ENDS.includes(name) ? sums[name] - (seats.get(name) ?? 0)
         : (over.get(name) ?? 0) + crowdAt(state, name);
       setText(node, n > 0 ? `+${n}` : "");
     }
@@ -314,7 +299,7 @@ class View {
     this.trouble.hidden = lines.length === 0;
     setText(this.trouble, lines.join(" "));
     if (!this.tip.hidden) this.tipOf(this.hovered ?? this.marked);
-    if (!player.playing || performance.now() - this.toldAt > TOLD_MS) {
+    if (!player.moving || performance.now() - this.toldAt > TOLD_MS) {
       this.toldAt = performance.now();
       if (this.marked === null) setText(this.voice, summary(state, player.t));
     }
@@ -328,24 +313,27 @@ class View {
 
   tick(now) {
     this.frame = null;
-    const before = this.player.t;
-    if (this.player.tick(now - this.last)) this.step(now, before);
+    if (this.player.tick(now - this.last)) this.step(now);
     this.last = now;
     const moving = this.dots.draw(now, this.hovered ?? this.marked);
-    if ((moving || this.player.playing) && !this.stopped) {
+    if ((moving || (this.player.playing && !this.player.isOver)) && !this.stopped) {
       this.frame ??= requestAnimationFrame((next) => this.tick(next));
     }
   }
 
-  // Others that show the same run follow, also when the reader scrubs or steps.
-  lead() {
-    if (this.model.get("cursor_s") !== this.player.t) this.model.set("cursor_s", this.player.t);
-  }
-
-  step(now, before) {
+  step(now) {
     const { player } = this;
-    if (player.t !== before) this.lead();
-    if (player.n !== this.shownN || !player.playing || now - this.clockAt > CLOCK_MS) this.show(TRAVEL_MS);
+    this.lead.say();
+    if (!player.moving) {
+      this.show(TRAVEL_MS);
+      return;
+    }
+    // A frame gives places or writes numbers, never both: neither may make the next one late.
+    const isMoved = now - this.placedAt >= (player.n === this.shownN ? CLOCK_MS : MOVE_MS);
+    const isTold = now - this.clockAt >= CLOCK_MS;
+    if (isMoved && !(isTold && this.placedAt > this.clockAt)) this.place(TRAVEL_MS);
+    else if (isTold) this.write();
+    this.wake();
   }
 }
 
@@ -360,17 +348,9 @@ const KEYS = {
   Escape: (view) => view.mark(null),
 };
 
-function parsed(text) {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return [text.slice(0, 80)];
-  }
-}
-
 function render({ model, el }) {
   const view = new View(model, el);
-  return () => view.stop();
+  return Object.assign(() => view.stop(), { view });
 }
 
 export default { render };

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from sandbox.engines import Session
 from sandbox.engines.commands import matches
 from sandbox.faults import FAULTS, At, Fault, OnEvent
+from sandbox.faults.bandwidth import Bandwidth
 from sandbox.faults.cut_off import CutOff
 from sandbox.faults.latency import Latency
 from sandbox.faults.maxmemory import MaxMemory
@@ -84,13 +85,18 @@ def as_scenario(scenario: Scenario, deeds: Iterable[Deed]) -> tuple[Scenario, li
 
 
 _UNTIL = {"cut_off": "mend_link", "pause_broker": "resume_broker", "latency": "latency",
-          "fill_memory": "free_memory"}  # fmt: skip
+          "bandwidth": "bandwidth", "fill_memory": "free_memory"}  # fmt: skip
 """Verbs that another ends: as faults they have ``for_s`` instead."""
+_LASTING: dict[str, Callable[..., Fault]] = {
+    "cut_off": CutOff, "latency": Latency, "bandwidth": Bandwidth,
+}  # fmt: skip
 
 
 def _ends_another(deed: Deed) -> bool:
     if deed.verb == "latency":
         return deed.arguments.get("delay_s") == 0
+    if deed.verb == "bandwidth":
+        return deed.arguments.get("bytes_per_s") is None
     return deed.verb in _UNTIL.values()
 
 
@@ -99,10 +105,8 @@ def _fault(deed: Deed, later: Iterable[Deed]) -> Fault | None:
     if _ends_another(deed):
         return None
     for_s = _for_s(deed, later)
-    if deed.verb == "cut_off":
-        return CutOff(when=deed.when, for_s=for_s, **deed.arguments)
-    if deed.verb == "latency":
-        return Latency(when=deed.when, for_s=for_s, **deed.arguments)
+    if deed.verb in _LASTING:
+        return _LASTING[deed.verb](when=deed.when, for_s=for_s, **deed.arguments)
     if deed.verb == "pause_broker":
         return PauseBroker(when=deed.when, for_s=min(for_s or MOST_S, MOST_S))
     if deed.verb in {"fill_memory", "evict"}:

@@ -10,11 +10,13 @@ import anywidget
 import traitlets
 
 from sandbox.engines import Session
+from sandbox.errors import EngineError
 from sandbox.run import Run
 from sandbox.scenario import Scenario
 from sandbox.schedules import SCHEDULES
 from sandbox.widgets.deeds import Deed, as_scenario, since_start, so_far
 from sandbox.widgets.modules import HERE
+from sandbox.widgets.page import export_html
 
 _SOON_S = 0.2
 """A schedule begins so much later: its first time must still be to come."""
@@ -37,7 +39,7 @@ class Diary(anywidget.AnyWidget):
         self._session = session
         self.deeds: tuple[Deed, ...] = ()
         self._special: dict[str, Callable[..., str | None]] = {
-            "save_run": self._save, "schedule": self._schedule,
+            "save_run": self._save, "schedule": self._schedule, "export_page": self._export,
         }  # fmt: skip
 
     def __repr__(self) -> str:
@@ -45,7 +47,7 @@ class Diary(anywidget.AnyWidget):
         return "<Diary>"
 
     def carry_out(self, verb: str, arguments: dict[str, Any]) -> str | None:
-        """Carry out a verb, ``save_run`` or ``schedule``; return what there is to say, if any."""
+        """Carry out a verb, or one of the diary's own orders; return what there is to say."""
         if verb in self._special:
             return self._special[verb](**arguments)
         self._do(verb, arguments)
@@ -76,6 +78,25 @@ class Diary(anywidget.AnyWidget):
 
     def _save(self, folder: str) -> str:
         """Save the run so far; it goes on."""
-        session = self._session
-        saved = Run(session.scenario, so_far(session), dict(session.info)).save(Path(folder))
+        try:
+            saved = self._run_so_far().save(Path(folder))
+        except OSError as exc:
+            raise _not_written("folder", folder, exc) from None
         return f"saved in {saved}"
+
+    def _export(self, folder: str) -> str:
+        """Write the run so far as a page beside its folder; it goes on."""
+        page = f"{folder}.html"
+        try:
+            return f"written: {export_html(self._run_so_far(), page)}"
+        except OSError as exc:
+            raise _not_written("page", page, exc) from None
+
+    def _run_so_far(self) -> Run:
+        session = self._session
+        return Run(session.scenario, so_far(session), dict(session.info))
+
+
+def _not_written(what: str, where: str, error: OSError) -> EngineError:
+    why = error.strerror or str(error)
+    return EngineError(f"{what} is {where!r}: {why}; allowed: one to write to")

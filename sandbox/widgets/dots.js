@@ -1,25 +1,9 @@
 // Dots: the messages on a canvas. Each keeps its identity and moves from place to place.
 
+import { edgeOf, LOOKS } from "./looks.js";
 import { labelOf } from "./places.js";
 
-export const LOOKS = {
-  queued: { colour: "blue", fill: true, shape: "circle", words: "queued" },
-  reserved: { colour: "blue", fill: false, shape: "circle", words: "prefetched" },
-  running: { colour: "orange", fill: true, shape: "square", words: "running" },
-  eta: { colour: "sky", fill: false, shape: "diamond", words: "held until its ETA" },
-  rate: { colour: "sky", fill: false, shape: "square", words: "held by the rate limit" },
-  retry: { colour: "purple", fill: false, shape: "diamond", words: "waits for its retry" },
-  limbo: { colour: "red", fill: false, shape: "circle", dash: true, words: "unacked, no owner" },
-  stale: { colour: "purple", fill: false, shape: "circle", dash: true,
-    words: "second copy, will run again" },
-  done: { colour: "green", fill: true, shape: "circle", mark: "✓", words: "done" },
-  twice: { colour: "purple", fill: true, shape: "diamond", mark: "2", words: "ran twice" },
-  failed: { colour: "red", fill: true, shape: "square", mark: "✕", words: "failed" },
-  dead: { colour: "red", fill: true, shape: "diamond", mark: "✕", words: "dead letter" },
-  lost: { colour: "red", fill: false, shape: "square", mark: "?", words: "lost" },
-  expired: { colour: "soft", fill: true, shape: "square", mark: "–", words: "expired" },
-};
-
+const MOST_SPRITES = 4000;
 const ease = (x) => 1 - (1 - x) ** 3;
 
 export class Dots {
@@ -39,12 +23,12 @@ export class Dots {
     this.canvas.height = Math.round(height * ratio);
     this.canvas.style.width = `${width}px`;
     this.canvas.style.height = `${height}px`;
-    this.sprites.clear();
+    this.sprites = new Map();
   }
 
   paint(palette) {
     this.palette = palette;
-    this.sprites.clear();
+    this.sprites = new Map();
   }
 
   // Have the dots go to their targets within `ms`; what is new comes from `source`.
@@ -84,11 +68,17 @@ export class Dots {
   }
 
   #one(dot, isMarked) {
-    const { context: c, ratio, palette } = this;
+    const { context: c, palette, ratio } = this;
     const { copy } = dot;
-    const sprite = this.#sprite(copy);
-    c.drawImage(sprite, dot.x - sprite.width / ratio / 2, dot.y - sprite.height / ratio / 2,
-      sprite.width / ratio, sprite.height / ratio);
+    // What a dot looks like is found once a change, not once a frame.
+    if (dot.stampOf !== copy || dot.stamp.sprites !== this.sprites) {
+      dot.stamp = this.#stamp(copy);
+      dot.stampOf = copy;
+    }
+    const { image, w, h } = dot.stamp;
+    // On whole pixels a stamp is copied; between them it would be mixed anew from its neighbours.
+    c.drawImage(image, Math.round((dot.x - w / 2) * ratio) / ratio,
+      Math.round((dot.y - h / 2) * ratio) / ratio, w, h);
     if (copy.ring !== undefined) this.#arc(dot, copy.r + 3, copy.ring);
     if (copy.noted) {
       c.font = `12px ${palette.font}`;
@@ -123,16 +113,18 @@ export class Dots {
     return copy.named ? Math.max(copy.r, (labelOf(copy).length * 7 + 8) / 2) : copy.r;
   }
 
-  #sprite(copy) {
+  #stamp(copy) {
     const label = copy.named ? labelOf(copy) : "";
     const key = `${copy.look}|${copy.r}|${copy.tries > 1}|${label}`;
-    let sprite = this.sprites.get(key);
-    if (sprite === undefined) {
-      if (this.sprites.size > 4000) this.sprites.clear();
-      sprite = drawn(copy, label, this.#half(copy), this.palette, this.ratio);
-      this.sprites.set(key, sprite);
+    const { sprites, ratio } = this;
+    let stamp = sprites.get(key);
+    if (stamp === undefined) {
+      if (sprites.size > MOST_SPRITES) sprites.clear();
+      const image = drawn(copy, label, this.#half(copy), this.palette, ratio);
+      stamp = { image, w: image.width / ratio, h: image.height / ratio, sprites };
+      sprites.set(key, stamp);
     }
-    return sprite;
+    return stamp;
   }
 
   // The copy that is drawn at (x, y), or null.
@@ -162,18 +154,16 @@ function fresh(target, source) {
 // One picture of a message, to be stamped wherever it is.
 function drawn(copy, label, half, palette, ratio) {
   const look = LOOKS[copy.look];
-  const [w, h] = [half * 2 + 8, copy.r * 2 + 8];
-  const sprite = document.createElement("canvas");
-  sprite.width = Math.ceil(w * ratio);
-  sprite.height = Math.ceil(h * ratio);
+  const margin = copy.r > 4 ? 4 : 1;
+  const sprite = new OffscreenCanvas(Math.ceil((half + margin) * 2 * ratio),
+    Math.ceil((copy.r + margin) * 2 * ratio));
   const c = sprite.getContext("2d");
-  c.setTransform(ratio, 0, 0, ratio, 0, 0);
-  c.translate(w / 2, h / 2);
+  c.setTransform(ratio, 0, 0, ratio, sprite.width / 2, sprite.height / 2);
   outline(c, look.shape, half, copy.r - (look.fill ? 0 : 1));
   c.fillStyle = look.fill ? palette[look.colour] : palette.card;
   c.fill();
   if (look.dash && copy.r > 4) c.setLineDash([4, 3]);
-  c.strokeStyle = palette[look.colour];
+  c.strokeStyle = palette[edgeOf(look)];
   c.lineWidth = look.fill ? 1 : Math.min(2.5, copy.r / 2);
   c.stroke();
   c.setLineDash([]);
@@ -184,7 +174,7 @@ function drawn(copy, label, half, palette, ratio) {
   c.textAlign = "center";
   c.textBaseline = "middle";
   c.fillText(text, 0, 0.5);
-  return sprite;
+  return sprite.transferToImageBitmap(); // A canvas would be copied anew for every stamp.
 }
 
 function again(c, r, palette) {
@@ -195,19 +185,38 @@ function again(c, r, palette) {
   c.stroke();
 }
 
-// A pill, a box or a box with cut corners: as wide as its label needs.
+// As wide as its label needs: only its ends, or its corners, make the shape.
 function outline(c, shape, half, r) {
   c.beginPath();
-  if (shape === "circle") c.roundRect(-half, -r, 2 * half, 2 * r, r);
-  else if (shape === "square") c.roundRect(-half, -r, 2 * half, 2 * r, r / 4);
+  if (ROUND[shape] !== undefined) c.roundRect(-half, -r, 2 * half, 2 * r, ROUND[shape].map((share) => share * r));
   else {
+    // A pointed end needs its room: less of it beside a label.
     const cut = Math.min(r, half) * (half > r * 1.05 ? 0.7 : 1);
-    c.moveTo(-half, 0);
-    c.lineTo(-half + cut, -r);
-    c.lineTo(half - cut, -r);
-    c.lineTo(half, 0);
-    c.lineTo(half - cut, r);
-    c.lineTo(-half + cut, r);
+    CORNERS[shape](half, r, cut).forEach(([x, y], i) => (i === 0 ? c.moveTo(x, y) : c.lineTo(x, y)));
     c.closePath();
+  }
+}
+
+const ROUND = { circle: [1], square: [0.25], dome: [1, 1, 0.1, 0.1], shield: [0.1, 0.1, 1, 1] };
+const CORNERS = {
+  diamond: (w, r, cut) => [[-w, 0], [cut - w, -r], [w - cut, -r], [w, 0], [w - cut, r], [cut - w, r]],
+  octagon: (w, r) => {
+    const cut = r * 0.58;
+    return [[-w, cut - r], [cut - w, -r], [w - cut, -r], [w, cut - r], [w, r - cut], [w - cut, r],
+      [cut - w, r], [-w, r - cut]];
+  },
+  back: (w, r, cut) => [[-w, 0], [cut - w, -r], [w, -r], [w, r], [cut - w, r]],
+  ribbon: (w, r, cut) => [[-w, -r], [w, -r], [w - cut / 2, 0], [w, r], [-w, r], [cut / 2 - w, 0]],
+};
+
+// Draw each look of the legend on the canvas that is beside its words.
+export function paintLegend(legend, palette) {
+  for (const canvas of legend.querySelectorAll("canvas")) {
+    const small = new Dots(canvas);
+    small.resize(20, 20, window.devicePixelRatio || 1);
+    small.paint(palette);
+    const copy = { task: "", area: "", look: canvas.dataset.look, tries: 1, label: "" };
+    small.go([{ ...copy, x: 10, y: 10, r: 7 }], 0, 0);
+    small.draw(0);
   }
 }

@@ -8,6 +8,7 @@ number. What no picture shows is not sent.
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -98,8 +99,24 @@ def _detail(event: Event) -> dict[str, Any] | None:
 
 
 def text_of(rows: Sequence[Row]) -> str:
-    """Return rows as JSON, as short as it gets."""
-    return json.dumps(rows, separators=(",", ":"))
+    """Return rows as JSON, as short as it gets; a number that JSON does not have becomes null.
+
+    >>> text_of([[float("nan"), 0]])
+    '[[null,0]]'
+    """
+    try:
+        return json.dumps(rows, separators=(",", ":"), allow_nan=False)
+    except ValueError:
+        return json.dumps(_finite(rows), separators=(",", ":"))
+
+
+def _finite(value: Any) -> Any:
+    """Return what JSON has: a page that cannot read one number would show nothing of a run."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(one) for key, one in value.items()}
+    return [_finite(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 class Feed:
@@ -117,11 +134,22 @@ class Feed:
 
     def batch(self, events: Iterable[Event]) -> list[Row]:
         """Return the rows of what is new; the last one counts the crowd if it has changed."""
-        self._refill()
+        now = self._clock()
+        self._refill(now - self._at)
+        self._at = now
+        return self._rows(events, by_time=False)
+
+    def past(self, events: Iterable[Event]) -> list[Row]:
+        """Return the rows of what happened before anybody looked, by the events' own clock."""
+        return self._rows(events, by_time=True)
+
+    def _rows(self, events: Iterable[Event], *, by_time: bool) -> list[Row]:
         rows: list[Row] = []
         last_s = 0.0
         for event in events:
-            last_s = event.t_s
+            if by_time:
+                self._refill(max(0.0, event.t_s - last_s))
+            last_s = max(last_s, event.t_s)
             if self._is_followed(event):
                 rows += self.encoder.rows((event,))
             else:
@@ -130,10 +158,8 @@ class Feed:
             rows.append(self.encoder.row(Event(last_s, "crowd"))[:2] + [None] * 7 + [counts])
         return rows
 
-    def _refill(self) -> None:
-        now = self._clock()
-        self._left = min(PER_S * _OVER_S, self._left + PER_S * (now - self._at))
-        self._at = now
+    def _refill(self, seconds: float) -> None:
+        self._left = min(PER_S * _OVER_S, self._left + PER_S * seconds)
 
     def _is_followed(self, event: Event) -> bool:
         if event.task is None:

@@ -49,19 +49,41 @@ export function snapshot(state) {
 const named = (list, i) => (typeof i === "string" ? i : list?.[i]?.name ?? list?.[i]);
 const whole = (x) => x === null || x === undefined || Number.isInteger(x);
 
+const LATEST = 2 ** 53; // s; sandbox.run allows as much
+const MOST_SLOTS_OF_ONE = 10_000; // A row each: a greater number is a mistake, not a worker.
+const DETAIL = { eta_s: "number", seconds: "number", processes: "number", signal: "number",
+  slot: "number", verb: "string", dependency: "string", why: "string" };
+
+// What is wrong with the part of a detail that pictures read, or null.
+function unfitDetail(kind, detail) {
+  if (typeof detail !== "object" || Array.isArray(detail)) return "a detail that is no object";
+  for (const [field, type] of Object.entries(DETAIL)) {
+    const value = detail[field] ?? null;
+    if (value !== null && typeof value !== type) return `a ${field} that is no ${type}`;
+  }
+  if (kind !== "crowd") return null;
+  const counts = [detail.queues, detail.reserved, detail.running_on];
+  const areCounts = counts.every((list) => Array.isArray(list) && list.every(Number.isFinite));
+  return areCounts && Number.isFinite(detail.tasks) ? null : "no counts";
+}
+
 // Read one row of sandbox/widgets/feed.py; a string says what is wrong with it.
 export function decode(topology, row) {
   if (!Array.isArray(row)) return `an event is ${JSON.stringify(row) ?? "nothing"}, not a list`;
   const [t, kind, type, number, worker, slot, tag, retry, queue, detail] = row;
-  if (!Number.isFinite(t)) return `an event's time is ${JSON.stringify(t)}`;
+  if (!Number.isFinite(t) || Math.abs(t) > LATEST) return `an event's time is ${JSON.stringify(t ?? null)}`;
   const name = named(topology.kinds, kind);
   if (typeof name !== "string" || !topology.kinds?.includes(name)) {
-    return `an event's kind is ${JSON.stringify(kind)}`;
+    return `an event's kind is ${JSON.stringify(kind ?? null)}`;
   }
   const event = { t, kind: name, task: null, worker: null, slot: slot ?? null, tag: tag ?? null,
     retry: retry ?? null, queue: null, detail: detail ?? {}, type: type ?? null };
   if (!whole(slot) || !whole(retry)) return `${name} at ${t} s has no whole slot or retry`;
-  if (typeof event.detail !== "object") return `${name} at ${t} s has a detail that is no object`;
+  if (slot < 0 || slot >= MOST_SLOTS_OF_ONE) {
+    return `${name} at ${t} s is in slot ${slot}; allowed: 0 to ${MOST_SLOTS_OF_ONE - 1}`;
+  }
+  const unfit = detail === null || detail === undefined ? null : unfitDetail(name, detail);
+  if (unfit !== null) return `${name} at ${t} s has ${unfit}`;
   for (const [field, list, i] of [["worker", topology.workers, worker],
     ["queue", topology.queues, queue]]) {
     if (i === null || i === undefined) continue;
@@ -75,6 +97,9 @@ export function decode(topology, row) {
   return event;
 }
 
+// How late (s) an event may become known.
+const LATE_S = 2;
+
 // Take one event, a row or what `decode` made of it, and return the state. It never throws.
 export function apply(state, row) {
   const event = Array.isArray(row) || row === null || !["object", "string"].includes(typeof row)
@@ -84,7 +109,13 @@ export function apply(state, row) {
     note(state, "broken", event);
     return state;
   }
-  if (event.t < state.t) note(state, "problems", `${event.kind} at ${event.t} s is out of order`);
+  // Workers are ready before the run's beginning, and a session tells what each process wrote as it
+  // becomes known: neither is wrong.
+  const isEarly = event.t < 0 && event.task !== null;
+  if (isEarly || (event.t >= 0 && event.t < state.t - LATE_S)) {
+    const why = isEarly ? "is before the run's beginning" : "is out of order";
+    note(state, "problems", `${event.kind} at ${event.t} s ${why}`);
+  }
   state.t = Math.max(state.t, event.t);
   if (event.task !== null) ofTask(state, event);
   else ON_SYSTEM[event.kind]?.(state, event);

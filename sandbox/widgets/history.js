@@ -1,7 +1,7 @@
 // What is told of one message, and of the whole board, in words. No DOM.
 
 import { numberOf, outcomeOf, owns, workerOf } from "./journeys.js";
-import { clock, duration, triesOf } from "./places.js";
+import { clock, duration, slotName, triesOf } from "./places.js";
 
 const WORDS = {
   sent: (e) => `published${e.queue ? ` to ${e.queue}` : ""}${e.retry ? `, retry ${e.retry}` : ""}`,
@@ -13,7 +13,7 @@ const WORDS = {
   eta_released: (e) => `its time has come on ${e.worker}`,
   rate_held: (e) => `held by the rate limit of ${e.worker}`,
   rate_released: (e) => `let through by the rate limit of ${e.worker}`,
-  started: (e) => `started on ${e.worker}, slot ${e.slot ?? 0}`,
+  started: (e) => `started on ${e.worker}, ${slotName(e.slot)}`,
   succeeded: () => "succeeded",
   failed: () => "failed for good",
   retried: () => "failed; a retry was published",
@@ -35,7 +35,7 @@ export function whereabouts(state, journey, t) {
   const places = [];
   if (journey.nQueued > 0) places.push(`queued in ${journey.queue}`);
   for (const where of journey.running) {
-    places.push(`running on ${workerOf(where)}, slot ${numberOf(where)}`);
+    places.push(`running on ${workerOf(where)}, ${slotName(numberOf(where))}`);
   }
   for (const [tag, worker] of journey.unacked) {
     const held = journey.held.get(tag);
@@ -73,6 +73,7 @@ export function historyOf(history, state, task, t) {
 export function summary(state, t) {
   const c = totals(state);
   const down = [...state.workers].filter(([, w]) => w.state !== "up").map(([n, w]) => `${n} ${w.state}`);
+  if (state.broker.state !== "up") down.push(`the broker is ${state.broker.state}`);
   return [`${t.toFixed(1)} seconds`, `${c.queued} queued`, `${c.reserved} prefetched`,
     `${c.running} running`, `${c.orphaned} unacked of dead workers`, `${c.done} done`,
     `${c.failed + c.dead} failed`, `${c.lost} lost`, `${c.twice} ran twice`, ...down].join(", ");
@@ -106,10 +107,11 @@ const MARKS = {
 export function marksOf(history) {
   return history.marks.flatMap(({ t, n, event }) => {
     if (event.kind !== "control" || event.detail.error !== undefined) return [];
-    const { verb, seconds } = event.detail;
+    const { verb, seconds, slot } = event.detail;
     if (verb === "submit") return [];
     const [glyph, words, tone] = MARKS[verb] ?? ["◆", verb?.replaceAll("_", " "), "note"];
-    const extra = verb === "skip" ? ` ${duration(Number(seconds) || 0)}` : "";
+    const of = slot === undefined || slot === null ? "" : `, ${slotName(slot)}`;
+    const extra = verb === "skip" ? ` ${duration(Number(seconds) || 0)}` : of;
     return [{ t, n, glyph, tone, words: `${words} ${event.worker ?? ""}${extra}`.trim() }];
   });
 }

@@ -12,10 +12,21 @@ _EXPORT = re.compile(r"^export (?=(?:async )?(?:function|const|let|class)\b)", r
 
 FOLD = ("journeys.js", "systems.js", "fold.js")
 """The files of the fold, each after those that it imports."""
-_DRAWN = (*FOLD, "player.js", "looks.js", "places.js", "dots.js", "history.js", "structure.js")
-BOARD = (*_DRAWN, "links.js", "tip.js", "transport.js", "board.js")
-TIMELINE = (*_DRAWN, "reading.js", "spans.js", "gutter.js", "attempts.js", "timeline.js")
-CURVES = (*_DRAWN, "reading.js", "spans.js", "series.js", "curves.js")
+_DRAWN = (
+    *FOLD,
+    "past.js",
+    "player.js",
+    "lead.js",
+    "looks.js",
+    "places.js",
+    "dots.js",
+    "history.js",
+    "structure.js",
+)
+BOARD = (*_DRAWN, "picks.js", "links.js", "tip.js", "transport.js", "areas.js", "board.js")
+_PLOT = (*_DRAWN, "reading.js", "folding.js", "spans.js")
+TIMELINE = (*_PLOT, "gutter.js", "attempts.js", "timeline.js")
+CURVES = (*_PLOT, "series.js", "curves.js")
 PLOTS = ("board.css", "plots.css", "timeline.css", "curves.css")
 """The styles of the timeline and the curves, who have their colours from the board."""
 
@@ -49,10 +60,11 @@ def plain(text: str) -> str:
     return _EXPORT.sub("", _IMPORT.sub("", text))
 
 
-def bare(text: str) -> str:
-    r"""Return a joined module without its ``export default``, to be gone on with in a page.
+def scoped(*names: str) -> str:
+    """Return an expression for a widget (``{ render }``): its modules in a scope of their own.
 
-    >>> bare("const a = 1;\nexport default { a };\n")
-    'const a = 1;\n'
+    >>> scoped("board.js").startswith("(() => {"), "export" in scoped("board.js")
+    (True, False)
     """
-    return re.sub(r"^export default .*\n", "", text, flags=re.MULTILINE)
+    module = joined(*names).replace("export default { render };", "return { render };")
+    return f"(() => {{\n{module}\n}})()"

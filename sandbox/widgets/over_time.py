@@ -1,21 +1,21 @@
-"""Over time: what timeline and curves share: traits, and what a saved notebook keeps."""
+"""Over time: what timeline and curves share: what a saved notebook keeps, and a fold to lie in."""
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable
 from typing import Any
 
-import anywidget
 import traitlets
 
 from sandbox.run import Run
 from sandbox.widgets.feed import Encoder, text_of
+from sandbox.widgets.picture import Picture
+from sandbox.widgets.still import picture_html
+from sandbox.widgets.stream import Shown, Stream, opened, so_far
 from sandbox.widgets.topology import topology
 
-Still = Callable[[], tuple[Any, Any]]
-"""Makes the static picture and the table beside it."""
-SOURCES = {"model": "model", "live": "real workers", "replay": "stored run"}
+Still = Callable[[Run], tuple[Any, Any]]
+"""Makes the static picture of a run and the table beside it."""
 
 
 def told_of(run: Run) -> tuple[dict[str, Any], str]:
@@ -26,37 +26,34 @@ def told_of(run: Run) -> tuple[dict[str, Any], str]:
     >>> told_of(Run(one, ()))[1]
     '[]'
     """
-    engine = str(run.info.get("engine", ""))
-    told = topology(run.scenario, source=SOURCES.get(engine, engine))
+    told = topology(run.scenario, source=opened(run)[1])
     return told, text_of(Encoder(told).rows(run.events))
 
 
-class OverTime(anywidget.AnyWidget):
-    """A run drawn over time; ``cursor_s`` (s) and ``focus`` (a task) can be linked to others."""
+class OverTime(Picture):
+    """A picture along time, with buttons of its own.
 
-    head = traitlets.Dict().tag(sync=True)
-    past = traitlets.Unicode("[]").tag(sync=True)
-    cursor_s = traitlets.Float(0.0).tag(sync=True)
-    focus = traitlets.Unicode("").tag(sync=True)
+    Where a board leads, it stands in a section with the name ``fold`` and has none. That is
+    folded at first and then costs next to nothing: events pile up in the page until it is opened.
+    """
 
-    def __init__(self, run: Run, head: dict[str, Any], still: Still, **traits: Any) -> None:
-        self._run, self._still = run, still
-        told, text = told_of(run)
-        super().__init__(head={"topology": told, **head}, past=text, **traits)
+    fold = traitlets.Unicode("").tag(sync=True)
 
-    def __repr__(self) -> str:
-        """Name the picture by what does not change; a memory address would."""
-        return f"<{type(self).__name__} of {self._run.scenario.name!r}>"
+    def __init__(
+        self,
+        of: Shown,
+        head: dict[str, Any],
+        still: Still,
+        *,
+        stream: Stream | None = None,
+        **traits: Any,
+    ) -> None:
+        self._still = still
+        led = bool(traits.get("fold"))
+        super().__init__(of, {**head, "led": led}, stream=stream, **traits)
 
-    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
-        """Return the widget and, for a saved notebook, its static picture and table."""
-        bundle = super()._repr_mimebundle_(**kwargs)
-        data, *rest = bundle if isinstance(bundle, tuple) else (bundle or {},)
-        picture, table = self._still()
-        png, about = picture._repr_png_()
-        html = (
-            f'<img alt="{about["alt"]}" src="data:image/png;base64,'
-            f'{base64.b64encode(png).decode()}">{table.to_html()}'
-        )
-        data = {"text/plain": repr(self)} | data | {"text/html": html}
-        return (data, *rest) if rest else data
+    def still_html(self) -> str:
+        """Return the static picture and its table, of a session what has happened so far."""
+        picture, table = self._still(so_far(self._of))
+        html: str = picture_html(picture) + table.to_html()
+        return html

@@ -13,17 +13,32 @@ from sandbox.errors import SandboxError
 from sandbox.run import Run
 from sandbox.scenario import Scenario
 from sandbox.widgets.board import Board
+from sandbox.widgets.curves import Curves
 from sandbox.widgets.diary import Diary
 from sandbox.widgets.inputs import Inputs
+from sandbox.widgets.linked import Linked, link
+from sandbox.widgets.picture import Picture
 from sandbox.widgets.still import counts_table
+from sandbox.widgets.stream import Stream
 from sandbox.widgets.tally import Counts
 from sandbox.widgets.threads import Hand, Reader
+from sandbox.widgets.timeline import Timeline
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _LOG_LINES = 3
+_ABOVE = 3
+"""So many groups of controls stand above the board: what tasks and workers do is to be seen."""
 _panels: weakref.WeakValueDictionary[int, Panel] = weakref.WeakValueDictionary()
+
+
+def plots(of: Run | Session, stream: Stream | None = None) -> list[Picture]:
+    """Return what stands folded below a board, which has the buttons that move the time."""
+    return [
+        Timeline(of, fold="Timeline of attempts", stream=stream),
+        Curves(of, fold="Curves over time", stream=stream),
+    ]
 
 
 class Panel(widgets.VBox):  # type: ignore[misc] # ipywidgets is untyped
@@ -39,14 +54,24 @@ class Panel(widgets.VBox):  # type: ignore[misc] # ipywidgets is untyped
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._board = Board(session, follow=False)
+        self._stream = Stream(session)
+        self._board = Board(session, stream=self._stream)
+        self._below = plots(session, self._stream)
+        self._link = link(self._board, *self._below)
         self._lines: list[str] = []
         self.diary = Diary(session)
         self._replay = widgets.VBox()
         self._hand = Hand(self.diary.carry_out, self._tell)
-        self._reader = Reader(session, self._show, self._board.push)
-        self._inputs = Inputs(session.scenario, self._hand.order, self.replay)
-        super().__init__([*self._inputs.rows, self._board, self.diary, self._replay])
+        self._reader = Reader(session, self._show, self._stream.push)
+        controls = session.controls
+        self._inputs = self._with_picks(
+            Inputs(session.scenario, self._hand.order, self.replay, controls)
+        )
+        rows = self._inputs.rows
+        above, below = rows[:_ABOVE], rows[_ABOVE:]
+        super().__init__([
+            *above, self._board, *self._below, *below, self.diary, self._replay
+        ])  # fmt: skip
         self.add_class("sb-panel")
         older = _panels.pop(id(session), None)
         if older is not None:
@@ -54,6 +79,16 @@ class Panel(widgets.VBox):  # type: ignore[misc] # ipywidgets is untyped
         _panels[id(session)] = self
         self._hand.start()
         self._reader.start()
+
+    def _with_picks(self, inputs: Inputs) -> Inputs:
+        """Have the board and the fields name the same worker and slot."""
+        self._board.picked = inputs.fields.picked
+        self._board.observe(lambda change: inputs.fields.pick(change["new"] or ""), "picked")
+        for name in ("worker", "slot"):
+            inputs.fields[name].observe(
+                lambda _: setattr(self._board, "picked", inputs.fields.picked), "value"
+            )
+        return inputs
 
     def __repr__(self) -> str:
         """Name the panel by what does not change from one machine to the next."""
@@ -86,13 +121,14 @@ class Panel(widgets.VBox):  # type: ignore[misc] # ipywidgets is untyped
     def replay(self, folder: str | Path) -> None:
         """Show a saved run below, on a board of its own; trouble is told in a sentence."""
         try:
-            saved = Board(Run.load(folder))
+            run = Run.load(folder)
         except (SandboxError, OSError) as exc:
             self._tell(f"replay: {exc}")
             return
+        saved = Linked(Board(run), *plots(run))
         older, self._replay.children = self._replay.children, [saved]
-        for board in older:
-            board.close()
+        for pictures in older:
+            pictures.close()
         self._tell(f"replay: {folder} is shown below")
 
     def stop(self, why: str = "This panel was stopped.") -> None:

@@ -16,6 +16,9 @@ export function numberText(task) {
   return n >= BY_HAND ? `h${n - BY_HAND}` : text;
 }
 
+// What a slot is called in every picture: counted from 0, as in the record and in the controls.
+export const slotName = (slot) => `slot ${slot ?? 0}`;
+
 // A task type without its package: what differs stands at the end.
 export const typeText = (task) => {
   const cut = task.lastIndexOf("/");

@@ -9,6 +9,7 @@ export class Player {
     this.speed = 1;
     this.live = live;
     this.playing = live;
+    this.follows = false; // Another picture plays, and this one goes where it is.
     this.n = live ? history.length : 0;
     this.t = live ? history.end : 0;
     this.nowS = history.end;
@@ -18,7 +19,11 @@ export class Player {
 
   get end() { return Math.max(this.history.end, this.nowS); }
 
-  get atEnd() { return this.n >= this.history.length && this.t >= this.history.end; }
+  get atEnd() { return this.n >= this.history.length && this.t >= this.end; }
+  get moving() { return this.playing || this.follows; }
+
+  // A session that has ended has nothing more to follow.
+  get isOver() { return this.live && this.history.tip.ended !== null; }
 
   // Events were added, and the session's own clock was at nowS.
   told(nowS = 0) {
@@ -31,15 +36,17 @@ export class Player {
   play() {
     if (!this.live && this.atEnd) this.seek(0);
     this.playing = true;
+    this.follows = false;
   }
 
   pause() {
     this.playing = false;
+    this.follows = false;
     this.live = false;
   }
 
   toggle() {
-    if (this.playing) this.pause();
+    if (this.moving) this.pause();
     else this.play();
   }
 
@@ -47,10 +54,12 @@ export class Player {
   setSpeed(speed) {
     if (speed === "live") {
       this.live = this.playing = true;
+      this.follows = false;
       this.told();
     } else if (SPEEDS.includes(Number(speed))) {
       this.live = false;
       this.speed = Number(speed);
+      if (this.follows) this.play(); // Who changes the speed leads from here on.
     }
   }
 
@@ -75,8 +84,15 @@ export class Player {
 
   toEnd() {
     this.pause();
-    this.seek(this.history.end);
+    this.seek(this.end);
     this.n = this.history.length;
+  }
+
+  // Another picture leads, at this speed.
+  follow(speed) {
+    this.pause();
+    this.speed = speed;
+    this.follows = true;
   }
 
   // `ms` have passed; return whether something else is to be shown.
@@ -88,7 +104,7 @@ export class Player {
       if (this.history.tip.ended === null) this.t = this.nowS += seconds;
       return true;
     }
-    this.t = Math.min(this.t + seconds * this.speed, this.history.end);
+    this.t = Math.min(this.t + seconds * this.speed, this.end);
     this.n = Math.max(this.n, this.history.countAt(this.t));
     if (this.atEnd) this.playing = false;
     return true;

@@ -1,18 +1,14 @@
 // Reading: what every picture over time has: a history, a player, the theme, and the buttons that
 // move the player where no other widget leads it.
 
-import { History } from "./fold.js";
+import { Lead } from "./lead.js";
 import { isDark } from "./looks.js";
+import { historyFor, taken } from "./past.js";
 import { Player, SPEEDS } from "./player.js";
 import { h, setText } from "./structure.js";
 
-export function eventsOf(text) {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return [String(text).slice(0, 80)];
-  }
-}
+const IDLE_MS = 500; // A session's clock goes on between two events.
+const SHARE = 10;
 
 export function svgNode(tag, attributes, ...children) {
   const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
@@ -27,7 +23,8 @@ export class Reading {
   // `picture` has draw() for a history that has grown or another width, move() for another
   // moment, choose(task) for another task; this calls them, never two draws in one frame.
   constructor(model, el, picture) {
-    Object.assign(this, { model, el, picture, stops: [], isDue: false });
+    Object.assign(this, { model, el, picture, stops: [], isDue: false, drawnAt: -Infinity,
+      notBefore: 0 });
     this.head = model.get("head") ?? {};
     this.topology = this.head.topology ?? {};
     this.read();
@@ -35,10 +32,14 @@ export class Reading {
   }
 
   read() {
-    this.history = new History(this.topology, eventsOf(this.model.get("past") || "[]"));
+    this.history = historyFor(this.model, this.topology);
     this.player = new Player(this.history, { live: Boolean(this.head.live) });
+    this.player.told(this.head.until_s ?? 0); // Others beside it may be longer.
     const cursor = this.model.get("cursor_s");
     if (!this.player.live && cursor > 0) this.player.seek(cursor);
+    this.lead = new Lead(this.model, this.player, () => this.wake());
+    this.waiting = [];
+    this.asleep = false;
   }
 
   start() {
@@ -57,7 +58,8 @@ export class Reading {
     sizes.observe(this.el);
     this.stops.push(() => themes.disconnect(), () => sizes.disconnect());
     for (const [name, act] of [["msg:custom", (said) => this.take(said)],
-      ["change:cursor_s", () => this.follow()], ["change:past", () => this.again()],
+      ["change:cursor_s", () => this.asleep || this.lead.cursorChanged()],
+      ["change:motion", () => this.asleep || this.lead.motionChanged()], ["change:past", () => this.again()],
       ["change:focus", () => this.chosen(this.model.get("focus") || null, false)]]) {
       this.model.on(name, act);
       this.stops.push(() => this.model.off(name, act));
@@ -83,25 +85,25 @@ export class Reading {
     this.due();
   }
 
-  take(said) {
-    if (said?.kind !== "events") return;
-    const missing = said.from - this.history.length;
-    if (missing > 0) {
-      this.model.send?.({ kind: "want", from: this.history.length });
-      return;
-    }
-    this.history.append(eventsOf(said.text).slice(-missing));
-    this.player.told(said.now_s);
+  // While nobody can see the picture, what comes piles up and nothing moves.
+  sleep(asleep) {
+    this.asleep = asleep;
+    if (asleep) return;
+    for (const said of this.waiting.splice(0)) this.take(said);
+    this.lead.motionChanged();
+    if (!this.player.live) this.lead.cursorChanged();
+    this.chosen(this.model.get("focus") || null, false);
     this.due();
   }
 
-  // Another widget has moved the cursor that both share; no kernel is needed for that.
-  follow() {
-    const t = this.model.get("cursor_s");
-    if (!Number.isFinite(t) || Math.abs(t - this.player.t) < 1e-6) return;
-    this.player.pause();
-    this.player.seek(t);
-    this.wake();
+  take(said) {
+    if (this.asleep) {
+      this.waiting.push(said);
+      return;
+    }
+    if (!taken(this.history, this.model, said)) return;
+    this.player.told(said.now_s);
+    this.due();
   }
 
   // The reader has moved the cursor here.
@@ -112,7 +114,7 @@ export class Reading {
   }
 
   tell() {
-    this.model.set("cursor_s", this.player.t);
+    this.lead.say();
     this.wake();
   }
 
@@ -127,7 +129,7 @@ export class Reading {
   }
 
   wake() {
-    if (this.frame || this.stopped) return;
+    if (this.frame || this.stopped || this.asleep) return;
     this.last ??= performance.now();
     this.frame = requestAnimationFrame((now) => this.tick(now));
   }
@@ -135,16 +137,24 @@ export class Reading {
   tick(now) {
     this.frame = null;
     const { player } = this;
-    const wasPlaying = player.playing && !player.live;
-    if (player.tick(now - this.last) && wasPlaying) this.model.set("cursor_s", player.t);
+    if (player.tick(now - this.last)) this.lead.say();
     this.last = player.playing ? now : undefined;
-    if (this.isDue && this.el.clientWidth > 0) {
-      this.isDue = false;
-      this.picture.draw();
-    }
+    this.drawIfDue(now);
     this.picture.move();
     this.controls?.show();
-    if (player.playing) this.wake();
+    if (player.playing && !player.isOver) this.wake();
+  }
+
+  // A large picture of a session is drawn less often: drawing has a tenth of the time.
+  drawIfDue(now) {
+    const goesOn = this.player.live && !this.player.isOver;
+    if (goesOn && now - this.drawnAt > IDLE_MS) this.isDue = true;
+    if (!this.isDue || (goesOn && now < this.notBefore) || this.el.clientWidth === 0) return;
+    this.isDue = false;
+    const begun = performance.now();
+    this.picture.draw();
+    this.drawnAt = now;
+    this.notBefore = now + SHARE * (performance.now() - begun);
   }
 }
 
@@ -170,9 +180,9 @@ export class Controls {
       reading.head.live ? h("option", { value: "live" }, "live") : null);
     this.speed.addEventListener("change", () => {
       reading.player.setSpeed(this.speed.value);
-      reading.wake();
+      reading.tell();
     });
-    this.time = h("output", { class: "sb-clock" }, "0.00 s");
+    this.time = h("output", { class: "sb-clock", "aria-live": "off" }, "0.00 s");
     this.node = h("div", { class: "sb-controls", role: "group", "aria-label": "Replay" },
       act("back", "◀|", "One event back", (player) => player.step(-1)), this.play,
       act("step", "|▶", "One event on", (player) => player.step(1)), this.range, this.time,
@@ -187,8 +197,8 @@ export class Controls {
     this.range.value = player.t;
     this.range.setAttribute("aria-valuetext", `${player.t.toFixed(2)} seconds`);
     setText(this.time, `${player.t.toFixed(2)} s`);
-    setText(this.play.firstChild, player.playing ? "‖" : "▶");
-    const name = player.playing ? "Pause" : "Play";
+    setText(this.play.firstChild, player.moving ? "‖" : "▶");
+    const name = player.moving ? "Pause" : "Play";
     if (this.play.title !== name) {
       this.play.title = name;
       this.play.setAttribute("aria-label", name);

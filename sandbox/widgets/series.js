@@ -8,19 +8,22 @@ export const STRIPS = [
   { name: "utilisation", title: "Utilisation", unit: "of all processes", lines: ["utilisation"] },
 ];
 
-// A list a line, `nBins` long; null where a bin has no finished task or the run has ended.
-export function seriesOf(history, binS, nBins) {
-  const { end } = history;
+// A list a line, `nBins` long; null where a bin has no finished task or the run has ended. `now`
+// (s) is the clock of a session that goes on: the bin it is in is not judged before it is over.
+export function seriesOf(history, binS, nBins, now = 0) {
+  const end = Math.max(history.end, now);
   const slots = (history.topology.workers ?? []).reduce((sum, worker) => sum + (worker.slots ?? 1), 0);
   const bins = Math.min(nBins, Math.max(1, Math.ceil(end / binS - 1e-9)));
   const [queued, running] = [1, 2].map((i) => meanOf(history.curve, i, end, binS, bins));
   const finished = finishedOf(history, binS, bins);
+  const crowd = crowdOf(history, binS, bins);
   const seconds = (i) => Math.max(1e-9, Math.min(end, (i + 1) * binS) - i * binS);
   const found = {
     queued, utilisation: running.map((n) => (slots ? n / slots : 0)),
-    throughput: finished.map((one, i) => one.length / seconds(i)),
+    throughput: finished.map((one, i) => (one.length + crowd[i]) / seconds(i)),
     p50: finished.map((one) => rank(one, 0.5)), p95: finished.map((one) => rank(one, 0.95)),
   };
+  if (now > 0 && bins > 1) for (const name of ["throughput", "utilisation"]) found[name][bins - 1] = null;
   for (const line of Object.values(found)) while (line.length < nBins) line.push(null);
   return found;
 }
@@ -47,10 +50,30 @@ function finishedOf(history, binS, bins) {
     if (event.kind === "sent" && !sent.has(event.task)) sent.set(event.task, event.t);
     if ((event.kind !== "succeeded" && event.kind !== "failed") || ended.has(event.task)) continue;
     ended.add(event.task);
-    const at = Math.min(bins - 1, Math.floor(event.t / binS));
+    const at = Math.min(bins - 1, Math.max(0, Math.floor(event.t / binS)));
     if (sent.has(event.task)) found[at].push(event.t - sent.get(event.task));
   }
   return found.map((one) => one.sort((a, b) => a - b));
+}
+
+// How many of the tasks that are counted, not followed, ended in each bin.
+function crowdOf(history, binS, bins) {
+  const found = new Array(bins).fill(0);
+  let before = 0;
+  for (const event of history.events) {
+    if (event.kind !== "crowd") continue;
+    const n = (event.detail.done ?? 0) + (event.detail.failed ?? 0);
+    found[Math.min(bins - 1, Math.floor(event.t / binS))] += Math.max(0, n - before);
+    before = n;
+  }
+  return found;
+}
+
+// A round length (s) of about a hundredth of a run.
+export function binOf(endS) {
+  const least = Math.max(endS, 1) / 100;
+  const power = 10 ** Math.floor(Math.log10(least));
+  return Number(([1, 2, 5, 10].find((k) => k * power >= least * (1 - 1e-9)) * power).toPrecision(9));
 }
 
 // The nearest-rank percentile of sorted numbers; null if there are none.

@@ -35,6 +35,18 @@ def bin_s_of(end_s: float) -> float:
     return round(step * power, 9)
 
 
+def end_of(run: Run) -> float:
+    """Return the time (s) of a run's last event, 0.0 if it has none; what is no time is passed by.
+
+    >>> from sandbox.run import Event
+    >>> from sandbox.scenario import Scenario
+    >>> one = Scenario(name="one", tasks=[{"name": "hi"}], workers=[{}], horizon_s=1.0)
+    >>> end_of(Run(one, (Event(2.0, "sent", "hi/0"), Event(math.nan, "sent", "hi/1"))))
+    2.0
+    """
+    return max((event.t_s for event in run.events if math.isfinite(event.t_s)), default=0.0)
+
+
 def series(run: Run, bin_s: float) -> dict[str, Line]:
     """Return each line of ``LINES``, a number a bin of ``bin_s`` (s) or None where none ended.
 
@@ -48,7 +60,7 @@ def series(run: Run, bin_s: float) -> dict[str, Line]:
     slots = sum(pool.n_first * len(pool.worker_names) for pool in run.scenario.workers)
     latencies: list[list[float]] = [[] for _ in spans]
     for t_s, latency_s in found:
-        latencies[min(bins - 1, math.floor(t_s / bin_s))].append(latency_s)
+        latencies[min(bins - 1, max(0, math.floor(t_s / bin_s)))].append(latency_s)
     queued = _means([(t, n) for t, n, _ in curve], end, bin_s, spans)
     running = _means([(t, n) for t, _, n in curve], end, bin_s, spans)
     return {
@@ -132,7 +144,7 @@ def band(runs: Sequence[Run], bin_s: float) -> dict[str, Any] | None:
     if not runs:
         return None
     found = [series(run, bin_s) for run in runs]
-    ends = max(max((event.t_s for event in run.events), default=0.0) for run in runs)
+    ends = max(end_of(run) for run in runs)
     lines = {name: _ranges([one[name] for one in found]) for name in LINES}
     return {"n": len(runs), "ends": round(ends, 4), "lines": lines}
 

@@ -1,6 +1,6 @@
 // Spans: what a timeline shows of a history: bars, absences, outages, pins. No DOM.
 
-import { duration, numberText, typeText } from "./places.js";
+import { duration, numberText, slotName, typeText } from "./places.js";
 
 const WENT_AWAY = { worker_exited: "down", pause_worker: "paused", cut_off: "cut off",
   half_open: "half-open link" };
@@ -18,8 +18,8 @@ const PIN_WORDS = { kill_worker: "SIGKILL", kill_child: "kill child of", termina
 
 const verbOf = (event) => (event.kind === "control" ? event.detail.verb : event.kind);
 
-// Everything of a history at its end.
-export function spansOf(history) {
+// Everything of a history at its end, or at `now` (s) if a session's clock is further on.
+export function spansOf(history, now = 0) {
   const rows = rowsOf(history);
   const rowAt = new Map(rows.map(({ worker, slot }, i) => [`${slot}@${worker}`, i]));
   const bars = [];
@@ -33,7 +33,7 @@ export function spansOf(history) {
   }
   bars.sort((a, b) => a.from - b.from || a.row - b.row);
   return { rows, bars, away: awayOf(history), outages: outagesOf(history), pins: pinsOf(history),
-    end: Math.max(history.end, 1e-3) };
+    end: Math.max(history.end, now, 1e-3) };
 }
 
 // A row for each process of each worker, those that only events know last.
@@ -97,7 +97,7 @@ function pinsOf(history) {
   return history.marks.flatMap(({ t, event }) => {
     const { verb, seconds, error, slot } = event.detail;
     if (event.kind !== "control" || error !== undefined || ["submit", "dump"].includes(verb)) return [];
-    const of = [event.worker ?? "", slot === undefined || slot === null ? "" : `process ${slot + 1}`];
+    const of = [event.worker ?? "", slot === undefined || slot === null ? "" : slotName(slot)];
     const more = verb === "skip" ? duration(Number(seconds) || 0) : of.join(" ");
     const name = PIN_WORDS[verb] ?? String(verb).replaceAll("_", " ");
     return [{ t, verb, glyph: PIN_GLYPHS[verb] ?? "◆", tone: HARM.has(verb) ? "harm" : "note",
@@ -128,7 +128,8 @@ export function label(row, right) {
     const [number, again] = [numberText(bar.task), bar.nth > 1 ? ` ×${bar.nth}` : ""];
     const choices = [`${number} ${typeText(bar.task)}${again}`, `${number}${again}`];
     const fits = (text, room) => text.length * CHAR + 8 <= room;
-    const inside = choices.find((text) => fits(text, x1 - x0));
+    // A thick frame says that it ran again: its number alone is better than nothing.
+    const inside = [...choices, ...(again ? [number] : [])].find((text) => fits(text, x1 - x0));
     const free = (row[i + 1]?.x0 ?? right) - x1;
     one.outside = inside === undefined && fits(choices[1], free - (bar.outcome === "killed" ? 8 : 0));
     one.label = inside ?? (one.outside ? choices[1] : "");

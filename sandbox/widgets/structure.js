@@ -1,7 +1,7 @@
 // The board's structure in the DOM: queues, workers, outcomes; built once, then only renumbered.
 
-import { LOOKS } from "./dots.js";
-import { owns } from "./journeys.js";
+import { LOOKS } from "./looks.js";
+import { numberOf, owns, workerOf } from "./journeys.js";
 import { numberText, typeText, duration } from "./places.js";
 
 export const GROUPED_FROM = 13; // As many workers are shown as cells of their pool's card.
@@ -25,6 +25,10 @@ export function svg(tag, attributes) {
 // Write only what differs: a node that is set is laid out again.
 export function setText(node, text) {
   if (node.firstChild?.nodeValue !== text) node.textContent = text;
+}
+
+function setTitle(node, text) {
+  if (node.title !== text) node.title = text;
 }
 
 export function setData(node, name, value) {
@@ -68,7 +72,7 @@ function workerCard(worker, holds) {
   const held = holds ? lane(`held:${worker.name}`, "held") : null;
   return h("div", {
     class: "sb-card sb-worker", "data-id": `worker:${worker.name}`, "data-state": "up", "data-busy": 0,
-  }, h("div", { class: "sb-head" }, h("span", { class: "sb-name" }, worker.name),
+  }, h("div", { class: "sb-head" }, h("span", { class: "sb-name", title: worker.name }, worker.name),
     h("span", { class: "sb-state" }, "")),
   h("div", { class: "sb-inside" }, h("div", { class: "sb-lanes" },
     lane(`reserved:${worker.name}`, "prefetched"), held), slots));
@@ -121,7 +125,7 @@ export function stage(topology, holds) {
       h("span", { class: "sb-arrow", "aria-hidden": "true" }, "▶"), h("b", {}, "0"),
       h("span", { class: "sb-note" }, "sent"))),
     column("Queues", "in the broker", "queues", ...queues.map((queue) => queueCard(queue, roomy)),
-      h("div", { class: "sb-card sb-down", role: "status", hidden: "" }, "")),
+      h("div", { class: "sb-card sb-down", hidden: "" }, "")),
     column("Workers", "prefetch → slots", "workers", ...shown),
     column("Outcomes", "so far", "outcomes", ...OUTCOMES.map(outcomeCard)), limbo,
   ];
@@ -148,38 +152,72 @@ export function assumptions(topology) {
 
 // --- what is written anew when the state is another --------------------------------------------
 
+// What a selector finds below a node. Asking the browser anew ten times a second would cost more
+// than all else in a frame; `forgetNodes` is for who has changed what is below a node.
+const foundNodes = new WeakMap();
+const every = (node, selector) => {
+  let mine = foundNodes.get(node);
+  if (mine === undefined) foundNodes.set(node, (mine = new Map()));
+  let nodes = mine.get(selector);
+  if (nodes === undefined) mine.set(selector, (nodes = [...node.querySelectorAll(selector)]));
+  return nodes;
+};
+const only = (node, selector) => every(node, selector)[0] ?? null;
+
+export function forgetNodes(node) { foundNodes.delete(node); }
+
 const STATES = { up: "▲ up", paused: "‖ paused", down: "▼ down", killed: "✖ killed" };
 
 export function renumber(root, state, t, sums) {
   for (const [id, n] of [...Object.entries(sums), ["duplicated", sums.twice], ["waiting", sums.orphaned],
     ["retry", waiting(state)]]) {
-    for (const node of root.querySelectorAll(`[data-id="${id}"]`)) number(node, n);
+    for (const node of every(root, `[data-id="${id}"]`)) number(node, n);
   }
-  setText(root.querySelector(".sb-source b"), String(sums.published));
-  const expired = root.querySelector('.sb-outcome[data-id="expired"]');
+  setText(only(root, ".sb-source b"), String(sums.published));
+  const expired = only(root, '.sb-outcome[data-id="expired"]');
   if (expired) expired.hidden = sums.expired === 0;
+  const inside = countedIn(state);
   for (const queue of state.topology.queues ?? []) {
-    const node = root.querySelector(`[data-id="${CSS.escape(`queue:${queue.name}`)}"]`);
-    if (node) number(node, depth(state, queue.name));
+    const node = only(root, `[data-id="${CSS.escape(`queue:${queue.name}`)}"]`);
+    if (node) number(node, inside.depths.get(queue.name) ?? 0);
   }
   brokerState(root, state, t);
-  for (const [i, worker] of (state.topology.workers ?? []).entries()) workerState(root, state, worker, i, t);
-  for (const card of root.querySelectorAll(".sb-pool")) poolState(card, state);
+  for (const [i, worker] of (state.topology.workers ?? []).entries()) {
+    workerState(root, state, inside, worker, i, t);
+  }
+  for (const card of every(root, ".sb-pool")) poolState(card, state);
 }
+
+const grouped = new Intl.NumberFormat("en");
 
 function number(node, n) {
-  setData(node, "n", n);
-  const shown = node.querySelector("b");
-  if (shown) setText(shown, n.toLocaleString("en"));
+  if (node.dataset.n === String(n)) return;
+  node.dataset.n = n;
+  const shown = only(node, "b");
+  if (shown) setText(shown, grouped.format(n));
 }
 
-function depth(state, name) {
-  let n = state.crowd?.queues?.[state.topology.queues.findIndex((queue) => queue.name === name)] ?? 0;
+// How many messages each queue has and each worker holds: one look at each that is in motion.
+function countedIn(state) {
+  const { crowd, topology } = state;
+  const depths = new Map((topology.queues ?? []).map(({ name }, i) => [name, crowd?.queues?.[i] ?? 0]));
+  const lanes = new Map((topology.workers ?? []).map(({ name }, i) =>
+    [name, { held: 0, reserved: crowd?.reserved?.[i] ?? 0, busy: new Map() }]));
   for (const task of state.active) {
     const journey = state.journeys.get(task);
-    if (journey.queue === name) n += Math.max(0, journey.nQueued);
+    if (journey.nQueued > 0) depths.set(journey.queue, (depths.get(journey.queue) ?? 0) + journey.nQueued);
+    for (const [tag, worker] of journey.unacked) {
+      const lane = lanes.get(worker);
+      if (lane === undefined || !owns(state, journey, worker, tag)) continue;
+      if (journey.held.has(tag)) lane.held += 1;
+      else if (![...journey.running].some((where) => workerOf(where) === worker)) lane.reserved += 1;
+    }
   }
-  return n;
+  for (const [where, { task, delivery }] of state.slots) {
+    const attempt = state.journeys.get(task)?.attempts[delivery - 1];
+    lanes.get(workerOf(where))?.busy.set(numberOf(where), { task, attempt });
+  }
+  return { depths, lanes };
 }
 
 function waiting(state) {
@@ -192,7 +230,7 @@ function waiting(state) {
 }
 
 function brokerState(root, state, t) {
-  const node = root.querySelector(".sb-down");
+  const node = only(root, ".sb-down");
   const broken = [...state.dependencies].filter(([, up]) => !up).map(([name]) => `${name} is down`);
   const { state: how, since } = state.broker;
   if (how !== "up") broken.unshift(`✖ broker ${how} for ${duration(Math.max(0, t - since))}`);
@@ -200,75 +238,52 @@ function brokerState(root, state, t) {
   setText(node, broken.join("; "));
 }
 
-function workerState(root, state, { name, most }, i, t) {
-  const node = root.querySelector(`[data-id="${CSS.escape(`worker:${name}`)}"]`);
+function workerState(root, state, inside, { name, most }, i, t) {
+  const node = only(root, `[data-id="${CSS.escape(`worker:${name}`)}"]`);
   const worker = state.workers.get(name);
   if (!node || !worker) return;
-  const busy = busyOn(state, name);
+  const lane = inside.lanes.get(name);
+  const { busy } = lane;
   const extra = state.crowd?.running_on?.[i] ?? 0;
   setData(node, "state", worker.state);
   setData(node, "busy", busy.size + extra);
   const since = worker.state === "up" ? "" : ` ${duration(Math.max(0, t - worker.since))} ago`;
   const link = worker.link ? `, ${worker.link}` : "";
   if (node.classList.contains("sb-cell")) {
-    setText(node.querySelector(".sb-state"), STATES[worker.state].slice(0, 1));
-    node.title = `${name}: ${worker.state}${link}, ${busy.size + extra} of ${worker.slots} busy`;
+    setText(only(node, ".sb-state"), STATES[worker.state].slice(0, 1));
+    setTitle(node, `${name}: ${worker.state}${link}, ${busy.size + extra} of ${worker.slots} busy`);
     return;
   }
-  setText(node.querySelector(".sb-state"), `${STATES[worker.state]}${since}${link}`);
-  lanes(node, state, name, i);
-  const slots = node.querySelectorAll(".sb-slot");
+  setText(only(node, ".sb-state"), `${STATES[worker.state]}${since}${link}`);
+  const [first, second] = every(node, ".sb-lane .sb-note b");
+  setText(first, String(lane.reserved));
+  if (second) setText(second, String(lane.held));
+  const slots = every(node, ".sb-slot");
   if (most <= MOST_SLOTS) {
     slots.forEach((cell, k) => slotState(cell, state, busy.get(k), k < worker.slots, t, worker.state));
   }
 }
 
-function lanes(node, state, name, i) {
-  let [held, reserved] = [0, state.crowd?.reserved?.[i] ?? 0];
-  for (const task of state.active) {
-    const journey = state.journeys.get(task);
-    for (const [tag, worker] of journey.unacked) {
-      if (worker !== name || !owns(state, journey, worker, tag)) continue;
-      if (journey.held.has(tag)) held += 1;
-      else if (![...journey.running].some((where) => where.endsWith(`@${name}`))) reserved += 1;
-    }
-  }
-  const [first, second] = node.querySelectorAll(".sb-lane .sb-note b");
-  setText(first, String(reserved));
-  if (second) setText(second, String(held));
-}
-
-function busyOn(state, name) {
-  const busy = new Map();
-  for (const [where, { task, delivery }] of state.slots) {
-    const at = where.indexOf("@");
-    if (where.slice(at + 1) === name) {
-      busy.set(Number(where.slice(0, at)), { task, attempt: state.journeys.get(task)?.attempts[delivery - 1] });
-    }
-  }
-  return busy;
-}
-
 function slotState(cell, state, running, exists, t, worker) {
   setData(cell, "state", running ? "busy" : "idle");
-  const [words, since] = [cell.querySelector(".sb-what"), cell.querySelector(".sb-since")];
+  const [words, since] = [only(cell, ".sb-what"), only(cell, ".sb-since")];
   if (running) {
     const { task, attempt } = running;
     setText(words, typeText(task));
     setText(since, duration(Math.max(0, t - (attempt?.startedS ?? t))));
-    cell.title = `${typeText(task)} ${numberText(task)}, delivery ${attempt?.delivery ?? 1}`;
+    setTitle(cell, `${typeText(task)} ${numberText(task)}, delivery ${attempt?.delivery ?? 1}`);
     return;
   }
   setText(words, worker === "killed" || worker === "down" ? "–" : exists ? "idle" : "off");
   setText(since, "");
-  cell.title = "";
+  setTitle(cell, "");
 }
 
 function poolState(card, state) {
   const counts = {};
-  for (const cell of card.querySelectorAll(".sb-cell")) {
+  for (const cell of every(card, ".sb-cell")) {
     counts[cell.dataset.state] = (counts[cell.dataset.state] ?? 0) + 1;
   }
   const words = Object.entries(counts).map(([name, n]) => `${n} ${name}`).join(", ");
-  setText(card.querySelector(".sb-state"), words);
+  setText(only(card, ".sb-state"), words);
 }

@@ -1,15 +1,19 @@
 // The timeline: attempts per worker slot, one run or two as a counterfactual.
 
 import { BAR_OUTCOMES, Plot } from "./attempts.js";
+import { shownIn } from "./folding.js";
 import { History } from "./fold.js";
 import { historyOf } from "./history.js";
-import { Controls, eventsOf, Reading, troubleOf } from "./reading.js";
+import { eventsOf } from "./past.js";
+import { slotName } from "./places.js";
+import { Controls, Reading, troubleOf } from "./reading.js";
 import { h, setText } from "./structure.js";
 
 const KEY_WORDS = { succeeded: "succeeded", retried: "failed, retries", failed: "failed for good",
   killed: "killed, torn off", running: "still running" };
 const SHOWN_CHANGES = 12;
 const CLOSEST = 0.02; // s: the shortest stretch that fills the width
+const NEWEST = 60; // s of a session that are in sight at first
 
 class Timeline {
   constructor(model, el) {
@@ -24,7 +28,8 @@ class Timeline {
       const other = new History(head.other.topology ?? {}, eventsOf(head.other.past ?? "[]"));
       this.plots.push(new Plot(other, head.other.topology?.name ?? "other run", acts));
     }
-    this.window = null;
+    this.window = null; // [from, to] that is in sight, null for all
+    this.span = head.live ? NEWEST : Infinity; // s in sight while the newest event is followed
     this.build(head);
     this.reading.start();
   }
@@ -32,6 +37,7 @@ class Timeline {
   build(head) {
     const { el, reading } = this;
     el.classList.add("sb-board", "sb-plot");
+    el.dataset.lmSuppressShortcuts = "true"; // JupyterLab has meanings of its own for keys.
     const zoom = (glyph, words, factor) => {
       const node = h("button", { type: "button", class: "sb-button", "aria-label": words, title: words },
         h("span", { "aria-hidden": "true" }, glyph));
@@ -81,8 +87,12 @@ class Timeline {
     const width = Math.max(280, this.stages[0].clientWidth);
     this.plots[0].history = this.reading.history;
     this.longest = Math.max(...this.plots.map((plot) => plot.history.end), this.reading.player.end, 1e-3);
+    this.followNewest();
     const [from, to] = this.window ?? [0, this.longest];
-    for (const plot of this.plots) plot.draw(width, from, to, this.changes.size ? this.changes : null);
+    const { end } = this.reading.player; // A session's clock is further on than its last event.
+    for (const [i, plot] of this.plots.entries()) {
+      plot.draw(width, from, to, this.changes.size ? this.changes : null, i === 0 ? end : 0);
+    }
     const trouble = this.plots.map((plot) => troubleOf(plot.history)).filter(Boolean);
     if (this.plots.some((plot) => plot.byShare)) {
       trouble.push("Too many attempts for a bar each: the share of busy processes is drawn. + shows a shorter time, with its bars.");
@@ -108,18 +118,32 @@ class Timeline {
     for (const plot of this.plots) if (plot.cursor) plot.move(player.t);
   }
 
-  // A part of the run is in sight: go on with the player.
+  // A part of the run is in sight: go where the cursor goes.
   keepInSight(t) {
-    if (this.window === null || !this.reading.player.playing) return;
+    const same = t === this.shownT;
+    this.shownT = t;
+    if (this.window === null || this.reading.player.live || same) return;
     const [from, to] = this.window;
     if (t >= from && t <= to) return;
-    this.window = [t, t + to - from];
+    const begin = Math.max(0, Math.min(t, this.longest - (to - from)));
+    this.window = [begin, begin + to - from];
     this.reading.due();
+  }
+
+  // A session's newest seconds: as many as the reader has chosen, fewer while it is young.
+  followNewest() {
+    if (!this.reading.player.live) return;
+    this.window = this.longest > this.span ? [this.longest - this.span, this.longest] : null;
   }
 
   zoom(factor) {
     const [from, to] = this.window ?? [0, this.longest];
     const span = Math.max(CLOSEST, (to - from) * factor);
+    if (this.reading.player.live) {
+      this.span = span;
+      this.reading.due();
+      return;
+    }
     const { t } = this.reading.player;
     const middle = factor < 1 && t >= from && t <= to ? t : (from + to) / 2;
     const begin = Math.min(Math.max(0, middle - span / 2), this.longest - span);
@@ -158,7 +182,7 @@ class Timeline {
       "+": () => this.zoom(0.5), "-": () => this.zoom(2), 0: () => this.zoom(Infinity) };
     if (acts[event.key] === undefined) return;
     event.preventDefault();
-    event.stopPropagation(); // JupyterLab has meanings of its own for these keys.
+    event.stopPropagation();
     acts[event.key]();
   }
 
@@ -192,8 +216,10 @@ class Timeline {
     }
     const names = this.reading.head.names ?? [];
     const told = this.plots.map((plot, i) => this.historyIn(plot, task, names[i]));
-    this.detail.replaceChildren(h("strong", {}, task), h("span", {}, ` ${this.changes.get(task) ?? ""}`),
-      h("div", { class: "sb-histories" }, ...told));
+    const parts = [h("strong", {}, task), h("span", {}, ` ${this.changes.get(task) ?? ""}`),
+      h("div", { class: "sb-histories" }, ...told)];
+    // The same words once more would be read aloud once more.
+    if (parts.map((part) => part.textContent).join("") !== this.detail.textContent) this.detail.replaceChildren(...parts);
   }
 
   historyIn(plot, task, name) {
@@ -209,12 +235,11 @@ class Timeline {
 function wordsOf({ from, to, outcome, nth, attempt }) {
   const until = to === null ? "still running" : `${outcome} at ${to.toFixed(2)} s`;
   const which = nth > 1 ? `, execution ${nth}` : "";
-  return `${attempt.worker}, process ${(attempt.slot ?? 0) + 1}${which}: started at ${from.toFixed(2)} s, ${until}`;
+  return `${attempt.worker}, ${slotName(attempt.slot)}${which}: started at ${from.toFixed(2)} s, ${until}`;
 }
 
-function render({ model, el }) {
-  const view = new Timeline(model, el);
-  return () => view.reading.stop();
+function render(at) {
+  return shownIn(at, (model, el) => new Timeline(model, el));
 }
 
 export default { render };

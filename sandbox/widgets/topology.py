@@ -81,5 +81,9 @@ def _stated(scenario: Scenario) -> list[str]:
         "and a killed worker loses it.",
         f"Broker persistence: {broker.persistence}. Redis has no dead letter queue: what a "
         "worker rejects without requeue is gone.",
+        f"A task's work is drawn with seed {scenario.seed}, the same in the model and on real "
+        "workers; what Celery adds to it is measured by `sandbox calibrate`, or a default.",
+        "The picture shows the recorded events and nothing else; a dot takes up to 0.35 s to "
+        "arrive where its message is already.",
         *(f"Not derived: {one}" for one in scenario.not_derived),
     ]

@@ -9,6 +9,8 @@ const HEIGHT = 44;
 const LINES = [["queued", 1], ["running", 2], ["orphaned", 3]];
 const KEY = [["queued", "queued"], ["running", "running"], ["orphaned", "unacked of dead workers"]];
 const MOST_POINTS = 1000;
+const MARK = 24; // px: no target is smaller, or nearer to the next one
+const ASIDE = 16; // px: so far a mark makes way for the one before it
 
 const button = (id, glyph, words, act) => {
   const node = h("button", { type: "button", class: "sb-button", "data-id": id, "aria-label": words,
@@ -23,12 +25,13 @@ export class Transport {
     this.player = player;
     this.changed = changed;
     this.isLive = player.live;
+    this.width = 600;
     const act = (change, ms) => () => {
       change();
       changed(ms);
     };
     this.play = button("play", "▶", "Play", act(() => player.toggle(), 0));
-    this.time = h("output", { class: "sb-clock", "data-id": "time" }, "0.0 s");
+    this.time = h("output", { class: "sb-clock", "aria-live": "off", "data-id": "time" }, "0.0 s");
     this.speed = this.#speeds();
     this.range = h("input", { type: "range", class: "sb-range", min: 0, max: 1, step: "any", value: 0,
       "aria-label": "Time" });
@@ -70,16 +73,31 @@ export class Transport {
     this.chart.replaceChildren(...LINES.map(([css, i]) => svg("path", { class: `sb-path sb-path-${css}`,
       d: path(rows, i, end, peak) })));
     setText(this.peak, `highest ${peak}`);
-    this.marks.replaceChildren(...clustered(marksOf(history), end).map((mark) => this.#mark(mark, end)));
+    this.fit();
   }
 
-  #mark(mark, end) {
-    const node = h("button", { type: "button", class: `sb-mark sb-${mark.tone}`, title: mark.words,
-      style: `left:${((mark.t / end) * 100).toFixed(2)}%` },
-    h("span", { "aria-hidden": "true" }, mark.glyph),
-    h("span", { class: "sb-voice" }, `Go to ${mark.words} at ${mark.t.toFixed(1)} s`));
+  // Put the marks under the curve, whose width is known from the last time it was measured.
+  fit(width = this.width) {
+    this.width = width;
+    const end = Math.max(this.player.end, 1e-6);
+    const old = new Map([...this.marks.children].map((node) => [node.dataset.t, node]));
+    const nodes = spread(marksOf(this.player.history), width / end).map((mark) => {
+      const node = old.get(String(mark.t)) ?? this.#mark(mark.t);
+      dress(node, mark, end);
+      return node;
+    });
+    // Those that stay are not touched: one of them may have the focus.
+    for (const node of old.values()) if (!nodes.includes(node)) node.remove();
+    nodes.forEach((node, i) => {
+      if (this.marks.children[i] !== node) this.marks.insertBefore(node, this.marks.children[i] ?? null);
+    });
+  }
+
+  #mark(t) {
+    const node = h("button", { type: "button", "data-t": t }, h("span", { "aria-hidden": "true" }),
+      h("span", { class: "sb-voice" }));
     node.addEventListener("click", () => {
-      this.player.seek(mark.t);
+      this.player.seek(t);
       this.changed(250);
     });
     return node;
@@ -93,8 +111,8 @@ export class Transport {
     this.range.setAttribute("aria-valuetext", words);
     this.range.style.setProperty("--sb-at", `${(100 * player.t) / Math.max(this.range.max, 1e-6)}%`);
     setText(this.time, `${player.t.toFixed(2)} s`);
-    setText(this.play.firstChild, player.playing ? "‖" : "▶");
-    const name = player.playing ? "Pause" : "Play";
+    setText(this.play.firstChild, player.moving ? "‖" : "▶");
+    const name = player.moving ? "Pause" : "Play";
     if (this.play.title !== name) {
       this.play.title = name;
       this.play.setAttribute("aria-label", name);
@@ -123,15 +141,25 @@ function path(rows, index, end, peak) {
   return `${d}H${WIDTH}`;
 }
 
-// Marks that would lie on one another become one that names them all.
-function clustered(marks, end) {
+function dress(node, { t, words, tone, glyph, aside }, end) {
+  node.className = `sb-mark sb-${tone}`;
+  node.title = words;
+  node.style.left = `calc(${((t / end) * 100).toFixed(2)}% + ${aside.toFixed(0)}px)`;
+  setText(node.firstChild, glyph);
+  setText(node.lastChild, `Go to ${words} at ${t.toFixed(1)} s`);
+}
+
+// Marks that would lie on one another make way, or become one that names them all.
+function spread(marks, perSecond) {
   const kept = [];
   for (const mark of marks) {
     const last = kept.at(-1);
-    if (last && (mark.t - last.t) / end < 0.015) {
+    const free = last ? last.t * perSecond + last.aside + MARK : -Infinity;
+    const aside = Math.max(0, free - mark.t * perSecond);
+    if (aside > ASIDE) {
       last.words += `; ${mark.words} at ${mark.t.toFixed(1)} s`;
       if (mark.tone === "harm") Object.assign(last, { glyph: mark.glyph, tone: mark.tone });
-    } else kept.push({ ...mark });
+    } else kept.push({ ...mark, aside });
   }
   return kept;
 }

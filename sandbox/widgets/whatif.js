@@ -38,7 +38,7 @@ function interval(band) {
 
 function knobNode(knob, place, moved) {
   const id = `sb-wi-${knob.id}-${Math.random().toString(36).slice(2)}`;
-  const output = h("output", { for: id, "data-knob": knob.id });
+  const output = h("output", { for: id, "aria-live": "off", "data-knob": knob.id });
   const input = knob.is_choice
     ? h("select", { id, "data-id": knob.id, title: knob.tip },
       ...knob.texts.map((text, i) => h("option", { value: i }, text)))
@@ -49,7 +49,7 @@ function knobNode(knob, place, moved) {
     const isMoved = Number(input.value) !== knob.start;
     output.dataset.moved = String(isMoved);
     output.textContent = knob.is_choice ? (isMoved ? "changed" : "") : text;
-    input.setAttribute("aria-valuetext", `${text}${isMoved ? ", changed" : ""}`);
+    if (!knob.is_choice) input.setAttribute("aria-valuetext", `${text}${isMoved ? ", changed" : ""}`);
   };
   // JupyterLab has meanings of its own for arrows: here they move the slider.
   input.dataset.lmSuppressShortcuts = "true";

@@ -9,7 +9,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anywidget
 import traitlets
@@ -18,9 +18,12 @@ from sandbox.calibration import known as known_overheads
 from sandbox.errors import SandboxError
 from sandbox.overheads import Overheads
 from sandbox.scenario import Scenario
-from sandbox.widgets.estimates import STAGES, Study, differences, rows
+from sandbox.widgets.estimates import METRICS, STAGES, Study, differences, rows
 from sandbox.widgets.knobs import Knob, Places, changed, knobs
 from sandbox.widgets.modules import HERE
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _KEPT = 64
 """So many configurations are remembered: who comes back to one finds it refined."""
@@ -110,6 +113,18 @@ class Sliders(anywidget.AnyWidget):
         """Wait until nothing is being computed; return what is shown then."""
         self._mind.idle.wait(timeout_s)
         return dict(self.shown)
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return what is shown as a table: pinned, now and now − pinned, a row a metric."""
+        import pandas as pd
+
+        told, columns = dict(self.shown), {}
+        for name in ("pinned", "now"):
+            if told.get(name):
+                columns[name] = told[name]["values"]
+        if told.get("difference"):
+            columns["now − pinned"] = {name: gap[0] for name, gap in told["difference"].items()}
+        return pd.DataFrame(columns, index=pd.Index(METRICS, name="metric"), dtype="float64")
 
     def close(self) -> None:
         """Stop computing and take it off the page."""

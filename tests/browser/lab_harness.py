@@ -6,27 +6,34 @@ import json
 import os
 import secrets
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
+from typing import Any, Literal, get_args
 
 import psutil
 from playwright.sync_api import (
     BrowserContext,
-    ConsoleMessage,
+    Error,
     Locator,
     Page,
-    Request,
     sync_playwright,
 )
 
+from sandbox.engines.live.supervisor import die_with_parent
+from tests.browser import guard
+from tests.browser.guard import Watch
 from tests.waiting import until
 
-CHROMIUM = Path("/usr/bin/chromium")
+Theme = Literal["Dark", "Light"]
+THEMES: tuple[Theme, ...] = get_args(Theme)
+CHROMIUM = Path(
+    os.environ.get("SANDBOX_CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
+)
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -36,8 +43,6 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-# JupyterLab's own noise; whatever else the console calls an error is ours.
-_NOT_OURS = ("favicon", "service-worker", "workspaces/", "ResizeObserver")
 _QUIET = '{"fetchNews": "false", "checkForUpdates": false, "doNotDisturbMode": true}'
 _KERNEL_ANSWERS = """async () => {
     const context = window.jupyterapp?.shell.currentWidget?.context?.sessionContext;
@@ -62,7 +67,7 @@ class LabServer:
         self._log = (home / "lab.log").open("w")
         self.process = subprocess.Popen(
             self._command(), cwd=self.root, env=self._environment(), stdout=self._log,
-            stderr=subprocess.STDOUT, start_new_session=True,
+            stderr=subprocess.STDOUT, start_new_session=True, preexec_fn=partial(die_with_parent, os.getpid(), signal.SIGTERM),
         )  # fmt: skip
         self.url = until("JupyterLab is up", self._found, 60)
 
@@ -133,13 +138,14 @@ class LabServer:
 
 
 @contextmanager
-def chromium(home: Path) -> Iterator[BrowserContext]:
-    """Start a headless Chromium with a profile of its own."""
+def chromium(home: Path, scale: float = 1.0) -> Iterator[BrowserContext]:
+    """Start a headless Chromium with a profile of its own; ``scale`` is a screen's pixels a CSS px."""
     with sync_playwright() as play:
         context = play.chromium.launch_persistent_context(
             str(home), executable_path=str(CHROMIUM), headless=True, args=FLAGS,
-            viewport={"width": 1280, "height": 1000},
+            viewport={"width": 1280, "height": 1000}, device_scale_factor=scale,
         )  # fmt: skip
+        Watch(context)
         try:
             yield context
         finally:
@@ -147,33 +153,27 @@ def chromium(home: Path) -> Iterator[BrowserContext]:
 
 
 class LabPage:
-    """A notebook open in JupyterLab, and what went wrong or out while it was."""
+    """A notebook open in JupyterLab."""
 
     def __init__(self, page: Page, server: LabServer, name: str, shots: Path) -> None:
         self.page, self.server, self._shots = page, server, shots
-        self.foreign: list[str] = []
-        self.console: list[str] = []
-        page.on("request", self._watch_request)
-        page.on("console", self._watch_console)
-        page.on("pageerror", lambda error: self.console.append(str(error)))
         page.goto(f"{server.url}doc/tree/{name}?token={server.token}")
         self.wait_kernel()
-
-    def _watch_request(self, request: Request) -> None:
-        place = urlsplit(request.url)
-        if place.scheme in {"http", "https", "ws", "wss"} and place.hostname != "127.0.0.1":
-            self.foreign.append(request.url)
-
-    def _watch_console(self, message: ConsoleMessage) -> None:
-        where = f"{message.text} {message.location.get('url', '')}"
-        if message.type == "error" and not any(word in where for word in _NOT_OURS):
-            self.console.append(where)
 
     # --- the notebook ----------------------------------------------------------------
 
     def wait_kernel(self) -> None:
         """Wait until the kernel really answers; the idle indicator says so too early."""
-        until("the kernel answers", lambda: self.page.evaluate(_KERNEL_ANSWERS), 90)
+        until("the kernel answers", self._kernel_answers, 90)
+
+    def _kernel_answers(self) -> bool:
+        try:
+            return bool(self.page.evaluate(_KERNEL_ANSWERS))
+        except Error as exc:
+            # JupyterLab goes on to a workspace of its own when another page has the first one.
+            if "navigation" not in str(exc):
+                raise
+            return False
 
     def command(self, name: str) -> None:
         """Carry out one of JupyterLab's commands and wait for it."""
@@ -244,8 +244,7 @@ class LabPage:
     def assert_clean(self) -> None:
         """Assert that no cell failed, nothing left the machine and the console has no error."""
         assert self.errors() == []
-        assert self.foreign == []
-        assert self.console == []
+        assert guard.told() == []
 
     # --- the panel -------------------------------------------------------------------
 
@@ -270,6 +269,16 @@ class LabPage:
     def told(self) -> str:
         """Return the sentences on the newest panel."""
         return self.page.locator(".sb-log").last.inner_text()
+
+    def theme(self, name: Theme) -> None:
+        """Change JupyterLab's theme, which all notebooks have, and wait until it is there."""
+        self.page.evaluate(
+            "t => jupyterapp.commands.execute('apputils:change-theme', {theme: t})",
+            f"JupyterLab {name}",
+        )
+        there = f'[data-jp-theme-light="{str(name == "Light").lower()}"]'
+        until("its theme", lambda: self.page.locator(there).count())
+        until("the splash is over", lambda: not self.page.locator("#jupyterlab-splash").count())
 
     def shot(self, name: str, what: Locator | None = None) -> None:
         """Save a picture of the page, or of one node."""

@@ -113,17 +113,9 @@ def test_the_time_to_the_pixel_is_told(lab_page: LabPage) -> None:
     speed = page.locator('.sb-whatif [data-id="speed"]')
     until("it is measured", lambda: int(speed.get_attribute("data-n") or 0) >= 1)
     assert "Slider to pixel" in speed.inner_text()
-    page.evaluate(
-        "jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Dark'})"
-    )
-    until("it is dark", lambda: page.locator('[data-jp-theme-light="false"]').count())
-    until("the splash is over", lambda: not page.locator("#jupyterlab-splash").count())
+    lab.theme("Dark")
     lab.shot("sliders-dark")
-    page.evaluate(
-        "jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Light'})"
-    )
-    until("it is light", lambda: page.locator('[data-jp-theme-light="true"]').count())
-    until("the splash is over", lambda: not page.locator("#jupyterlab-splash").count())
+    lab.theme("Light")
     page.set_viewport_size({"width": 620, "height": 1000})
     lab.shot("sliders-narrow")
     lab.assert_clean()

@@ -140,16 +140,7 @@ def build(scenario: Scenario, link: Link) -> Celery:
     Raises ScenarioError when ``scenario.app`` cannot be imported.
     """
     app = _own_app(scenario.app) if scenario.app else _generated_app(scenario)
-    broker = scenario.broker
-    options: dict[str, Any] = {
-        "visibility_timeout": broker.visibility_timeout_s,
-        "unacked_restore_interval": broker.unacked_restore_interval_s,
-        "unacked_restore_throttle": broker.unacked_restore_throttle,
-        "health_check_interval": broker.health_check_interval_s,
-        "priority_steps": list(broker.priority_steps),
-        "queue_order_strategy": broker.queue_order_strategy,
-        "global_keyprefix": link.prefix,
-    }
+    options = scenario.broker.transport_options | {"global_keyprefix": link.prefix}
     app.conf.update(
         broker_url=link.url,
         result_backend=link.url,

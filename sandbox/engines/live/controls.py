@@ -11,13 +11,14 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from sandbox.engines.commands import Trigger, check
+from sandbox.engines.commands import Trigger, check, chosen, no_child_now
 from sandbox.engines.live.allowed import refusal
 from sandbox.engines.live.calls import DOWNSTREAM
 from sandbox.engines.live.links import PROXY
 from sandbox.engines.live.outage import Outage
 from sandbox.engines.live.processes import Processes
 from sandbox.engines.live.record import Record
+from sandbox.engines.live.victim import victim
 from sandbox.engines.live.writer import Writer
 from sandbox.errors import EngineError, SandboxError
 from sandbox.faults import At, Command, OnEvent
@@ -54,6 +55,10 @@ class LiveControls:
         self.submitted: set[str] = set()
         threading.Thread(target=self._hands, name="sandbox-controls", daemon=True).start()
 
+    def refusal(self, verb: str) -> str | None:
+        """Return why this broker does not take a verb: the end of a sentence, or None."""
+        return refusal(verb, self.outage.choice)
+
     # --- verbs -----------------------------------------------------------------------
 
     def submit(self, task: str, n: int = 1, *, when: At | OnEvent | None = None) -> list[str]:
@@ -65,23 +70,20 @@ class LiveControls:
         self._processes.order("tell", name="client", message={"submit": keys})
         return keys
 
-    def kill_child(self, worker: str, *, when: At | OnEvent | None = None) -> None:
-        """SIGKILL the child that has been busy longest (slot 0's when all are idle)."""
-        if self._postponed("kill_child", {"worker": worker}, when):
+    def kill_child(
+        self, worker: str, slot: int | None = None, *, when: At | OnEvent | None = None
+    ) -> None:
+        """SIGKILL the child in ``slot``, or the one busy longest (the first when all are idle)."""
+        if self._postponed("kill_child", {"worker": worker} | chosen(slot=slot), when):
             return
         self._reachable("kill_child")
         self._able("kill_child", worker, closing=worker not in self._quitting)
-        with self._record.changed:
-            busy = [v for (name, _), v in self._record.running.items() if name == worker]
-        if busy:
-            _, task, pid = min(busy)
-        else:
-            task, pid = None, min(self._processes.order("children", name=worker), default=0)
-        if not pid:
-            raise EngineError(f"kill_child: {worker} has no child process at this moment")
-        self._log("kill_child", worker=worker, task=task, pid=pid)
+        found = victim(self._record, self._processes.order("children", name=worker), worker, slot)
+        if found is None:
+            raise EngineError(no_child_now(worker, slot))
+        self._log("kill_child", worker=worker, **found._asdict())
         with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+            os.kill(found.pid, signal.SIGKILL)
 
     def kill_worker(self, worker: str, *, when: At | OnEvent | None = None) -> None:
         """SIGKILL a worker: its main process and its children."""
@@ -294,7 +296,7 @@ class LiveControls:
     def _postponed(self, verb: str, arguments: dict[str, Any], when: At | OnEvent | None) -> bool:
         """Check arguments and broker; keep the command for later when it has a ``when``."""
         check(self.scenario, verb, arguments)
-        why = refusal(verb, self.outage.choice)
+        why = self.refusal(verb)
         if why is not None:
             raise EngineError(f"{verb}: {why}")
         if when is not None:

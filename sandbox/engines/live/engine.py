@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import atexit
 import os
-import platform
-import sys
 import threading
 import time
 import weakref
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -23,22 +19,23 @@ from sandbox.engines.live import broker as brokers
 from sandbox.engines.live import ledger as ledgers
 from sandbox.engines.live import worker as workers
 from sandbox.engines.live.calls import DOWNSTREAM, address
-from sandbox.engines.live.folder import close_to_others, run_folder
+from sandbox.engines.live.described import described
+from sandbox.engines.live.folder import close_to_others, log_tail, run_folder
 from sandbox.engines.live.fronts import FRONT
 from sandbox.engines.live.leftovers import Claim, sweep_aside
 from sandbox.engines.live.links import PROXY
+from sandbox.engines.live.nowhere import given_up
 from sandbox.engines.live.outage import Outage
 from sandbox.engines.live.processes import Processes, warm_up
 from sandbox.engines.live.record import Record
 from sandbox.engines.live.writer import Writer
 from sandbox.errors import EngineError
-from sandbox.faults import OnEvent, chances, commands_of
+from sandbox.faults import OnEvent, commands_of
 from sandbox.run import Event, Run
 from sandbox.scenario import Scenario
 
 _PUMP_S = 0.01
 _STARTUP_S = 20.0
-_LOG_LINES = 8
 _open: weakref.WeakSet[LiveSession] = weakref.WeakSet()
 
 
@@ -77,7 +74,8 @@ class LiveSession(Closing):
         self._writer = Writer(self.folder / "raw" / "controls.jsonl")
         _open.add(self)
         try:
-            self.info: dict[str, Any] = self._describe()
+            self.info: dict[str, Any] = described(scenario)
+            self._given_up: tuple[str, ...] = ()
             modules = [*choice.modules, *fronts.modules(scenario.front_door)]
             modules += data.modules(scenario.app)
             self._processes = Processes(self.folder, self._claim.folder, modules)
@@ -175,45 +173,21 @@ class LiveSession(Closing):
 
         self._record.wait_until(lambda: up() or name in self._processes.exited, _STARTUP_S)
         if not up():
-            raise EngineError(f"{name} did not come up; its log ends with: {self._log_tail(name)}")
+            raise EngineError(
+                f"{name} did not come up; its log ends with: {log_tail(self.folder, name)}"
+            )
 
     def _await_notes(self, *names: str) -> None:
         for name in names:
             self._record.wait_until(partial(self._noted_or_gone, name), _STARTUP_S)
             if self._record.note(f"_{name}_ready") is None:
                 raise EngineError(
-                    f"the {name} process did not come up; its log ends with: {self._log_tail(name)}"
+                    f"the {name} process did not come up; "
+                    f"its log ends with: {log_tail(self.folder, name)}"
                 )
 
     def _noted_or_gone(self, name: str) -> bool:
         return self._record.note(f"_{name}_ready") is not None or name in self._processes.exited
-
-    def _log_tail(self, name: str) -> str:
-        path = self.folder / "logs" / f"{name}.log"
-        text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
-        return " | ".join(text.strip().splitlines()[-_LOG_LINES:]) or "(nothing)"
-
-    def _describe(self) -> dict[str, Any]:
-        packages = ("celery", "kombu", "redis", "fakeredis", "simpy")
-        threads = {pool.pool for pool in self.scenario.workers} - {"prefork"}
-        notes = chances(self.scenario.faults, self.scenario.seed)
-        notes += [f"a {pool} pool ignores time limits and cannot lose a child" for pool in threads]
-        if sys.platform != "linux" and any(host.cores for host in self.scenario.hosts):
-            notes.append("the cores of a host limit nothing on this platform")
-        return {
-            "engine": "live",
-            "versions": {name: version(name) for name in packages},
-            "machine": {"cores": os.cpu_count(), "system": platform.system()},
-            "python": platform.python_version(),
-            "started": datetime.now(UTC).isoformat(timespec="seconds"),
-            "commands": [
-                workers.command(pool, name, self.scenario.app or self.scenario.name)
-                for pool in self.scenario.workers
-                for name in pool.worker_names
-            ]
-            + beats.commands(self.scenario),
-            "notes": notes,
-        }
 
     # --- while it runs ---------------------------------------------------------------
 
@@ -247,7 +221,11 @@ class LiveSession(Closing):
         ):
             return False
         unseen = self.controls.submitted - record.fold.journeys.keys()
-        return not unseen and record.settled and record.fold.drained
+        if unseen or not record.settled:
+            return False
+        if not record.fold.drained:
+            self._given_up = record.nowhere.tasks(record.events, record.fold)
+        return record.fold.drained or bool(self._given_up)
 
     def wait(self, timeout_s: float | None = None) -> str:
         """Wait until all is drained, or the deadline, or ``timeout_s``; return which."""
@@ -281,7 +259,7 @@ class LiveSession(Closing):
         for name in ("client", "operator", "broker", DOWNSTREAM, PROXY, *beside):
             is_meant = name == "broker" and self.controls.outage.is_down
             if name in self._processes.exited and not is_meant:
-                raise EngineError(f"the {name} process ended: {self._log_tail(name)}")
+                raise EngineError(f"the {name} process ended: {log_tail(self.folder, name)}")
         return None
 
     def wait_for(self, what: OnEvent, timeout_s: float = 30.0) -> Event:
@@ -319,6 +297,7 @@ class LiveSession(Closing):
         self._take_down()
         self._record.pump(settle_s=-1.0)
         self.info["ended"] = self._ended
+        self.info["notes"] += given_up(self._given_up)
         events = self._record.until_end()
         end_s, t0 = events[-1].t_s if events else 0.0, self._record.t0 or 0.0
         written = ledgers.read(self.folder, self.scenario, t0, end_s, self._ledger)

@@ -26,3 +26,10 @@ def close_to_others(folder: Path) -> None:
     for path in folder.iterdir():
         if path.is_file():
             path.chmod(0o600)
+
+
+def log_tail(folder: Path, name: str, lines: int = 8) -> str:
+    """Return the end of a process's log, on one line."""
+    path = folder / "logs" / f"{name}.log"
+    text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+    return " | ".join(text.strip().splitlines()[-lines:]) or "(nothing)"

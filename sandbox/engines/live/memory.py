@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from sandbox.engines.commands import chosen
 from sandbox.engines.live.network import NetworkControls
-from sandbox.engines.live.oom import limit
+from sandbox.engines.live.oom import Limit, limit
 from sandbox.errors import EngineError
 from sandbox.faults import At, OnEvent
 
@@ -13,19 +14,22 @@ from sandbox.faults import At, OnEvent
 class MemoryControls(NetworkControls):
     """Controls of a live session whose broker and whose children can run out of memory."""
 
-    def child_oom(
+    def child_oom(  # noqa: PLR0913 - all but two have defaults
         self,
         task: str,
         after_s: float,
         n: int | None = 1,
+        worker: str | None = None,
+        slot: int | None = None,
         *,
         when: At | OnEvent | None = None,
     ) -> None:
         """Have the next ``n`` executions of a type killed that work longer than ``after_s``."""
         arguments: dict[str, Any] = {"task": task, "after_s": after_s, "n": n}
+        arguments |= chosen(worker=worker, slot=slot)
         if not self._postponed("child_oom", arguments, when):
             self._log("child_oom", **arguments)
-            limit(self._record.folder, self.scenario.task_names, task, after_s, n)
+            limit(self._record.folder, self.scenario, task, Limit(after_s, n, worker, slot))
 
     def flush(self, *, when: At | OnEvent | None = None) -> None:
         """FLUSHDB: every message is gone."""

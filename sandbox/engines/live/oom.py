@@ -10,20 +10,39 @@ import fcntl
 import mmap
 import os
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
-_ENTRY = struct.Struct("dq")
-"""Of a task type: after how much work (s), and how many executions are yet to be killed."""
+from sandbox.scenario import Scenario
+
+_ENTRY = struct.Struct("dqqq")
+"""Of a task type: after how much work (s), how many executions are left, in which worker, slot."""
 _ALL = -1
 
 
+class Limit(NamedTuple):
+    """The next ``n`` executions (None: all) that work longer, all or those of a worker's slot."""
+
+    after_s: float
+    n: int | None = 1
+    worker: str | None = None
+    slot: int | None = None
+
+    def packed(self, scenario: Scenario) -> bytes:
+        """Return it as an entry of the file."""
+        worker = _ALL if self.worker is None else scenario.worker_names.index(self.worker)
+        n, slot = (_ALL if value is None else value for value in (self.n, self.slot))
+        return _ENTRY.pack(self.after_s, n, worker, slot)
+
+
 class _Shared:
-    """The file of this process's run; set once, before the worker starts."""
+    """The file of this process's run, and which worker it is; set once, before it starts."""
 
     fd = -1
     entries: mmap.mmap | None = None
     places: Mapping[str, int] = {}
+    worker = _ALL
 
 
 def _open(folder: Path, n: int) -> int:
@@ -32,20 +51,22 @@ def _open(folder: Path, n: int) -> int:
     return fd
 
 
-def install(folder: Path, tasks: Sequence[str]) -> None:
+def install(folder: Path, scenario: Scenario, worker: str) -> None:
     """Have the bodies in this process, and in its children, look into the run's file."""
+    tasks = scenario.task_names
     _Shared.fd = _open(folder, len(tasks))
     _Shared.places = {task: i * _ENTRY.size for i, task in enumerate(tasks)}
     _Shared.entries = mmap.mmap(_Shared.fd, len(tasks) * _ENTRY.size)
+    _Shared.worker = scenario.worker_names.index(worker)
 
 
-def limit(folder: Path, tasks: Sequence[str], task: str, after_s: float, n: int | None) -> None:
-    """Have the next ``n`` executions of ``task`` that work longer than ``after_s`` killed there."""
+def limit(folder: Path, scenario: Scenario, task: str, wanted: Limit) -> None:
+    """Have the executions of ``task`` that a limit means killed there."""
+    tasks = scenario.task_names
     fd = _open(folder, len(tasks))
     try:
         fcntl.lockf(fd, fcntl.LOCK_EX)
-        entry = _ENTRY.pack(after_s, _ALL if n is None else n)
-        os.pwrite(fd, entry, tasks.index(task) * _ENTRY.size)
+        os.pwrite(fd, wanted.packed(scenario), tasks.index(task) * _ENTRY.size)
     finally:
         os.close(fd)
 
@@ -60,11 +81,19 @@ def runs_out_s(task: str, service_s: float) -> float | None:
         return None
     fcntl.lockf(_Shared.fd, fcntl.LOCK_EX)
     try:
-        after_s, left = _ENTRY.unpack_from(entries, place)
-        if not left or service_s <= after_s:
+        after_s, left, worker, slot = _ENTRY.unpack_from(entries, place)
+        if not left or service_s <= after_s or not _is_here(worker, slot):
             return None
         if left != _ALL:
-            _ENTRY.pack_into(entries, place, after_s, left - 1)
+            _ENTRY.pack_into(entries, place, after_s, left - 1, worker, slot)
         return float(after_s)
     finally:
         fcntl.lockf(_Shared.fd, fcntl.LOCK_UN)
+
+
+def _is_here(worker: int, slot: int) -> bool:
+    """Return whether this is the process that is meant; ``_ALL`` means any."""
+    from billiard import current_process
+
+    own = getattr(current_process(), "index", 0)
+    return worker in {_ALL, _Shared.worker} and slot in {_ALL, own}

@@ -11,6 +11,7 @@ from pathlib import Path
 from sys import intern
 from typing import Any
 
+from sandbox.engines.live.nowhere import Nowhere
 from sandbox.fold import Fold
 from sandbox.run import Event
 
@@ -59,10 +60,13 @@ class Record:
         self.changed = threading.Condition()
         self.events: list[Event] = []
         self.fold = Fold()
+        self.nowhere = Nowhere()
         self.t0: float | None = None
         self.notes: list[dict[str, Any]] = []
         self.ready: list[dict[str, Any]] = []
         self.running: dict[tuple[str, int], tuple[float, str, int]] = {}
+        self.children: dict[tuple[str, int], int] = {}
+        """The process id of the newest child of each worker's slot."""
         self._unreported: dict[str, float] = {}
         self.listeners: list[Callable[[Event], None]] = []
         self._samples: dict[str, dict[str, Any]] = {}
@@ -85,9 +89,12 @@ class Record:
             fresh = [self._event(line) for line in ready]
             self.events += fresh
             self.fold.feed(fresh)
+            self.nowhere.feed(fresh)
             self.changed.notify_all()
 
     def _take(self, line: dict[str, Any]) -> None:
+        if line["kind"] == "_child_up" and "slot" in line:
+            self.children[line["worker"], line["slot"]] = line["detail"]["pid"]
         if line["kind"].startswith("_"):
             self.notes.append(line)
             return

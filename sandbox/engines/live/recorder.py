@@ -97,7 +97,7 @@ def _record_executions(writer: Writer) -> None:
         slot = getattr(current_process(), "index", None)
         if slot is not None:
             writer.branch(str(slot))
-        writer.write("_child_up")
+        writer.write("_child_up", slot=slot, detail={"pid": os.getpid()})
 
     signals.worker_process_init.connect(up, weak=False)
     signals.task_prerun.connect(started, weak=False)

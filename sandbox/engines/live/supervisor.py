@@ -189,9 +189,9 @@ class Supervisor:
         return {name: pid for pid, name in self.names.items()}
 
     def do_children(self, name: str) -> list[int]:
-        """Return the process ids of a worker's children."""
+        """Return the process ids of a worker's children that live."""
         pid = next((pid for pid, known in self.names.items() if known == name), None)
-        return [] if pid is None else _children(pid)
+        return [] if pid is None else [child for child in _children(pid) if _lives(child)]
 
     # --- processes -------------------------------------------------------------------
 
@@ -251,6 +251,16 @@ def die_with_parent(parent: int, signum: int) -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signum)
         if os.getppid() != parent:
             os._exit(1)
+
+
+def _lives(pid: int) -> bool:
+    """Return whether a process is more than what its parent has yet to collect."""
+    import psutil
+
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _children(pid: int) -> list[int]:

@@ -61,7 +61,7 @@ def main(folder: Path, name: str, link: Link) -> None:
     _take_cores(scenario, pool)
     app = apps.build(scenario, link)
     skew.install(folder, name)
-    oom.install(folder, scenario.task_names)
+    oom.install(folder, scenario, name)
     ledger.keep(folder, name, link.ledger)
     data.place(folder, link.ledger)
     app.set_current()

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from sandbox.engines import VERBS
-from sandbox.engines.commands import check, second_beat
+from sandbox.engines.commands import check, chosen, no_child_now, second_beat
 from sandbox.engines.model.client import Client
 from sandbox.engines.model.outage import Offline
 from sandbox.engines.model.pause import Pause
@@ -36,6 +36,10 @@ class ModelControls:
         for command in commands_of(world.scenario.faults, world.scenario.seed):
             self._schedule(command)
 
+    def refusal(self, verb: str) -> str | None:
+        """Return why the model has no such verb: the end of a sentence, or None."""
+        return None
+
     # --- the verbs -------------------------------------------------------------------
 
     def submit(self, task: str, n: int = 1, *, when: At | OnEvent | None = None) -> list[str]:
@@ -43,9 +47,11 @@ class ModelControls:
         keys: list[str] | None = self._order("submit", when, task=task, n=n)
         return keys or []
 
-    def kill_child(self, worker: str, *, when: At | OnEvent | None = None) -> None:
-        """SIGKILL the child that has been busy longest (slot 0's when all are idle)."""
-        self._order("kill_child", when, worker=worker)
+    def kill_child(
+        self, worker: str, slot: int | None = None, *, when: At | OnEvent | None = None
+    ) -> None:
+        """SIGKILL the child in ``slot``, or the one busy longest (the first when all are idle)."""
+        self._order("kill_child", when, worker=worker, **chosen(slot=slot))
 
     def kill_worker(self, worker: str, *, when: At | OnEvent | None = None) -> None:
         """SIGKILL a worker: its main process and its children."""
@@ -158,15 +164,15 @@ class ModelControls:
             raise ScenarioError(f"submit: n is {n!r}; allowed: a whole number, 1 or more")
         return self._client.submit(self._world.kinds[task], n)
 
-    def _do_kill_child(self, worker: str) -> None:
+    def _do_kill_child(self, worker: str, slot: int | None = None) -> None:
         self._reachable("kill_child")
         found = self._able("kill_child", worker, closing=worker not in self._quitting)
-        slot = found.pool.victim()
-        if slot is None:
-            raise EngineError(f"kill_child: {worker} has no child process at this moment")
-        key = slot.message.key if slot.message and slot.started_s is not None else None
-        self._note("kill_child", worker=worker, slot=slot.number, task=key)
-        found.kill_child(slot)
+        victim = found.pool.victim(slot)
+        if victim is None:
+            raise EngineError(no_child_now(worker, slot))
+        key = victim.message.key if victim.message and victim.started_s is not None else None
+        self._note("kill_child", worker=worker, slot=victim.number, task=key)
+        found.kill_child(victim)
 
     def _do_kill_worker(self, worker: str) -> None:
         found = self._running(worker)

@@ -25,15 +25,20 @@ KILLED, OUT_OF_MEMORY = "child", "memory"
 class Leak:
     """The next ``n`` executions of a type (None: all) that work longer than ``after_s`` are killed.
 
-    Compare engines/live/oom.py.
+    Of all, or of those in a worker, or in a slot of it. Compare engines/live/oom.py.
     """
 
-    def __init__(self, after_s: float, n: int | None) -> None:
+    def __init__(
+        self, after_s: float, n: int | None, worker: str | None = None, slot: int | None = None
+    ) -> None:
         self._after_s, self._left = after_s, n
+        self._worker, self._slot = worker, slot
 
-    def kills_after_s(self, service_s: float) -> float | None:
+    def kills_after_s(self, service_s: float, worker: str, slot: int) -> float | None:
         """Return when an execution that begins is killed, and count it; None when it is not."""
         if self._left == 0 or service_s <= self._after_s:
+            return None
+        if self._worker not in {None, worker} or self._slot not in {None, slot}:
             return None
         if self._left is not None:
             self._left -= 1

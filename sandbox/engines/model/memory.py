@@ -10,6 +10,7 @@ comes back to main as an exception, whose own result main cannot store either: t
 
 from __future__ import annotations
 
+from sandbox.engines.commands import chosen
 from sandbox.engines.model.crash import Leak
 from sandbox.engines.model.network import NetworkControls
 from sandbox.errors import EngineError
@@ -24,11 +25,14 @@ class MemoryControls(NetworkControls):
         task: str,
         after_s: float,
         n: int | None = 1,
+        worker: str | None = None,
+        slot: int | None = None,
         *,
         when: At | OnEvent | None = None,
     ) -> None:
         """Have the next ``n`` executions of a type killed that work longer than ``after_s``."""
-        self._order("child_oom", when, task=task, after_s=after_s, n=n)
+        where = chosen(worker=worker, slot=slot)
+        self._order("child_oom", when, task=task, after_s=after_s, n=n, **where)
 
     def flush(self, *, when: At | OnEvent | None = None) -> None:
         """FLUSHDB: every message is gone."""
@@ -48,9 +52,17 @@ class MemoryControls(NetworkControls):
 
     # --- what they do ----------------------------------------------------------------
 
-    def _do_child_oom(self, task: str, after_s: float, n: int | None) -> None:
-        self._note("child_oom", task=task, after_s=after_s, n=n)
-        self._world.kinds[task].leak_from(Leak(after_s, n))
+    def _do_child_oom(
+        self,
+        task: str,
+        after_s: float,
+        n: int | None,
+        worker: str | None = None,
+        slot: int | None = None,
+    ) -> None:
+        where = chosen(slot=slot)
+        self._note("child_oom", worker=worker, task=task, after_s=after_s, n=n, **where)
+        self._world.kinds[task].leak_from(Leak(after_s, n, worker, slot))
 
     def _do_flush(self) -> None:
         self._reachable("flush")

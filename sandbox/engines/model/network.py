@@ -26,6 +26,10 @@ class NetworkControls(ModelControls):
                 raise ScenarioError(f"{fault.where(i)}.kind is 'bandwidth', but {_NO_SIZES}")
         super().__init__(world, client)
 
+    def refusal(self, verb: str) -> str | None:
+        """Return why the model has no such verb: the end of a sentence, or None."""
+        return _NO_SIZES if verb == "bandwidth" else super().refusal(verb)
+
     def bandwidth(
         self,
         bytes_per_s: float | None,

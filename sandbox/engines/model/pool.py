@@ -7,7 +7,7 @@ Compare celery/worker/request.py (``on_accepted``, ``on_success``, ``on_failure`
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import simpy
 from simpy import Timeout
@@ -16,24 +16,19 @@ from sandbox.engines.model import request, trips
 from sandbox.engines.model.alarm import Alarm, Steps
 from sandbox.engines.model.broker import Message
 from sandbox.engines.model.crash import KILLED, OUT_OF_MEMORY, break_down, die, keep
-from sandbox.engines.model.downstream import FAILED, TIMED_OUT, Caller
+from sandbox.engines.model.downstream import Caller
+from sandbox.engines.model.failures import BEYOND_RETRY, ERRORS, FAILS, report
 from sandbox.engines.model.host import Job
-from sandbox.engines.model.limits import HARD, SOFT, first_limit, limit_job
-from sandbox.engines.model.outage import CUT_OFF
+from sandbox.engines.model.limits import HARD, first_limit, limit_job
 from sandbox.engines.model.request import Settle
 from sandbox.engines.model.slot import Slot
-from sandbox.engines.model.subtask import SUBTASK_FAILED, Waiter
+from sandbox.engines.model.subtask import Waiter
 
 if TYPE_CHECKING:
     from sandbox.engines.model.worker import Worker
 
 _PART = "part"  # done, and perhaps the last of its chord's header
-_DONE, _FAILS = "done", "WorkFailed"
-_ERRORS: dict[str, dict[str, Any]] = {
-    error: {"error": error}
-    for error in (_FAILS, SOFT, HARD, CUT_OFF, FAILED, TIMED_OUT, SUBTASK_FAILED)
-}
-_ERRORS |= {OUT_OF_MEMORY: {"error": "MemoryError"}, trips.NO_ROOM: {"error": trips.NO_ROOM}}
+_DONE = "done"
 
 
 class Pool:
@@ -173,7 +168,11 @@ class Pool:
         """Draw how the body ends and when, and set the alarm for it."""
         kind, end = message.kind, slot.alarm
         service_s = kind.service_s(message.n, message.retry)
-        killed_s = None if kind.leak is None else kind.leak.kills_after_s(service_s)
+        killed_s = (
+            None
+            if kind.leak is None
+            else kind.leak.kills_after_s(service_s, self.name, slot.number)
+        )
         if killed_s is not None:
             service_s = killed_s
         work_s = service_s + kind.body_s
@@ -181,7 +180,7 @@ class Pool:
         if killed_s is not None:
             outcome = KILLED
         if outcome in {_PART, _DONE} and kind.chance.fails(message.n, message.retry):
-            outcome = _FAILS
+            outcome = FAILS
         limit_s, error = None, _DONE
         if kind.is_limited and self.is_prefork:
             limit_s, error = first_limit(kind.task)
@@ -215,32 +214,17 @@ class Pool:
         """Publish a retry if a policy has one left; else the task has failed for good."""
         if error == KILLED:
             yield from die(self.worker, slot)
-        message, detail = slot.message, _ERRORS[error]
+        message = slot.message
         assert message is not None
-        settle: Settle | None = None
         countdown_s = None
-        if error not in {HARD, CUT_OFF, trips.NO_ROOM}:
+        if error not in BEYOND_RETRY:
             countdown_s = message.kind.chance.countdown_s(message.key, message.retry)
-        if countdown_s is None and message.kind.is_watched:
-            self.world.ends_badly(message, self.name)
-        if countdown_s is not None:
-            yield from self._retry(slot.alarm, message, countdown_s)
-            self.record.execution("retried", message, self.name, slot.number, detail)
-        elif error == CUT_OFF:  # The main process reports it, when it has a broker again.
-            told = self.worker.pause
-            assert told is not None
-            told.later(self.record.execution, "failed", message, self.name, slot.number, detail)
-            settle = request.after_failure(self.worker, message)
-        elif error == HARD:  # The main process has killed the child, and reports for it.
-            self.record.message("child_lost", message, self.name)
-            self.record.message("failed", message, self.name, detail)
-            settle = request.after_timeout(self.worker, message)
-        elif error == trips.NO_ROOM:  # The main process hears of it, and cannot store that either.
-            self.record.message("failed", message, self.name, detail)
-            settle = request.after_failure(self.worker, message)
+        settle: Settle | None = None
+        if countdown_s is None:
+            settle = report(self.worker, slot, message, error)
         else:
-            self.record.execution("failed", message, self.name, slot.number, detail)
-            settle = request.after_failure(self.worker, message)
+            yield from self._retry(slot.alarm, message, countdown_s)
+            self.record.execution("retried", message, self.name, slot.number, ERRORS[error])
         if error == OUT_OF_MEMORY:
             settle = keep
         self._end(slot, message, is_final=countdown_s is None, settle=settle)
@@ -326,9 +310,11 @@ class Pool:
         if slot.job is not None:
             self.worker.host.stop(slot.job)
 
-    def victim(self) -> Slot | None:
-        """Return the child that has been busy longest, else the first idle one, else None."""
+    def victim(self, number: int | None = None) -> Slot | None:
+        """Return the child of a slot, else the one busy longest, else the first idle one."""
         alive = [slot for slot in self.slots if slot.is_up]
+        if number is not None:
+            return next((slot for slot in alive if slot.number == number), None)
         busy = [slot for slot in alive if slot.started_s is not None]
         if busy:
             return min(busy, key=lambda slot: slot.started_s or 0.0)

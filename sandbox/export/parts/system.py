@@ -23,6 +23,11 @@ def tell(kind, task="", **more):
 
 if "REPRODUCE_WORKER" in os.environ:
     from celery import signals
+    from celery.utils.log import current_process_index
+
+    @signals.worker_process_init.connect(weak=False)
+    def on_child(**_):
+        tell("child", slot=current_process_index(0))
 
     @signals.worker_ready.connect(weak=False)
     def on_ready(**_):
@@ -53,7 +58,7 @@ class System:
         open(os.path.join(self.folder, "events"), "wb").close()
         shutil.copy(os.path.abspath(__file__), os.path.join(self.folder, MODULE + ".py"))
         self.events, self.read, self.workers, self.paused = [], 0, {}, set()
-        self.calm_since = 0.0
+        self.slots, self.calm_since = {}, 0.0
         self.broker, self.exited, self.due, self.pending = None, {}, [], []
         self.url, self.prefix = os.environ.get("REDIS_URL", ""), ""
         self.own = not self.url
@@ -135,6 +140,8 @@ class System:
 
     def see(self, event):
         self.events.append(event)
+        if event["kind"] == "child":
+            self.slots[event["worker"], event["slot"]] = event["pid"]
         for one in [p for p in self.pending if matches(p["when"], event)]:
             one["seen"] += 1
             if one["seen"] == one["when"]["nth"]:

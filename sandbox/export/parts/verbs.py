@@ -22,12 +22,15 @@ def do_submit(system, task, n):
         publish(system, f"{task}/by-hand-{next(BY_HAND)}", task)
 
 
-def do_kill_child(system, worker):
+def do_kill_child(system, worker, slot=None):
     busy = system.running(worker)
     children = subprocess.run(
         ["pgrep", "-P", str(system.workers[worker].pid)], capture_output=True, text=True
     ).stdout.split()
     pid = busy[0][2] if busy else min(map(int, children), default=0)
+    if slot is not None:
+        chosen = system.slots.get((worker, slot), 0)
+        pid = chosen if str(chosen) in children else 0
     if pid:
         os.kill(pid, signal.SIGKILL)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from sandbox.claims import Claim
 from sandbox.scenario import Scenario
-from sandbox.systems import Change, System, WrongModel
+from sandbox.systems import MOST_ROWS, Change, System, WrongModel
 from sandbox.systems.students.scenarios import BULK, variants
 
 if TYPE_CHECKING:
@@ -145,28 +145,7 @@ SYSTEM = System(
         "Performance Impact, Server resources": "the document names no machines",
         "Best Practices, Return useful data": "an opinion on what users like to see",
     },
-    rows=(
-        "published",
-        "done",
-        "failed",
-        "revoked",
-        "lost",
-        "stuck",
-        "executions",
-        "redelivered",
-        "ran_twice",
-        "duplicated",
-        "retried",
-        "throughput_per_s",
-        "makespan_s",
-        "mean_wait_s",
-        "mean_latency_s",
-        "p50_latency_s",
-        "p95_latency_s",
-        "mean_service_s",
-        "utilisation",
-        "worker_recovery_s",
-    ),
+    rows=MOST_ROWS,
     wrong={
         "acks_late on": WrongModel(_acks_late, ("done", "lost")),
         "one process a worker": WrongModel(_one_process, ("utilisation",)),

@@ -167,17 +167,22 @@ def _length(session: Session, words: list[bytes], kind: type[Any]) -> bytes | No
     return b":%d\r\n" % len(item.value) if type(item.value) is kind else None
 
 
+def _own(database: Any, key: bytes, kind: type[Any]) -> Any:
+    """Return the value of a key, a new one where there was none; None for another kind's."""
+    item = database.item(key)
+    if item is None:
+        found = kind()
+        database.create(key, found)
+        return found
+    return item.value if type(item.value) is kind else None
+
+
 def _hset(session: Session, words: list[bytes]) -> bytes | None:
     if len(words) < 4 or len(words) % 2:
         return None
     database, key = session.database, words[1]
-    item = database.item(key)
-    if item is None:
-        found = Hash()
-        database.create(key, found)
-    elif type(item.value) is Hash:
-        found = item.value
-    else:
+    found = _own(database, key, Hash)
+    if found is None:
         return None
     n_before = len(found)
     for i in range(2, len(words), 2):
@@ -222,13 +227,8 @@ def _zadd(session: Session, words: list[bytes]) -> bytes | None:
     if len(words) < 4 or len(words) % 2 or not all(map(_NUMBER.fullmatch, words[2::2])):
         return None
     database, key = session.database, words[1]
-    item = database.item(key)
-    if item is None:
-        found = ZSet()
-        database.create(key, found)
-    elif type(item.value) is ZSet:
-        found = item.value
-    else:
+    found = _own(database, key, ZSet)
+    if found is None:
         return None
     n_before, changed = len(found), False
     for i in range(2, len(words), 2):
