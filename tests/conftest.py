@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import workbench
+from sandbox import systems, workbench
 from sandbox.engines import Session
 from sandbox.engines.live.broker import choose
 from sandbox.overheads import Overheads
+from sandbox.run import Run
 from sandbox.scenario import Scenario
 
 # A shell has what it runs in the background ignore Ctrl-C, and children inherit it.
@@ -33,6 +34,18 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
 def only_app(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep other tests' tasks out: Celery gives a new app those of all others of its process."""
     monkeypatch.setattr("celery._state._on_app_finalizers", set())
+
+
+@pytest.fixture(scope="session")
+def night() -> Run:
+    """Return LeadLawk's night in the model: worker 2 dies after a tenth of a second."""
+    return workbench.run(systems.get("leadlawk").scenario, engine="model")
+
+
+@pytest.fixture(scope="session")
+def calm() -> Run:
+    """Return the same night without faults."""
+    return workbench.run(systems.get("leadlawk").scenario.but(faults=()), engine="model")
 
 
 def real_redis() -> str:

@@ -22,11 +22,6 @@ from tests.waiting import until
 NIGHT = systems.load("leadlawk")
 
 
-@pytest.fixture(scope="module")
-def night() -> Run:
-    return workbench.run(NIGHT, engine="model")
-
-
 def test_side_by_side_tells_what_differs(night: Run) -> None:
     """Law: seed, settings that differ and fates that differ are told; scales are common."""
     three = NIGHT.but(workers=[pool.but(n_workers=3) for pool in NIGHT.workers])

@@ -9,11 +9,9 @@ from typing import Any
 
 import pytest
 
-from sandbox import workbench
 from sandbox.fold import _TASK, _WORKER
 from sandbox.run import KINDS, Event, Run
 from sandbox.scenario import Scenario
-from sandbox.systems import get
 from sandbox.widgets.feed import SILENT, Encoder
 from sandbox.widgets.tally import Tally
 from sandbox.widgets.topology import topology
@@ -96,12 +94,6 @@ def both(described: Scenario, events: Sequence[Event], folder: Path, *, every: i
     (answers,) = json.loads(node(JS / "states.mjs", folder / "cases.json"))
     for n, told in zip(prefixes, answers, strict=True):
         compared(told, described, seen[:n])
-
-
-@pytest.fixture(scope="module")
-def night() -> Run:
-    """Return LeadLawk's night in the model: a worker and a child are killed, an hour skipped."""
-    return workbench.run(get("leadlawk").scenario, engine="model")
 
 
 def test_a_worker_s_kill_is_folded_alike(night: Run, tmp_path: Path) -> None:

@@ -10,14 +10,12 @@ import pytest
 from click.testing import CliRunner
 
 import sandbox
-from sandbox import workbench
 from sandbox.cli import main
 from sandbox.errors import RunError, SandboxError
 from sandbox.export import to_html
 from sandbox.export.html import page
 from sandbox.run import Run
 from sandbox.scenario import Scenario
-from sandbox.systems import get
 from sandbox.widgets.feed import Encoder
 from sandbox.widgets.modules import BOARD, CURVES, TIMELINE, joined
 from sandbox.widgets.series import LINES, band, bin_s_of, series
@@ -31,18 +29,6 @@ from sandbox.widgets.board import Board
 from sandbox.widgets.curves import Curves
 from sandbox.widgets.linked import Linked
 from sandbox.widgets.timeline import Timeline
-
-
-@pytest.fixture(scope="module")
-def night() -> Run:
-    """Return LeadLawk's night in the model."""
-    return workbench.run(get("leadlawk").scenario, engine="model")
-
-
-@pytest.fixture(scope="module")
-def calm() -> Run:
-    """Return the same night without faults."""
-    return workbench.run(get("leadlawk").scenario.but(faults=()), engine="model")
 
 
 def test_measured_and_predicted_series_have_one_meaning(night: Run, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import nbformat
 import pytest
 
 import sandbox
-from sandbox import pictures, workbench
+from sandbox import pictures
 from sandbox.errors import ScenarioError
 from sandbox.pictures.cards import LOOKS
 from sandbox.pictures.standing import standing
@@ -29,18 +29,6 @@ from sandbox.widgets.timeline import Timeline
 from sandbox.widgets.whatif import Sliders
 
 AFTER_S = 0.9
-
-
-@pytest.fixture(scope="module")
-def night() -> Run:
-    """Return LeadLawk's night in the model: worker 2 dies after a tenth of a second."""
-    return workbench.run(get("leadlawk").scenario, engine="model")
-
-
-@pytest.fixture(scope="module")
-def calm() -> Run:
-    """Return the same night without faults."""
-    return workbench.run(get("leadlawk").scenario.but(faults=()), engine="model")
 
 
 def test_the_board_s_table_is_the_panel_s(night: Run) -> None:

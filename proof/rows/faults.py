@@ -69,8 +69,9 @@ ROWS: tuple[Row, ...] = (
     row(
         "a worker killed, late ack, then an hour",
         ("worker killed", "late ack", "restored to the front"), "order", "put_back",
-        tasks=[task(service_s=0.6, **LATE)], loads=[burst(4)],
-        # While the new one is busy: an idle worker takes the newest before the rest is restored.
+        tasks=[task(service_s=1.0, **LATE)], loads=[burst(4)],
+        # While the new one is busy, on a loaded machine too: an idle worker takes the newest before
+        # the rest is restored.
         faults=killed_and_back(1, skip_after=on("succeeded", 1, 0.1)),
     ),
     row(

@@ -61,7 +61,8 @@ class Meters:
         self._up = self._meter(Gauge, "broker_up", "Whether the broker answers")
 
     def _meter(self, kind: type[Meter], name: str, told: str, *labels: str) -> Meter:
-        return kind(name, told, labels, registry=self._figures)
+        namespace = subsystem = unit = ""
+        return kind(name, told, labels, namespace, subsystem, unit, self._figures)
 
     def submitted(self, task: str, task_id: str) -> None:
         """Note a task that was accepted; of those that never end the oldest are forgotten."""

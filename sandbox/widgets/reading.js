@@ -5,7 +5,7 @@ import { Lead } from "./lead.js";
 import { isDark } from "./looks.js";
 import { historyFor, taken } from "./past.js";
 import { Player, SPEEDS } from "./player.js";
-import { h, setText } from "./structure.js";
+import { h, tellPlayer } from "./structure.js";
 
 const IDLE_MS = 500; // A session's clock goes on between two events.
 const SHARE = 10;
@@ -196,15 +196,7 @@ export class Controls {
     this.follow(player);
     this.range.value = player.t;
     this.range.setAttribute("aria-valuetext", `${player.t.toFixed(2)} seconds`);
-    setText(this.time, `${player.t.toFixed(2)} s`);
-    setText(this.play.firstChild, player.moving ? "‖" : "▶");
-    const name = player.moving ? "Pause" : "Play";
-    if (this.play.title !== name) {
-      this.play.title = name;
-      this.play.setAttribute("aria-label", name);
-    }
-    const speed = player.live ? "live" : String(player.speed);
-    if (this.speed.value !== speed) this.speed.value = speed;
+    tellPlayer(this, player);
   }
 }
 

@@ -287,3 +287,16 @@ function poolState(card, state) {
   const words = Object.entries(counts).map(([name, n]) => `${n} ${name}`).join(", ");
   setText(only(card, ".sb-state"), words);
 }
+
+// Tell where a player is, by its clock, its button to play and its list of speeds.
+export function tellPlayer({ time, play, speed }, player) {
+  setText(time, `${player.t.toFixed(2)} s`);
+  setText(play.firstChild, player.moving ? "‖" : "▶");
+  const name = player.moving ? "Pause" : "Play";
+  if (play.title !== name) {
+    play.title = name;
+    play.setAttribute("aria-label", name);
+  }
+  const factor = player.live ? "live" : String(player.speed);
+  if (speed.value !== factor) speed.value = factor;
+}

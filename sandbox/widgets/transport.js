@@ -2,7 +2,7 @@
 
 import { marksOf } from "./history.js";
 import { SPEEDS } from "./player.js";
-import { h, setText, svg } from "./structure.js";
+import { h, setText, svg, tellPlayer } from "./structure.js";
 
 const WIDTH = 1000;
 const HEIGHT = 44;
@@ -110,15 +110,7 @@ export class Transport {
     this.range.value = player.t;
     this.range.setAttribute("aria-valuetext", words);
     this.range.style.setProperty("--sb-at", `${(100 * player.t) / Math.max(this.range.max, 1e-6)}%`);
-    setText(this.time, `${player.t.toFixed(2)} s`);
-    setText(this.play.firstChild, player.moving ? "‖" : "▶");
-    const name = player.moving ? "Pause" : "Play";
-    if (this.play.title !== name) {
-      this.play.title = name;
-      this.play.setAttribute("aria-label", name);
-    }
-    const speed = player.live ? "live" : String(player.speed);
-    if (this.speed.value !== speed) this.speed.value = speed;
+    tellPlayer(this, player);
   }
 }
 

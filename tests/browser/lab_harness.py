@@ -270,6 +270,16 @@ class LabPage:
         """Return the sentences on the newest panel."""
         return self.page.locator(".sb-log").last.inner_text()
 
+    def choose(self, label: str, value: str) -> None:
+        """Choose from one of the newest panel's lists."""
+        self.page.get_by_label(label, exact=True).last.select_option(value)
+
+    def fill(self, label: str, value: str) -> None:
+        """Fill in one of the newest panel's fields."""
+        field = self.page.get_by_label(label, exact=True).last
+        field.fill(value)
+        field.press("Tab")
+
     def theme(self, name: Theme) -> None:
         """Change JupyterLab's theme, which all notebooks have, and wait until it is there."""
         self.page.evaluate(

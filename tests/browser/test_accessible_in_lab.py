@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import nbformat
 import pytest
 
 pytest.importorskip("axe_playwright_python", reason="axe-playwright-python is not installed")
@@ -15,6 +14,7 @@ pytest.importorskip("axe_playwright_python", reason="axe-playwright-python is no
 from tests.browser import seen
 from tests.browser.conftest import Opened
 from tests.browser.lab_harness import THEMES, LabPage
+from tests.browser.notebooks import written
 from tests.waiting import until
 
 pytestmark = [pytest.mark.browser, pytest.mark.live, pytest.mark.timeout(180)]
@@ -50,11 +50,7 @@ _FOCUSED = """() => {
 @pytest.fixture
 def lab_page(opened: Opened, tmp_path: Path) -> LabPage:
     """Return a notebook with the panel of two real workers, one of them killed."""
-    book = nbformat.v4.new_notebook()
-    book.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
-    book.cells = [nbformat.v4.new_code_cell(_PANEL.strip())]
-    nbformat.write(book, tmp_path / "accessible.ipynb")
-    lab = opened(tmp_path / "accessible.ipynb")
+    lab = opened(written(tmp_path / "accessible.ipynb", _PANEL))
     lab.page.set_viewport_size({"width": 1280, "height": 2600})
     lab.run_cell(0)
     assert lab.errors() == []

@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import nbformat
 import psutil
 import pytest
 
@@ -14,6 +13,7 @@ from sandbox.run import Run
 from sandbox.scenario import Scenario
 from tests.browser.conftest import Opened
 from tests.browser.lab_harness import LabPage
+from tests.browser.notebooks import written
 from tests.conftest import real_redis
 from tests.waiting import comes_true, until
 
@@ -141,11 +141,7 @@ _LABELS = {
 def hands(opened: Opened, tmp_path: Path) -> Hands:
     """Return the panel of a running system in a notebook of one cell."""
     real_redis()
-    book = nbformat.v4.new_notebook()
-    book.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
-    book.cells = [nbformat.v4.new_code_cell(_START.strip())]
-    nbformat.write(book, tmp_path / "controls.ipynb")
-    lab = opened(tmp_path / "controls.ipynb")
+    lab = opened(written(tmp_path / "controls.ipynb", _START))
     lab.run_cell(0)
     assert lab.errors() == []
     until("the board is drawn", lambda: lab.worker("soft1")[0] == "up", _LONG_S)

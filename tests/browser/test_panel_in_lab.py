@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import nbformat
 import psutil
 import pytest
 
 from sandbox.scenario import Scenario
 from tests.browser.conftest import Opened
 from tests.browser.lab_harness import LabPage
+from tests.browser.notebooks import written
 from tests.waiting import until
 
 pytestmark = [pytest.mark.browser, pytest.mark.live, pytest.mark.timeout(180)]
@@ -47,12 +47,7 @@ print([t.name for t in threading.enumerate()].count("sandbox-panel"))
 @pytest.fixture
 def lab_page(opened: Opened, tmp_path: Path) -> LabPage:
     """Return a notebook whose first two cells have started a system and its panel."""
-    book = nbformat.v4.new_notebook()
-    book.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
-    sources = (_START, _PANEL, _BUSY, _THREADS)
-    book.cells = [nbformat.v4.new_code_cell(source.strip()) for source in sources]
-    nbformat.write(book, tmp_path / "buttons.ipynb")
-    lab = opened(tmp_path / "buttons.ipynb")
+    lab = opened(written(tmp_path / "buttons.ipynb", _START, _PANEL, _BUSY, _THREADS))
     lab.run_cell(0)
     lab.run_cell(1)
     assert lab.errors() == []
@@ -153,18 +148,6 @@ def test_a_kernel_restart_leaves_nothing(lab_page: LabPage) -> None:
     assert lab.errors() == []
 
 
-def choose(lab: LabPage, label: str, value: str) -> None:
-    """Choose from one of the newest panel's lists."""
-    lab.page.get_by_label(label, exact=True).last.select_option(value)
-
-
-def fill(lab: LabPage, label: str, value: str) -> None:
-    """Fill in one of the newest panel's fields."""
-    field = lab.page.get_by_label(label, exact=True).last
-    field.fill(value)
-    field.press("Tab")
-
-
 def diary(lab: LabPage) -> list[str]:
     """Return what the panel says was done by hand."""
     return list(lab.page.locator(".sb-diary").last.locator("li").all_inner_texts())
@@ -180,13 +163,13 @@ def does(lab: LabPage, button: str, call: str) -> None:
 def test_what_was_done_is_copied_as_a_scenario(lab_page: LabPage) -> None:
     """On an event, too: what stands below the board is a scenario that can be read again."""
     lab = lab_page
-    fill(lab, "How many", "25")
-    choose(lab, "Task type", "quick")
+    lab.fill("How many", "25")
+    lab.choose("Task type", "quick")
     does(lab, "Trigger many", "submit('quick', 25)")
     until("all are done", lambda: lab.number("done") == 25)
-    choose(lab, "When", "on succeeded")
+    lab.choose("When", "on succeeded")
     does(lab, "Kill worker", "succeeded 26: kill_worker('worker1')")
-    choose(lab, "When", "now")
+    lab.choose("When", "now")
     does(lab, "Trigger 1", "submit('quick', 1)")
     until("the event killed it", lambda: lab.worker("worker1")[0] == "killed")
     lab.shot("panel-diary", lab.page.locator(".sb-diary").last)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import nbformat
 import pytest
 
 from tests.browser.conftest import Opened
 from tests.browser.lab_harness import LabPage
+from tests.browser.notebooks import written
 from tests.waiting import until
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
@@ -23,11 +23,7 @@ _BY_HAND = "sliders.move({'concurrency:worker': 5})"
 @pytest.fixture
 def lab_page(opened: Opened, tmp_path: Path) -> LabPage:
     """Return a notebook whose first cell shows LeadLawk's sliders."""
-    book = nbformat.v4.new_notebook()
-    book.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
-    book.cells = [nbformat.v4.new_code_cell(source) for source in (_SLIDERS, _BUSY, _BY_HAND)]
-    nbformat.write(book, tmp_path / "sliders.ipynb")
-    lab = opened(tmp_path / "sliders.ipynb")
+    lab = opened(written(tmp_path / "sliders.ipynb", _SLIDERS, _BUSY, _BY_HAND))
     lab.run_cell(0)
     assert lab.errors() == []
     refined(lab)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import nbformat
 import pytest
 from playwright.sync_api import Locator
 
 from tests.browser.conftest import Opened
 from tests.browser.lab_harness import THEMES, LabPage
+from tests.browser.notebooks import written
 from tests.waiting import until
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
@@ -51,15 +51,6 @@ import tempfile
 folder = night.save(tempfile.mkdtemp() + "/night")
 lab.linked(lab.board(folder), lab.timeline(folder), lab.curves(str(folder)))
 """
-
-
-def notebook(path: Path, *sources: str) -> Path:
-    """Write a notebook with these cells; return its path."""
-    book = nbformat.v4.new_notebook()
-    book.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
-    book.cells = [nbformat.v4.new_code_cell(source.strip()) for source in sources]
-    nbformat.write(book, path)
-    return path
 
 
 def newest(lab: LabPage, css: str) -> Locator:
@@ -104,7 +95,7 @@ def test_a_kill_by_the_panel_s_button_is_seen_in_timeline_and_curves(
     opened: Opened, tmp_path: Path
 ) -> None:
     """Features 3, 5, 8 and 9 on real workers: killed by hand, marked, scrubbed, told."""
-    lab = opened(notebook(tmp_path / "killed.ipynb", _START, _PANEL, _BUSY))
+    lab = opened(written(tmp_path / "killed.ipynb", _START, _PANEL, _BUSY))
     page = lab.page
     lab.run_cell(0)
     lab.run_cell(1)
@@ -172,7 +163,7 @@ def test_timeline_and_curves_follow_a_session_by_themselves(opened: Opened, tmp_
     """Law: without a board they follow too, running and finished, before a predicted range."""
     finished = "run = session.close()\nlab.timeline(session)"
     cells = (_START, _ALONE, _PREDICTED, "session.controls.submit('resize', 10)", finished)
-    lab = opened(notebook(tmp_path / "alone.ipynb", *cells))
+    lab = opened(written(tmp_path / "alone.ipynb", *cells))
     for i in range(4):
         lab.run_cell(i)
     assert lab.errors() == []
@@ -190,7 +181,7 @@ def test_timeline_and_curves_follow_a_session_by_themselves(opened: Opened, tmp_
 
 def test_one_cursor_for_all_linked_pictures(opened: Opened, tmp_path: Path) -> None:
     """Law: play, pause, speed and scrub in any linked picture move all, without the kernel."""
-    lab = opened(notebook(tmp_path / "linked.ipynb", _NIGHT, _STORED))
+    lab = opened(written(tmp_path / "linked.ipynb", _NIGHT, _STORED))
     page = lab.page
     lab.run_cell(0)
     until("all are drawn", lambda: page.locator(".sb-now").count() == 5)
@@ -236,7 +227,7 @@ def test_a_counterfactual_is_joined_and_its_differences_are_lit(
     opened: Opened, tmp_path: Path
 ) -> None:
     """Law: two runs, one above the other; who fares otherwise is lit, named and chosen in both."""
-    lab = opened(notebook(tmp_path / "joined.ipynb", _NIGHT, _JOINED))
+    lab = opened(written(tmp_path / "joined.ipynb", _NIGHT, _JOINED))
     lab.run_cell(0)
     lab.run_cell(1)
     joined = newest(lab, ".sb-plot")

@@ -85,23 +85,11 @@ def showing(lab: LabPage, cell: int) -> LabPage:
     return lab
 
 
-def choose(lab: LabPage, label: str, value: str) -> None:
-    """Choose from one of the newest panel's lists."""
-    lab.page.get_by_label(label, exact=True).last.select_option(value)
-
-
-def fill(lab: LabPage, label: str, value: str) -> None:
-    """Fill in one of the newest panel's fields."""
-    field = lab.page.get_by_label(label, exact=True).last
-    field.fill(value)
-    field.press("Tab")
-
-
 def kill_the_busy_one(lab: LabPage) -> str:
     """Kill the only worker that runs something; return the other one."""
     until("one is busy", lambda: any(lab.worker(f"worker{i}")[1] for i in (1, 2)))
     busy, other = sorted(("worker1", "worker2"), key=lambda name: -lab.worker(name)[1])
-    choose(lab, "Worker", busy)
+    lab.choose("Worker", busy)
     lab.press("Kill worker")
     until("it is killed", lambda: lab.worker(busy) == ("killed", 0))
     return other
@@ -133,7 +121,7 @@ def test_01_a_message_keeps_its_identity_and_counts_its_attempts(live: LabPage) 
 
 def test_02_reserved_running_and_unacked_are_apart(live: LabPage) -> None:
     """Feature 2: queued, prefetched, running and ownerless messages have places of their own."""
-    fill(live, "How many", "6")
+    live.fill("How many", "6")
     live.press("Trigger many")
     until("two run", lambda: live.number("running") == 2)
     until("two are prefetched", lambda: live.number("reserved") == 2)
@@ -142,7 +130,7 @@ def test_02_reserved_running_and_unacked_are_apart(live: LabPage) -> None:
         4,
         0,
     )
-    choose(live, "Worker", "worker2")
+    live.choose("Worker", "worker2")
     live.press("Kill worker")
     until("what it held has no owner", lambda: live.number("waiting") == 2)
     assert live.number("running") + live.number("reserved") == 2
@@ -158,13 +146,13 @@ def test_02_reserved_running_and_unacked_are_apart(live: LabPage) -> None:
 
 def test_03_a_chosen_worker_is_killed_at_a_chosen_moment(live: LabPage) -> None:
     """Feature 3: worker 2, and no other, dies as the third task starts; the moment is marked."""
-    choose(live, "Worker", "worker2")
-    choose(live, "When", "on started")
-    fill(live, "Nth event", "3")
+    live.choose("Worker", "worker2")
+    live.choose("When", "on started")
+    live.fill("Nth event", "3")
     live.press("Kill worker")
     until("it is ordered", lambda: "ordered" in live.told())
-    choose(live, "When", "now")
-    fill(live, "How many", "4")
+    live.choose("When", "now")
+    live.fill("How many", "4")
     live.press("Trigger many")
     until("two run", lambda: live.number("running") == 2)
     assert live.worker("worker2") == ("up", 1)
@@ -190,7 +178,7 @@ def test_04_the_redelivery_clock_runs(live: LabPage) -> None:
     first = due_s(hover(live, "limbo"))
     assert 3500 < first <= 3600
     until("it counts down", lambda: due_s(hover(live, "limbo")) < first)
-    fill(live, "Seconds", "3500")
+    live.fill("Seconds", "3500")
     live.press("Skip")
     until("the hour is nearly over", lambda: due_s(hover(live, "limbo")) < 100)
     assert live.number("waiting") == 1
@@ -202,14 +190,14 @@ def test_04_the_redelivery_clock_runs(live: LabPage) -> None:
 def test_11_lost_and_ran_twice_are_counted(live: LabPage) -> None:
     """Feature 11: a message acked early is lost with its worker; one that is restored runs twice."""
     assert (live.number("lost"), live.number("duplicated")) == (0, 0)
-    choose(live, "Task type", "early")
+    live.choose("Task type", "early")
     live.press("Trigger 1")
     kill_the_busy_one(live)
     until("it is lost", lambda: live.number("lost") == 1)
     assert live.page.locator(".sb-total-lost").last.inner_text() == "1 lost"
     live.press("Start worker")
     until("both are up", lambda: {live.worker(f"worker{i}")[0] for i in (1, 2)} == {"up"})
-    choose(live, "Task type", "late")
+    live.choose("Task type", "late")
     live.press("Trigger 1")
     until("it runs", lambda: live.number("running") == 1)
     live.press("Skip")
@@ -276,10 +264,10 @@ def test_06_named_scenarios_at_one_click(recorded_page: LabPage) -> None:
     lab.press("x5")
     until("it is shown at once", lambda: name.inner_text() == "leadlawk-x5")
     assert lab.state("worker:worker5").is_visible()
-    choose(lab, "Faults", "zone-outage")
+    lab.choose("Faults", "zone-outage")
     mark = lab.page.get_by_role("button", name=re.compile("Go to .*SIGKILL worker4"))
     until("the schedule is in it", lambda: mark.count() == 1)
-    choose(lab, "Faults", "its own")
+    lab.choose("Faults", "its own")
     lab.press("as-written")
     until("it is shown at once", lambda: name.inner_text() == "leadlawk-as-written")
     lab.press("Run on real workers")

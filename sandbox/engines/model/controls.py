@@ -10,6 +10,7 @@ from sandbox.engines.commands import check, chosen, no_child_now, second_beat
 from sandbox.engines.model.client import Client
 from sandbox.engines.model.outage import Offline
 from sandbox.engines.model.pause import Pause
+from sandbox.engines.model.slot import victim
 from sandbox.engines.model.worker import Worker
 from sandbox.engines.model.world import World
 from sandbox.errors import EngineError, SandboxError, ScenarioError, one_of
@@ -167,12 +168,12 @@ class ModelControls:
     def _do_kill_child(self, worker: str, slot: int | None = None) -> None:
         self._reachable("kill_child")
         found = self._able("kill_child", worker, closing=worker not in self._quitting)
-        victim = found.pool.victim(slot)
-        if victim is None:
+        struck = victim(found.pool.slots, slot)
+        if struck is None:
             raise EngineError(no_child_now(worker, slot))
-        key = victim.message.key if victim.message and victim.started_s is not None else None
-        self._note("kill_child", worker=worker, slot=victim.number, task=key)
-        found.kill_child(victim)
+        key = struck.message.key if struck.message and struck.started_s is not None else None
+        self._note("kill_child", worker=worker, slot=struck.number, task=key)
+        found.kill_child(struck)
 
     def _do_kill_worker(self, worker: str) -> None:
         found = self._running(worker)

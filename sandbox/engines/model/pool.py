@@ -310,16 +310,6 @@ class Pool:
         if slot.job is not None:
             self.worker.host.stop(slot.job)
 
-    def victim(self, number: int | None = None) -> Slot | None:
-        """Return the child of a slot, else the one busy longest, else the first idle one."""
-        alive = [slot for slot in self.slots if slot.is_up]
-        if number is not None:
-            return next((slot for slot in alive if slot.number == number), None)
-        busy = [slot for slot in alive if slot.started_s is not None]
-        if busy:
-            return min(busy, key=lambda slot: slot.started_s or 0.0)
-        return alive[0] if alive else None
-
     def kill_child(self, slot: Slot, notice_s: float) -> None:
         """Kill a child; the main process notices after ``notice_s`` seconds."""
         self._kill(slot)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from sandbox.engines.model.alarm import Alarm
@@ -30,3 +31,14 @@ class Slot:
         self.started_s: float | None = None
         self.n_done = 0
         self.is_up = True
+
+
+def victim(slots: Iterable[Slot], number: int | None = None) -> Slot | None:
+    """Return the living child of a slot, else the one busy longest, else the first idle one."""
+    alive = [slot for slot in slots if slot.is_up]
+    if number is not None:
+        return next((slot for slot in alive if slot.number == number), None)
+    busy = [slot for slot in alive if slot.started_s is not None]
+    if busy:
+        return min(busy, key=lambda slot: slot.started_s or 0.0)
+    return alive[0] if alive else None

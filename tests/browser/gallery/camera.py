@@ -19,7 +19,7 @@ from tests.waiting import until
 
 SCALE = 1.5
 """Screen pixels a CSS px: a projector of 1920 px shows 1280 of them."""
-_TALL = 2600
+_TALL = 3400
 _COLOURS = 200
 _THEME = "theme => jupyterapp.commands.execute('apputils:change-theme', {theme})"
 _WRITE = """([index, source]) => jupyterapp.shell.currentWidget.content.model
