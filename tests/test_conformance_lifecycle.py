@@ -441,12 +441,14 @@ def test_a_longer_timeout_restores_nothing(begin: Begin) -> None:
 @pytest.mark.parametrize("planted", [True, False])
 def test_a_mutex_that_outlives_its_holder_stops_all_sweeps(begin: Begin, planted: bool) -> None:
     """A dead worker's message comes back after the timeout, but not before the mutex expires."""
-    kill = {"kind": "kill_worker", "worker": "worker1", "when": on_start(1)}
-    plant = {"kind": "plant_mutex", "expires_s": 3.0, "when": on_start(1, 0.05)}
+    its_start = on("started", 1, 0.25, worker="worker1")
+    kill = {"kind": "kill_worker", "worker": "worker1", "when": its_start}
+    plant = {"kind": "plant_mutex", "expires_s": 3.0, "when": its_start | {"after_s": 0.3}}
     described = scenario(
-        tasks=[task(service_s=0.3, acks_late=True)],
-        workers=[{"n_workers": 2}],
-        broker=QUICK_SWEEPS | {"visibility_timeout_s": 1.0},
+        # Each takes one, and dies between two sweeps: one that is cut leaves its mutex, too.
+        tasks=[task(service_s=0.6, acks_late=True)],
+        workers=[{"n_workers": 2, "prefetch_multiplier": 1}],
+        broker=QUICK_SWEEPS | {"visibility_timeout_s": 1.5},
         loads=[burst(2)],
         faults=[plant, kill] if planted else [kill],
     )
@@ -457,7 +459,7 @@ def test_a_mutex_that_outlives_its_holder_stops_all_sweeps(begin: Begin, planted
     assert verdicts(run) == {"done once": 2}
     if planted:
         assert back[0].t_s >= at_of(run, "plant_mutex") + 3.0 - 0.05
-        idle = [e for e in run.of_kind("sweep") if held[0].t_s + 1.5 < e.t_s < back[0].t_s - 0.2]
+        idle = [e for e in run.of_kind("sweep") if held[0].t_s + 2.0 < e.t_s < back[0].t_s - 0.2]
         assert idle
 
 

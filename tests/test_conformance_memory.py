@@ -71,9 +71,11 @@ def test_after_a_flush_there_is_nothing_to_give_back(begin_full: Begin) -> None:
 # --- a body that ends more than itself -----------------------------------------------------------
 
 
-def crashing(crash: str, mode: str, service_s: float = 0.2) -> list[dict[str, Any]]:
+def crashing(
+    crash: str, mode: str, service_s: float = 0.2, job_s: float = 0.5
+) -> list[dict[str, Any]]:
     mode_ = ACK_MODES[mode]
-    return [task("bad", service_s, crash=crash, **mode_), task(service_s=0.5, **mode_)]
+    return [task("bad", service_s, crash=crash, **mode_), task(service_s=job_s, **mode_)]
 
 
 @pytest.mark.parametrize("mode", ["early", "late"])
@@ -117,10 +119,10 @@ def test_a_poison_message_comes_back_for_ever_where_it_is_rejected(begin_full: B
 def test_a_memory_error_ends_its_whole_worker(begin_full: Begin, mode: str) -> None:
     """Exit code 1, once what runs is done; the rest goes back, late with the one that raised."""
     described = scenario(
-        tasks=crashing("memory", mode),
+        tasks=crashing("memory", mode, service_s=1.0, job_s=2.0),
         workers=[{"concurrency": 2, "prefetch_multiplier": 2}],
-        loads=[burst(1), burst(1, "bad", 0.05), burst(3, at_s=0.1)],
-        deadline_s=4.0,
+        loads=[burst(1), burst(1, "bad", 0.4), burst(3, at_s=0.8)],
+        deadline_s=7.0,
     )
     with begin_full(described) as session:
         session.wait_for(OnEvent(event="worker_exited"))

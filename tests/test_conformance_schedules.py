@@ -84,7 +84,8 @@ def test_a_friday_deploy_is_workers_in_turn_and_then_the_broker(
     broker: str | None, tmp_path: Path
 ) -> None:
     """Without persistence only what was done before, or ran just then, is not lost."""
-    described = loaded("friday-deploy", workers=[{"concurrency": 2}], loads=[burst(4)])
+    brief = [task(service_s=0.2, **ACK_MODES["reject"])]
+    described = loaded("friday-deploy", tasks=brief, workers=[{"concurrency": 2}], loads=[burst(4)])
     run = run_of(begin_on(broker, tmp_path), described)
     assert audit(run).counts()["done once"] == 4
     ready = [e.t_s for e in run.of_kind("worker_ready") if e.t_s > 0.1]

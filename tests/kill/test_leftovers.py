@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from functools import partial
@@ -75,6 +77,23 @@ def test_a_living_owner_keeps_its_folder_and_a_dead_one_does_not(temp: Path) -> 
     end(process)
     sweep(temp)
     assert not folder.exists()
+
+
+def test_what_is_written_meanwhile_does_not_keep_a_folder(temp: Path) -> None:
+    """What was killed may be in the midst of a write: the folder goes all the same."""
+    claim = Claim()
+
+    def write() -> None:
+        with contextlib.suppress(FileNotFoundError):
+            for i in range(3000):
+                (claim.folder / f"late-{i}").touch()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    assert comes_true((claim.folder / "late-0").exists, 10.0)
+    claim.close()
+    writer.join()
+    assert not claim.folder.exists()
 
 
 def test_one_s_own_folder_is_kept(temp: Path) -> None:

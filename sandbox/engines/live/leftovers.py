@@ -34,6 +34,7 @@ _PASSES = 5
 _NO_OWNER_S = 86400.0
 _GIVE_UP_S = 7 * 86400.0
 _SAME_S = 2.0
+_WRITTEN_S = 1.0
 
 
 class Claim(Closing):
@@ -89,7 +90,35 @@ def clear(folder: Path) -> None:
         or _delete_keys(**facts)
         or _age_s(folder) > _GIVE_UP_S
     ):
-        shutil.rmtree(folder, ignore_errors=True)
+        _delete(folder)
+
+
+def _delete(folder: Path) -> None:
+    """Delete a folder, the owner's file last: what was killed may be in the midst of a write.
+
+    One that is written to for longer is kept with its owner's file, for a later sweep.
+    """
+    deadline = time.monotonic() + _WRITTEN_S
+    while not _deleted(folder) and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
+def _deleted(folder: Path) -> bool:
+    """Delete what is in a folder, then the folder; say whether it is gone."""
+    try:
+        for path in folder.iterdir():
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            elif path.name != _OWNER:
+                path.unlink(missing_ok=True)
+        if [path.name for path in folder.iterdir()] in ([], [_OWNER]):
+            (folder / _OWNER).unlink(missing_ok=True)
+            folder.rmdir()
+    except FileNotFoundError:  # somebody else clears it, too
+        return not folder.exists()
+    except OSError:
+        return False
+    return not folder.exists()
 
 
 def sweep(parent: Path, *, reach: bool = True) -> None:

@@ -23,7 +23,8 @@ from types import FrameType
 from sandbox.engines.live import leftovers
 
 _LOOK_S = 0.1
-_EXIT_S = 1.0
+_AGAIN_S = 1.0
+_EXIT_S = 5.0
 
 
 def load() -> None:
@@ -141,8 +142,10 @@ def _watch(parent: int) -> None:
     """End this process when its parent dies: it may be importing, or a fork may keep the link."""
 
     def look(_number: int, _frame: FrameType | None) -> None:
-        # Again and again, as a module being imported may swallow an exit.
+        # Again and again, as a module being imported may swallow an exit; but not before the
+        # way out of the imports is done, or a second exit would cut what clears up.
         if os.getppid() != parent:
+            signal.setitimer(signal.ITIMER_REAL, _AGAIN_S, _AGAIN_S)
             sys.exit()
 
     signal.signal(signal.SIGALRM, look)
