@@ -3,7 +3,7 @@ from sandbox.audit import audit
 from sandbox.errors import LabError
 from sandbox.labs import Finding, Lab, check
 
-MAILS, MOST = 8, 3
+MAILS, MOST, ENDS_S = 8, 2, 16.0
 LAB = Lab(
     title="The poison pill",
     question="One file kills each process that parses it. When does Celery stop trying?",
@@ -18,7 +18,7 @@ LAB = Lab(
         "Celery 5.7 has a setting for a lost process that counts: it is a *retry*.",
         "retry_on_worker_lost=True counts up to max_retries, and waits default_retry_delay_s "
         "before each retry: 180 s, if you do not say otherwise.",
-        'pills("mended", retry_on_worker_lost=True, max_retries=2, default_retry_delay_s=0.2)',
+        'pills("mended", retry_on_worker_lost=True, max_retries=1, default_retry_delay_s=0.2)',
     ),
     links={
         "task_reject_on_worker_lost": "https://docs.celeryq.dev/en/stable/userguide/"
@@ -80,26 +80,31 @@ def unbounded(run, n):
     kind = run.scenario.task("parse")
     most, delay_s = kind.lost_max_retries, kind.default_retry_delay_s
     if not kind.retry_on_worker_lost and kind.reject_on_worker_lost:
-        return "reject_on_worker_lost counts nothing: max_retries is for retries, and this is none"
-    if not kind.retry_on_worker_lost:
-        return "that is no second chance: nothing brings the file back once its process has died"
-    if most + 1 > MOST or n > MOST:
-        return f"max_retries counts retries, and the first attempt is none: {most} + 1 attempts"
-    if most + 1 < MOST:
-        return f"the first attempt is no retry: with max_retries={most} there are {most + 1}"
-    if delay_s > 1:
-        return f"each retry waits default_retry_delay_s, {delay_s:g} s: the run was over before"
-    return "the mails and the file are to be as they were: change the settings of the file only"
+        meant = "reject_on_worker_lost counts nothing: max_retries is for retries, and this is none"
+    elif not kind.retry_on_worker_lost:
+        meant = "that is no second chance: nothing brings the file back once its process has died"
+    elif most + 1 > MOST or n > MOST:
+        meant = f"max_retries counts retries, and the first attempt is none: {most} + 1 attempts"
+    elif most + 1 < MOST:
+        meant = f"max_retries={most} allows no retry: there is one attempt, and no other"
+    elif run.scenario.ends_by_s > ENDS_S:
+        meant = "it is to fail within 16 seconds: leave deadline_s as it is"
+    elif delay_s > 1:
+        meant = f"each retry waits default_retry_delay_s, {delay_s:g} s: the run was over before"
+    else:
+        meant = "the mails and the file are to be as they were: change the file's settings only"
+    return meant
 
 
-@check("with your settings the file is begun three times, fails, and the mails are done")
+@check("with your settings the file is begun twice, then fails, and the mails are done")
 def bounded(run):
     n, found = n_begun(run), audit(run)
     verdict, done = found.account("parse/0").verdict, found.counts()["done once"]
     return Finding(
-        f"the file begun {MOST} times and failed, {MAILS} mails done once",
-        f"begun {n} times and {verdict}, {done} mails done once",
-        (n, verdict, done) == (MOST, "failed", MAILS),
+        f"times begun: {MOST}; the file failed, {MAILS} mails done once, within {ENDS_S:g} s",
+        f"times begun: {n}; the file {verdict}, {done} mails done once, within "
+        f"{run.scenario.ends_by_s:g} s",
+        (n, verdict, done) == (MOST, "failed", MAILS) and run.scenario.ends_by_s <= ENDS_S,
         where="lab.journey(run_mended, 'parse/0')",
         misconception=unbounded(run, n),
     )
@@ -118,7 +123,7 @@ lab.lesson("06")
 
 
 # %%
-def pills(name, deadline_s=22.0, **settings):
+def pills(name, deadline_s=16.0, **settings):
     """Return eight mails and one poisoned file; the settings are those of the file."""
     parse = lab.TaskType(
         name="parse",
@@ -224,23 +229,24 @@ for n_files in (1, 2):
     hour = pills("hour", deadline_s=3600.0, reject_on_worker_lost=True).but(loads=files)
     model_hour = lab.model(hour)
     print(
-        f"{n_files} of them: {lab.number('executions', model_hour):.0f} processes killed, "
+        f"{n_files} of them: begun {lab.number('executions', model_hour):.0f} times, "
         f"{lab.number('utilisation', model_hour):.0%} of the worker taken"
     )
 
 # %% [markdown]
 # One message has one of the two processes nearly all the time: dying, or dead and not yet replaced.
-# With two of them there is no worker left to speak of, and every light is green.
+# Two of them leave hardly anything for the mails.
 
 # %% [markdown]
 # ## 5. Change the settings
-# Some files deserve another attempt, and none deserves a thousand. Have the file begun **three**
-# times, then fail for good, within the 22 seconds. The mails are to be done.
+# A process may have died by chance, so the file deserves a second attempt; it does not deserve a
+# thousand. Have the file begun **twice**, then fail for good, within 16 seconds. The mails are to
+# be done.
 # Fill in settings of the file: `mended = pills("mended", …)`.
 
 # %% tags=["exercise"] name="mended"
 ### BEGIN SOLUTION
-mended = pills("mended", retry_on_worker_lost=True, max_retries=2, default_retry_delay_s=0.2)
+mended = pills("mended", retry_on_worker_lost=True, max_retries=1, default_retry_delay_s=0.2)
 ### END SOLUTION
 
 # %%
@@ -254,7 +260,7 @@ lab.check("bounded", run_mended)
 # Nothing in Celery counts it. A main process that is dead writes no retry: the message stays in
 # `unacked`, and comes back after the visibility timeout, as in lab 03, with the same number of
 # retries as before. So count for yourself, where it survives: increment a number in Redis before
-# the body begins, under the task's id, and fail for good above three.
+# the body begins, under the task's id, and fail for good above two.
 # `sandbox.patterns.lost_worker.BoundedStarts` is a task class that does so, for both kinds of
 # death. And keep what has failed for good where somebody looks.
 
@@ -267,4 +273,4 @@ with_result = 9
 second = lab.predict("How many of the nine tasks have a result?", with_result)
 
 # %% tags=["wrong"] of="mended" check="bounded" says="each retry waits"
-mended = pills("mended", retry_on_worker_lost=True, max_retries=2)
+mended = pills("mended", retry_on_worker_lost=True, max_retries=1)
