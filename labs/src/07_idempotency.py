@@ -5,7 +5,6 @@ from sandbox.labs import Finding, Lab, check, payroll
 from sandbox.metrics import measure
 
 EACH, N = payroll.EUROS, len(payroll.EMPLOYEES)
-OWED = EACH * N
 LAB = Lab(
     title="Idempotency and effectively once",
     question="Tasks are delivered at least once. How is everybody paid exactly once?",
@@ -97,7 +96,7 @@ def keyless(run, own):
     elif not own.is_unique:
         meant = "nothing in the table forbids a second row like the first: so nothing conflicts "
         meant += "with anything; and what a statement looks for may be written while it looks"
-    elif payroll.euros(run) < OWED:
+    elif payroll.euros(run) < EACH * N:
         meant = "your key also forbids what is no duplicate: another employee's payment"
     return meant
 
@@ -127,9 +126,8 @@ def effectively(run):
     elif not run.scenario.task("pay").acks_late:
         meant = "early acknowledgement is at most once: what the dead worker had begun is gone, "
         meant += "and no key brings it back"
-    elif payroll.euros(run) > OWED and own.is_unique:
-        meant = "each press makes new tasks with new ids: which column says what must not happen "
-        meant += "twice?"
+    elif payroll.euros(run) > EACH * N and own.is_unique:
+        meant = "each press makes new tasks with new ids: which column is the same for both?"
     else:
         meant = keyless(run, own)
     return Finding(
