@@ -87,7 +87,15 @@ LAYERS = (
 )
 ONLY = {
     "simpy": ("engines/model",),
-    "celery": ("engines/live", "systems", "derive", "export/parts", "patterns", "service"),
+    "celery": (
+        "engines/live",
+        "systems",
+        "derive",
+        "export/parts",
+        "patterns",
+        "service",
+        "labs/payroll_app.py",
+    ),
     "kombu": ("engines/live", "systems", "patterns", "service"),
     "billiard": ("engines/live", "patterns"),
     "redis": ("engines/live", "systems", "export/parts", "labs/room.py", "patterns", "service"),
