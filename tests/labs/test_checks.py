@@ -71,6 +71,11 @@ def test_right_wrong_and_not_attempted_are_different_answers(given: object, stat
     assert answer(two, (given,)).status == status
 
 
+def test_what_is_not_there_yet_can_be_looped_over() -> None:
+    """A learner's loop over a run that was not made ends at once."""
+    assert list(NotYet().attempts) == []
+
+
 def test_a_wrong_answer_says_five_things() -> None:
     told = answer(two, (3,), lambda: "lab.hint(1)")
     assert str(told).splitlines() == [
