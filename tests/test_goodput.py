@@ -15,23 +15,22 @@ from sandbox.workbench import run
 
 
 def scenario() -> Scenario:
-    """Return four payments at once; the dependency serves the first three in time."""
+    """Return four payments at once, of which three are served in time, and one more later."""
     call = Call(dependency="bank", service=Deterministic(value_s=1.0), timeout_s=3.5)
     return Scenario(
         name="pay",
         tasks=[TaskType(name="pay", calls=call)],
         workers=[WorkerPool(concurrency=4)],
-        loads=[Burst(task="pay", n=4)],
+        loads=[Burst(task="pay", n=4), Burst(task="pay", n=1, at_s=5.0)],
         dependencies=[Dependency(name="bank")],
-        horizon_s=1.0,
-        deadline_s=6.0,
+        horizon_s=9.0,
     )
 
 
 def test_what_is_served_to_nobody_is_no_goodput() -> None:
-    total = goodput_table(run(scenario(), engine="model"), every_s=10.0).loc["0"]
+    total = goodput_table(run(scenario(), engine="model"), every_s=20.0).loc["0"]
     assert dict(total) == {
-        "sent": 4, "attempts": 4, "served": 3, "served to nobody": 1, "done": 3,
+        "sent": 5, "attempts": 5, "served": 4, "served to nobody": 1, "done": 4,
     }  # fmt: skip
 
 
@@ -39,8 +38,8 @@ def test_a_retry_is_an_attempt_and_not_another_task() -> None:
     refusing = Dependency(name="bank", outages=[Outage(from_s=0.0, to_s=9.0)])
     task = scenario().tasks[0].but(retries=[SelfRetry(max_retries=2, countdown_s=0.1)])
     down = run(scenario().but(dependencies=[refusing], tasks=[task]), engine="model")
-    total = goodput_table(down, every_s=10.0).loc["0"]
-    assert (total["sent"], total["attempts"], total["done"]) == (4, 12, 0)
+    total = goodput_table(down, every_s=20.0).loc["0"]
+    assert (total["sent"], total["attempts"], total["done"]) == (5, 15, 0)
 
 
 def test_each_event_counts_in_its_own_stretch_and_empty_ones_are_left_out() -> None:
