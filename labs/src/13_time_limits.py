@@ -104,7 +104,7 @@ def messages(number, run):
 
 @check("with your task type each customer gets one message, and the limit of 1 s holds")
 def once(run):
-    task, found, most = run.scenario.task("sms"), stopped_by_limit(run), max(begun(run).values())
+    task, found, most = run.scenario.tasks[0], stopped_by_limit(run), max(begun(run).values())
     limits = [s for s in (task.soft_time_limit_s, task.time_limit_s) if s is not None]
     if not limits or min(limits) > 1.0:
         meant = "then a message that hangs keeps its process: leave it a limit of 1 s"
@@ -141,20 +141,20 @@ report = lab.TaskType(
 )
 
 
-def night(name, task, pool, n):
-    """Return n tasks of one type on one worker."""
+def night(n, kind, task, pool):
+    """Return n tasks of one type, ``kind``, on one worker."""
     if ... in (task, pool):
         return ...  # not filled in yet
     return lab.Scenario(
-        name=name,
+        name=kind,
         tasks=[task],
         workers=[pool],
-        loads=[lab.Burst(task=task.name, n=n)],
+        loads=[lab.Burst(task=kind, n=n)],
         horizon_s=1.0,
     )
 
 
-threads = night("threads", report, lab.WorkerPool(pool="threads", concurrency=4), 4)
+threads = night(4, "report", report, lab.WorkerPool(pool="threads", concurrency=4))
 
 # %% [markdown]
 # ## 1. Predict
@@ -205,7 +205,7 @@ n_again = 0
 second = lab.predict("How many of the four reports are begun again?", n_again)
 
 # %%
-stopped = night("stopped", report, pool, 4)
+stopped = night(4, "report", report, pool)
 model_stopped, run_stopped = lab.model(stopped), lab.run(stopped)
 second.against(
     model=lab.number("ran_twice", model_stopped), measured=lab.number("ran_twice", run_stopped)
@@ -246,7 +246,7 @@ n_messages = 4
 third = lab.predict("How many messages does each customer get?", n_messages)
 
 # %%
-eager = night("eager", sms, lab.WorkerPool(concurrency=2), 2)
+eager = night(2, "sms", sms, lab.WorkerPool(concurrency=2))
 model_sms, run_sms = lab.model(eager), lab.run(eager)
 third.against(
     model=lab.number("attempts_per_task", model_sms),
@@ -275,7 +275,7 @@ safe = sms.but(soft_time_limit_s=None, time_limit_s=1.0)
 ### END SOLUTION
 
 # %%
-run_safe = lab.run(night("safe", safe, lab.WorkerPool(concurrency=2), 2))
+run_safe = lab.run(night(2, "sms", safe, lab.WorkerPool(concurrency=2)))
 lab.counts(run_safe)
 
 # %% tags=["check"]

@@ -29,7 +29,7 @@ LAB = Lab(
     },
     surprise="Most people expect that a worker which was asked to end first gives back what it has "
     "not done. It does so at its exit: a kill after the grace comes before that.",
-    closing="A worker runs nothing, but holds two hundred reminders that are due in twenty minutes. "
+    closing="A worker runs nothing, and holds two hundred reminders, due in twenty minutes. "
     "When do they come, after a deploy with a kill, after a warm one, after a cold one?",
 )
 N, GRACE_S, COLD_S = 4, 1.75, 1.0
@@ -47,6 +47,10 @@ def deployed(run):
     """How often a worker came back."""
     exits = [e.t_s for e in run.of_kind("worker_exited")]
     return sum(e.t_s > min(exits) for e in run.of_kind("worker_ready")) if exits else 0
+
+
+def n_killed(run):
+    return sum((e.detail or {}).get("signal") == 9 for e in run.of_kind("worker_exited"))
 
 
 def n_done(run):
@@ -76,15 +80,15 @@ def short(number, run):
 
 @check("with your grace nothing is killed, and all pictures are done at once")
 def warm_enough(run):
-    done, killed = n_done(run), [e for e in run.of_kind("worker_exited") if _signal(e)]
+    done, n_warm = n_done(run), sum(fault.kind == "deploy" for fault in run.scenario.faults)
     return Finding(
-        f"{N} done, 1 deploy, 0 kills",
-        f"{done} done, {deployed(run)} deploy, {len(killed)} kills",
-        done == N and deployed(run) == 1 and not killed,
+        f"{N} done, 1 warm shutdown, 0 kills",
+        f"{done} done, {n_warm} warm shutdown, {n_killed(run)} kills",
+        done == N and n_warm == 1 and deployed(run) == 1 and not n_killed(run),
         "run_patient.of_kind('worker_exited')",
         "the grace is shorter than what runs: it must outlast the longest task, and the exit"
-        if killed
-        else "deploy('patient', warm(…)): the worker is to be stopped and started again",
+        if n_killed(run)
+        else "deploy('patient', warm(…)): a grace is to be chosen, and nothing else",
     )
 
 
@@ -95,7 +99,9 @@ def given_back(number, run):
         number,
         "run_patient.of_kind('restored')",
         low="it had fetched two beside the two that ran; a warm shutdown begins none of them",
-        high="what runs is finished, and what is still in the queue was never with the worker",
+        high="it was killed before its exit, and so gives nothing back: choose the grace first"
+        if n_killed(run)
+        else "what runs is finished, and what is still in the queue was never with the worker",
     )
 
 
@@ -111,9 +117,11 @@ def in_time(run):
         meant = f"the platform kills {GRACE_S} s after the signal, and does not wait for what runs"
     elif graces:
         meant = "a warm shutdown waits for what runs, and this does not end within the grace"
-    else:
+    elif lost:
         meant = "what was cancelled had been acknowledged before it began: there is no message to "
         meant += "give back"
+    else:
+        meant = "the run was over too early: leave ends_s as it is"
     return Finding(
         f"{N} done, 0 lost, the worker's exit within {GRACE_S} s",
         f"{done} done, {lost} lost, {deployed(run)} deploy; "
@@ -134,10 +142,6 @@ def begun_twice(number, run):
         "it was",
         high="what had not begun before the signal begins once, on the new worker",
     )
-
-
-def _signal(event):
-    return (event.detail or {}).get("signal")
 
 
 # %% [markdown]
