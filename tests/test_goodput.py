@@ -19,10 +19,10 @@ def scenario() -> Scenario:
     call = Call(dependency="bank", service=Deterministic(value_s=1.0), timeout_s=3.5)
     return Scenario(
         name="pay",
-        tasks=[TaskType(name="pay", calls=call)],
-        workers=[WorkerPool(concurrency=4)],
-        loads=[Burst(task="pay", n=4), Burst(task="pay", n=1, at_s=5.0)],
-        dependencies=[Dependency(name="bank")],
+        tasks=(TaskType(name="pay", calls=call),),
+        workers=(WorkerPool(concurrency=4),),
+        loads=(Burst(task="pay", n=4), Burst(task="pay", n=1, at_s=5.0)),
+        dependencies=(Dependency(name="bank"),),
         horizon_s=9.0,
     )
 
@@ -35,7 +35,7 @@ def test_what_is_served_to_nobody_is_no_goodput() -> None:
 
 
 def test_a_retry_is_an_attempt_and_not_another_task() -> None:
-    refusing = Dependency(name="bank", outages=[Outage(from_s=0.0, to_s=9.0)])
+    refusing = Dependency(name="bank", outages=(Outage(from_s=0.0, to_s=9.0),))
     task = scenario().tasks[0].but(retries=[SelfRetry(max_retries=2, countdown_s=0.1)])
     down = run(scenario().but(dependencies=[refusing], tasks=[task]), engine="model")
     total = goodput_table(down, every_s=20.0).loc["0"]
