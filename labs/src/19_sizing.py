@@ -147,7 +147,6 @@ def shared(run):
 from sandbox import Exponential, Trace, lab
 from sandbox.labs.pace import pace
 from sandbox.overheads import Overheads
-from sandbox.theory import mmc
 
 lab.lesson("19")
 
@@ -283,10 +282,13 @@ lab.check("eight", wait_eight, eight)
 # %% [markdown]
 # ## 6. Keep a promise
 # 7.2 photos a second, and 0.2 s is what a photo may wait on average. **With how many processes, at
-# the fewest, is that so?** Ask Erlang: `mmc(photos a second, seconds each, processes)`.
+# the fewest, is that so?** Ask Erlang, `mmc(photos a second, seconds each, processes)`, which
+# `from sandbox.theory import mmc` brings.
 
 # %% tags=["exercise"] name="plan"
 ### BEGIN SOLUTION
+from sandbox.theory import mmc
+
 planned = min(n for n in range(8, 20) if mmc(7.2, 1.0, n).mean_wait_s <= 0.2)
 ### END SOLUTION
 fourth = lab.predict("How many processes keep the promise?", planned)
