@@ -103,6 +103,8 @@ def _n_right(of_lab: dict[str, Any]) -> int:
     return sum(status == "right" for status in of_lab.get("checks", {}).values())
 
 
+_TOLD = (SandboxError, NameError, TypeError, AttributeError, ValueError)
+"""Errors that a learner's cell is told of in a sentence."""
 _open: list[Open] = []
 listeners: list[Callable[[Answer], None]] = []
 """Who is told each answer besides the learner: who grades."""
@@ -116,7 +118,7 @@ def lesson(number: str) -> Open:
     _open[:] = [Open(lessons.get(number), Path())]
     shell = _shell()
     if shell is not None:
-        shell.set_custom_exc((SandboxError, NameError, TypeError, AttributeError), _told)
+        shell.set_custom_exc(_TOLD, _told)
     return _open[0]
 
 

@@ -27,7 +27,10 @@ QUEUED, FETCHED, RUNNING, BOTH, ENDED = (
     "ended",
 )  # fmt: skip
 PLACES = (QUEUED, FETCHED, RUNNING, BOTH, ENDED)
-_STORED = {"succeeded": "SUCCESS", "failed": "FAILURE", "retried": "RETRY", "revoked": "REVOKED"}
+_STORED = {
+    "succeeded": "SUCCESS", "failed": "FAILURE", "retried": "RETRY", "revoked": "REVOKED",
+    "chord_failed": "FAILURE",
+}  # fmt: skip
 _ASKED = "asked"
 
 

@@ -7,6 +7,7 @@ import pytest
 from sandbox import Burst, Deterministic, Run, Scenario, TaskType, WorkerPool, lab, workbench
 from sandbox.errors import LabError
 from sandbox.labs import kernel, moments
+from sandbox.loads import Chord
 
 PLACES_AT_HALF = {
     False: {"running, no message left": 2, "in unacked, not begun": 8, "in a queue": 4},
@@ -43,6 +44,17 @@ def test_celery_says_pending_until_a_result_is_stored() -> None:
     assert list(moments.states_of(run, asks, 1.5).values()) == ["SUCCESS", *["PENDING"] * 3]
     assert moments.n_in("SUCCESS", run, asks) == 2
     assert moments.n_in("PENDING", fourteen(ignore_result=True), asks) == 4
+
+
+def test_celery_says_failure_for_the_body_of_a_chord_that_failed() -> None:
+    """Nobody begins it, and no worker reports it: the chord itself writes it."""
+    job = TaskType(name="job", p_failure=1.0)
+    one = Scenario(
+        name="one", tasks=(job, TaskType(name="body")), workers=(WorkerPool(),),
+        loads=(Chord(task="job", n=2, body="body"),), horizon_s=1.0,
+    )  # fmt: skip
+    run = workbench.run(one, engine="model")
+    assert moments.states_of(run, ["body/0"]) == {"body/0": "FAILURE"}
 
 
 def test_nobody_knows_what_was_not_asked_while_real_workers_ran() -> None:
