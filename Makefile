@@ -7,7 +7,7 @@ AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help lab demo test notebooks browser gallery bench claims conformance faults theory coverage kill malformed property soak lint wheelhouse wheelhouse-test clean
+.PHONY: help lab demo test labs notebooks browser gallery bench claims conformance faults theory coverage kill malformed property soak lint wheelhouse wheelhouse-test clean
 
 help:  ## print this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +53,11 @@ property: $(VENV)/.dev  ## draw random systems and faults for SECONDS=600, on th
 notebooks: $(VENV)/.dev  ## build the notebooks from their sources and verify them
 	$(BIN)/python tools/build_notebooks.py
 	$(BIN)/python -m pytest --nbval notebooks/*.ipynb
+
+# Every lab's cells run some six times, twice of them on real workers with each broker.
+labs: BROKER ?= both
+labs: $(VENV)/.dev  ## build and prove the labs (LABS="03 05"), on BROKER=redis, fake or both: docs/labs.md
+	$(BIN)/python -m proof.labs --broker $(BROKER) $(LABS)
 
 browser: $(VENV)/.dev  ## drive the notebook in a real JupyterLab in headless Chromium
 	$(BIN)/python -m pytest tests/browser

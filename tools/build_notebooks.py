@@ -13,6 +13,7 @@ import hashlib
 import json
 import sys
 from collections.abc import Iterable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,15 @@ def book_of(cells: Iterable[source.Cell]) -> NotebookNode:
 
 def execute(book: NotebookNode, folder: Path) -> NotebookNode:
     """Run every cell in ``folder`` and return the notebook with what is worth keeping."""
+    timed(book, folder)
+    return book
+
+
+def timed(book: NotebookNode, folder: Path, *, before: str = "") -> list[float]:
+    """Execute a notebook in place, after ``before``, which it does not show; return cells' seconds.
+
+    Seconds are those of code cells, in their order. CellExecutionError where a cell fails.
+    """
     client = NotebookClient(
         book,
         timeout=_CELL_S,
@@ -66,14 +76,28 @@ def execute(book: NotebookNode, folder: Path) -> NotebookNode:
         store_widget_state=False,
         resources={"metadata": {"path": str(folder)}},
     )
-    client.execute()
+    with client.setup_kernel():
+        if before:
+            client.kc.execute(before, silent=True, store_history=False)
+        for position, cell in enumerate(book.cells):
+            client.execute_cell(cell, position)
+    seconds = [_seconds(cell) for cell in book.cells if cell.cell_type == "code"]
     book.metadata = nbformat.from_dict(_METADATA)
     for cell in book.cells:
         cell.metadata.pop("execution", None)
         for output in cell.get("outputs", ()):
             # A saved notebook holds no live widget: JupyterLab would show an error instead.
             output.get("data", {}).pop(_WIDGET, None)
-    return book
+    return seconds
+
+
+def _seconds(cell: NotebookNode) -> float:
+    told = cell.metadata.get("execution", {})
+    names = ("iopub.execute_input", "shell.execute_reply")
+    if not all(name in told for name in names):
+        return 0.0  # an empty cell
+    began, ended = (datetime.fromisoformat(told[name]) for name in names)
+    return (ended - began).total_seconds()
 
 
 def cells(book: NotebookNode) -> list[tuple[Any, ...]]:
@@ -83,17 +107,21 @@ def cells(book: NotebookNode) -> list[tuple[Any, ...]]:
 
 def compared(book: NotebookNode) -> list[Any]:
     """Return the outputs that nbval compares: not pictures, not ignored cells."""
-    found = []
-    for cell in book.cells:
-        if IGNORED in cell.metadata.get("tags", []):
-            continue
-        outputs = json.loads(json.dumps(cell.get("outputs", [])))
-        for output in outputs:
-            for kind in _NOT_COMPARED:
-                output.get("data", {}).pop(kind, None)
-            output.pop("metadata", None)
-        found.append(outputs)
-    return found
+    return [
+        compared_cell(cell) for cell in book.cells if IGNORED not in cell.metadata.get("tags", [])
+    ]
+
+
+def compared_cell(cell: NotebookNode) -> list[Any]:
+    """Return the outputs of one cell that nbval compares; none of a cell that it ignores."""
+    if IGNORED in cell.metadata.get("tags", []):
+        return []
+    outputs: list[Any] = json.loads(json.dumps(cell.get("outputs", [])))
+    for output in outputs:
+        for kind in _NOT_COMPARED:
+            output.get("data", {}).pop(kind, None)
+        output.pop("metadata", None)
+    return outputs
 
 
 def unverified_share(book: NotebookNode) -> float:
