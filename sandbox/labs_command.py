@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Literal
 
 import click
 
 from sandbox import report
 from sandbox.errors import LabError
-from sandbox.labs import Lesson, lesson
+from sandbox.labs import Lesson, lesson, notebook
 from sandbox.labs.progress import Progress
+
+Kind = Literal["exercise", "solution"]
 
 
 def add_to(main: click.Group) -> None:
@@ -39,23 +41,24 @@ def _add_start(labs: click.Group) -> None:
     )
     @click.option("--no-open", is_flag=True, help="Copy the notebook, do not open JupyterLab.")
     @click.option("--again", is_flag=True, help="Replace your copy by a new one.")
-    def start(number: str, folder: str, no_open: bool, again: bool) -> None:
+    @click.option("--solution", is_flag=True, help="The solution instead, beside your copy.")
+    def start(number: str, folder: str, no_open: bool, again: bool, solution: bool) -> None:
         """Copy lab NUMBER's exercise into your folder and open it in JupyterLab."""
-        path = copied(lesson.get(number), Path(folder), again=again)
+        kind: Kind = "solution" if solution else "exercise"
+        path = copied(lesson.get(number), Path(folder), again=again, kind=kind)
         click.echo(f"{path} is yours")
         if not no_open:
             sys.exit(subprocess.call([sys.executable, "-m", "jupyterlab", str(path)]))  # noqa: S603
 
 
-def copied(one: Lesson, folder: Path, *, again: bool = False) -> Path:
-    """Copy a lab's exercise into a folder; one that is there already is kept, unless ``again``."""
-    exercise = one.path.parent.parent / f"{one.name}.ipynb"
-    path = folder / exercise.name
+def copied(one: Lesson, folder: Path, *, again: bool = False, kind: Kind = "exercise") -> Path:
+    """Write a lab's notebook into a folder; one that is there already is kept, unless ``again``."""
+    path = folder / f"{one.name}{'-solution' if kind == 'solution' else ''}.ipynb"
     if path.exists() and not again:
         return path
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(exercise, path)
+        path.write_text(notebook.text_of(one.notebook(kind)), encoding="utf-8")
     except OSError as exc:
         raise LabError(f"lab {one.number} cannot be copied to {folder}: {exc.strerror}") from None
     return path

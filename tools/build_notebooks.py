@@ -9,7 +9,6 @@ a notebook's cells are not those of its source.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import sys
 from collections.abc import Iterable
@@ -21,17 +20,13 @@ import nbformat
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 
-from sandbox.labs import source
+from sandbox.labs import notebook, source
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ROOT / "notebooks" / "src"
 IGNORED = "nbval-ignore-output"
 _WIDGET = "application/vnd.jupyter.widget-view+json"
 _NOT_COMPARED = ("image/png", _WIDGET)
-_METADATA = {
-    "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
-    "language_info": {"name": "python"},
-}
 _CELL_S = 90
 
 
@@ -47,13 +42,13 @@ def parse(text: str) -> NotebookNode:
 
 def book_of(cells: Iterable[source.Cell]) -> NotebookNode:
     """Return the unexecuted notebook of some cells; an id is a hash of what and where it is."""
-    book = nbformat.v4.new_notebook(metadata=json.loads(json.dumps(_METADATA)))
+    book = nbformat.v4.new_notebook(metadata=json.loads(json.dumps(notebook.METADATA)))
     for position, one in enumerate(cells):
         new = nbformat.v4.new_markdown_cell if one.is_markdown else nbformat.v4.new_code_cell
         cell = new(one.body)
         if one.tags:
             cell.metadata["tags"] = list(one.tags)
-        cell["id"] = hashlib.sha256(f"{position}\n{one.body}".encode()).hexdigest()[:12]
+        cell["id"] = notebook.cell_id(position, one.body)
         book.cells.append(cell)
     return book
 
@@ -82,7 +77,7 @@ def timed(book: NotebookNode, folder: Path, *, before: str = "") -> list[float]:
         for position, cell in enumerate(book.cells):
             client.execute_cell(cell, position)
     seconds = [_seconds(cell) for cell in book.cells if cell.cell_type == "code"]
-    book.metadata = nbformat.from_dict(_METADATA)
+    book.metadata = nbformat.from_dict(notebook.METADATA)
     for cell in book.cells:
         cell.metadata.pop("execution", None)
         for output in cell.get("outputs", ()):
