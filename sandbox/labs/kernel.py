@@ -12,12 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sandbox.audit import audit
-from sandbox.errors import LabError, SandboxError, one_of
+from sandbox.engines.live.allowed import check_faults
+from sandbox.engines.live.broker import choose
+from sandbox.errors import LabError, SandboxError, ScenarioError, one_of
 from sandbox.labs import lesson as lessons
 from sandbox.labs.checks import Answer, NotYet, answer, is_open
 from sandbox.labs.guesses import Guess, guessed
 from sandbox.labs.lesson import N_HINTS, Lesson
 from sandbox.labs.progress import Progress
+from sandbox.labs.room import noted
 from sandbox.metrics import measure
 from sandbox.run import Run
 from sandbox.scenario import Scenario
@@ -46,6 +49,7 @@ class Open:
             )
         found = answer(one, given, self._next_hint)
         self.progress.note(self.lesson.number, "checks", name, found.status)
+        noted(self.lesson.number, _n_right(self._done), len(self.lesson.checks))
         for tell in listeners:
             tell(found)
         return found
@@ -88,8 +92,12 @@ class Open:
         self.progress.forget(self.lesson.number)
         return f"lab {self.lesson.number} is as new: run its cells from the first one"
 
+    @property
+    def _done(self) -> dict[str, Any]:
+        return self.progress.of(self.lesson.number)
+
     def _next_hint(self) -> str:
-        seen = self.progress.of(self.lesson.number).get("hints", {})
+        seen = self._done.get("hints", {})
         n = next((i for i in range(1, N_HINTS + 1) if str(i) not in seen), N_HINTS)
         return f"lab.hint({n})"
 
@@ -175,6 +183,28 @@ def scenario_of(value: object) -> Scenario:
     if not isinstance(value, Scenario):
         raise LabError(f"what is to be run is a {type(value).__name__}; allowed: a Scenario")
     return value
+
+
+def broker_for(scenario: Scenario, broker: str) -> str:
+    """Return the broker to run a scenario on: the one asked for, if it is fit for it.
+
+    What would stop, empty or fill a workshop's shared Redis, or needs its files, runs on one of
+    the learner's own instead.
+
+    >>> one = Scenario(name="one", tasks=[{"name": "hi"}], workers=[{}], horizon_s=1.0)
+    >>> broker_for(one, "redis://host:6379/0")
+    'redis://host:6379/0'
+    >>> flush = {"kind": "flush", "when": {"on": "time", "at_s": 0.5}}
+    >>> broker_for(one.but(faults=[flush]), "redis://host:6379/0")
+    'auto'
+    """
+    if "://" not in broker:
+        return broker
+    try:
+        check_faults(scenario, choose(broker))
+    except ScenarioError:
+        return "auto"
+    return broker if scenario.broker.persistence == "none" else "auto"
 
 
 def number(metric: str, run: Run) -> Any:
