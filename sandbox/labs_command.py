@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal
 
 import click
 
-from sandbox import report
+from sandbox import labs, report
 from sandbox.errors import LabError
 from sandbox.labs import Lesson, lesson, notebook
 from sandbox.labs.progress import Progress
@@ -23,18 +26,18 @@ def add_to(main: click.Group) -> None:
     @main.group("labs", invoke_without_command=True)
     @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
     @click.pass_context
-    def labs(context: click.Context, as_json: bool) -> None:
+    def course(context: click.Context, as_json: bool) -> None:
         """List the labs, with their time and what is done of them in this folder."""
         if context.invoked_subcommand is None:
             rows = [_row(one, Progress(Path())) for one in lesson.all_lessons().values()]
             click.echo(report.to_json(rows) if as_json else "\n".join(map(_line, rows)))
 
-    _add_start(labs)
-    _add_check(labs)
+    _add_start(course)
+    _add_check(course)
 
 
-def _add_start(labs: click.Group) -> None:
-    @labs.command("start")
+def _add_start(course: click.Group) -> None:
+    @course.command("start")
     @click.argument("number")
     @click.option(
         "--folder", default=".", show_default=True, help="Your own folder; made if need be."
@@ -48,7 +51,7 @@ def _add_start(labs: click.Group) -> None:
         path = copied(lesson.get(number), Path(folder), again=again, kind=kind)
         click.echo(f"{path} is yours")
         if not no_open:
-            sys.exit(subprocess.call([sys.executable, "-m", "jupyterlab", str(path)]))  # noqa: S603
+            sys.exit(opened(path))
 
 
 def copied(one: Lesson, folder: Path, *, again: bool = False, kind: Kind = "exercise") -> Path:
@@ -64,8 +67,15 @@ def copied(one: Lesson, folder: Path, *, again: bool = False, kind: Kind = "exer
     return path
 
 
-def _add_check(labs: click.Group) -> None:
-    @labs.command("check")
+def opened(path: Path, settings: Mapping[str, str] = MappingProxyType({})) -> int:
+    """Open a notebook in JupyterLab, with some environment variables; return its exit status."""
+    startup = {"PYTHONSTARTUP": str(Path(labs.__file__).with_name("startup.py"))}
+    command = [sys.executable, "-m", "jupyterlab", str(path)]
+    return subprocess.call(command, env=startup | os.environ | dict(settings))  # noqa: S603 - our own
+
+
+def _add_check(course: click.Group) -> None:
+    @course.command("check")
     @click.argument("folder", type=click.Path(exists=True, path_type=Path), default=".")
     @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
     @click.pass_context

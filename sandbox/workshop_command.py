@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shlex
-import subprocess
 import sys
 from pathlib import Path
 
@@ -14,7 +12,7 @@ from sandbox import report
 from sandbox.labs import lesson
 from sandbox.labs.guesses import histogram
 from sandbox.labs.room import Room
-from sandbox.labs_command import copied
+from sandbox.labs_command import copied, opened
 
 _ROOM_HELP = "ROOM is the shared Redis and the workshop's name, redis://host:6379/0#monday."
 
@@ -52,8 +50,7 @@ def _add_join(workshop: click.Group) -> None:
                 click.echo(f"export {name}={shlex.quote(value)}")
             return
         click.echo(f"you are {one.learner} in {one.name}; {path} is yours")
-        command = [sys.executable, "-m", "jupyterlab", str(path)]
-        sys.exit(subprocess.call(command, env=os.environ | settings))  # noqa: S603 - our own
+        sys.exit(opened(path, settings))
 
 
 def settings_of(one: Room, *, only_guesses: bool = False) -> dict[str, str]:

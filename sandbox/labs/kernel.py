@@ -9,12 +9,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from traceback import walk_tb
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from sandbox.audit import audit
 from sandbox.engines.live.allowed import check_faults
 from sandbox.engines.live.broker import choose
-from sandbox.errors import LabError, SandboxError, ScenarioError, one_of
+from sandbox.errors import LabError, SandboxError, ScenarioError, one_line, one_of
 from sandbox.labs import lesson as lessons
 from sandbox.labs.checks import Answer, NotYet, answer, is_open
 from sandbox.labs.guesses import Guess, guessed
@@ -119,13 +121,18 @@ listeners: list[Callable[[Answer], None]] = []
 def lesson(number: str) -> Open:
     """Open a lab in this kernel; what is done is kept in the working folder.
 
-    From then on an error of the sandbox is a sentence below its cell, not a traceback.
+    From then on an error is a sentence below its cell, not a traceback.
     """
+    tell_in_sentences()
     _open[:] = [Open(lessons.get(number), Path())]
+    return _open[0]
+
+
+def tell_in_sentences() -> None:
+    """Have this kernel, if it is one, tell errors in a sentence; ``startup`` does it earlier."""
     shell = _shell()
     if shell is not None:
-        shell.set_custom_exc((SandboxError, NameError, TypeError, AttributeError), _told)
-    return _open[0]
+        shell.set_custom_exc((Exception, KeyboardInterrupt), _told)
 
 
 def _shell() -> Any:
@@ -135,16 +142,32 @@ def _shell() -> Any:
 
 
 def _told(*given: Any, **_: Any) -> None:
-    """Tell an error in IPython's stead, which gives itself, the error's type and the error.
+    """Tell an error in IPython's stead, which gives itself, the error's type, the error, its trace.
 
     A name that is not set is mostly one that a cell further up should have set, and failed.
     """
-    found = given[2]
+    found, trace = given[2], given[3]
     if isinstance(found, NameError):
-        told = f"{found}: see the cell above that sets it"
+        told = f"{found}: {_where_set(found)}"
+    elif isinstance(found, KeyboardInterrupt):
+        told = "interrupted: what ran in this cell is ended; run it again, or lab.reset()"
+    elif isinstance(found, SandboxError):
+        told = str(found)
     else:
-        told = str(found) if isinstance(found, SandboxError) else f"{type(found).__name__}: {found}"
+        told = one_line(f"{type(found).__name__}: {found}{_line_of(trace)}")
     sys.stderr.write(f"{told}\n")
+
+
+def _where_set(found: NameError) -> str:
+    if found.name == "lab":
+        return "run the notebook's first cells, from the top; lab.lesson(…) is one of them"
+    return "see the cell above that sets it"
+
+
+def _line_of(trace: TracebackType | None) -> str:
+    """Return which line of the cell an error is from, as the end of a sentence."""
+    lines = [n for frame, n in walk_tb(trace) if "ipykernel" in frame.f_code.co_filename]
+    return f" (line {lines[0]} of this cell)" if lines else ""
 
 
 def current() -> Open:

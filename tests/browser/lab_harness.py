@@ -290,6 +290,13 @@ class LabPage:
         until("its theme", lambda: self.page.locator(there).count())
         until("the splash is over", lambda: not self.page.locator("#jupyterlab-splash").count())
 
+    def settle(self) -> None:
+        """Wait until the page has drawn what it was told, twice over."""
+        frames = (
+            "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+        )
+        self.page.evaluate(frames)
+
     def shot(self, name: str, what: Locator | None = None) -> None:
         """Save a picture of the page, or of one node."""
         self._shots.mkdir(parents=True, exist_ok=True)
