@@ -18,6 +18,7 @@ from sandbox.labs import Lesson, lesson, notebook
 from sandbox.labs.progress import Progress
 
 Kind = Literal["exercise", "solution"]
+STARTUP = Path(labs.__file__).with_name("startup.py")
 
 
 def add_to(main: click.Group) -> None:
@@ -69,7 +70,7 @@ def copied(one: Lesson, folder: Path, *, again: bool = False, kind: Kind = "exer
 
 def opened(path: Path, settings: Mapping[str, str] = MappingProxyType({})) -> int:
     """Open a notebook in JupyterLab, with some environment variables; return its exit status."""
-    startup = {"PYTHONSTARTUP": str(Path(labs.__file__).with_name("startup.py"))}
+    startup = {"PYTHONSTARTUP": str(STARTUP)}
     command = [sys.executable, "-m", "jupyterlab", str(path)]
     return subprocess.call(command, env=startup | os.environ | dict(settings))  # noqa: S603 - our own
 

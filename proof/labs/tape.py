@@ -11,11 +11,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sandbox import lab
+from sandbox import workbench
+from sandbox.labs import moments
 from sandbox.run import Run
 from sandbox.scenario import Scenario
 
-Live = Callable[..., Any]
+RUNS = ((workbench, "run"), (moments, "run_and_ask"))
+"""All ways in which a lab's cell gets a run of real workers that has ended."""
+_NOT_ASKED = {"broker", "engine", "runs"}
+Make = Callable[..., Run]
 
 
 class Tape:
@@ -31,30 +35,30 @@ class Tape:
         """The file with the names of scenarios that are not on the tape, and so were run."""
         return self.file.with_suffix(".missing")
 
-    def recording(self, live: Live) -> Live:
-        """Return ``lab.run`` that keeps each run on the tape's file, as soon as it is there."""
+    def recording(self, make: Make) -> Make:
+        """Return ``make`` so that each live run is kept in the tape's file, once it is there."""
 
-        def run(scenario: Any, **more: Any) -> Any:
-            found = live(scenario, **more)
-            if isinstance(found, Run):
-                self.runs.setdefault(key(scenario, more), []).append(found)
+        def run(scenario: Scenario, *given: Any, **more: Any) -> Run:
+            found = make(scenario, *given, **more)
+            if is_live(more):
+                self.runs.setdefault(key(scenario, given, more), []).append(found)
                 self.file.write_bytes(pickle.dumps(self.runs))
             return found
 
         return run
 
-    def playing(self, live: Live) -> Live:
-        """Return ``lab.run`` that plays what is on the tape, and really runs the rest."""
+    def playing(self, make: Make) -> Make:
+        """Return ``make`` so that what is on the tape is played; the rest is really run."""
 
-        def run(scenario: Any, **more: Any) -> Any:
-            if not isinstance(scenario, Scenario):
-                return live(scenario, **more)
-            asked = key(scenario, more)
+        def run(scenario: Scenario, *given: Any, **more: Any) -> Run:
+            if not is_live(more):
+                return make(scenario, *given, **more)
+            asked = key(scenario, given, more)
             known = self.runs.get(asked, [])
             if not known:
                 with self.missing.open("a", encoding="utf-8") as out:
                     out.write(f"{scenario.name}\n")
-                return live(scenario, **more)
+                return make(scenario, *given, **more)
             n = self._played.get(asked, 0)
             self._played[asked] = n + 1
             return known[min(n, len(known) - 1)]
@@ -62,20 +66,28 @@ class Tape:
         return run
 
 
-def key(scenario: Scenario, more: dict[str, Any]) -> str:
+def is_live(more: dict[str, Any]) -> bool:
+    """Tell whether real workers are asked for."""
+    return more.get("engine", "live") == "live"
+
+
+def key(scenario: Scenario, given: tuple[Any, ...], more: dict[str, Any]) -> str:
     """Return what was asked for: the scenario, and how it was to be run."""
-    return f"{scenario.to_json()} {sorted(more.items())!r}"
+    asked = sorted((name, value) for name, value in more.items() if name not in _NOT_ASKED)
+    return f"{scenario.to_json()} {given!r} {asked!r}"
 
 
 def record(file: str) -> Tape:
-    """Record all that ``lab.run`` runs from now on in this process."""
+    """Record all live runs of this process from now on."""
     tape = Tape(Path(file))
-    lab.run = tape.recording(lab.run)  # type: ignore[assignment]
+    for module, name in RUNS:
+        setattr(module, name, tape.recording(getattr(module, name)))
     return tape
 
 
 def play(file: str) -> Tape:
-    """Play a tape to whoever calls ``lab.run`` from now on in this process."""
+    """Play a tape to whoever in this process asks for a live run from now on."""
     tape = Tape(Path(file))
-    lab.run = tape.playing(lab.run)  # type: ignore[assignment]
+    for module, name in RUNS:
+        setattr(module, name, tape.playing(getattr(module, name)))
     return tape

@@ -16,7 +16,7 @@ from playwright.sync_api import BrowserContext
 from sandbox.labs import Lesson
 from sandbox.labs.lesson import all_lessons
 from tests.browser import guard
-from tests.browser.lab_driver import Driven, photographed, solved, written
+from tests.browser.lab_driver import Driven, photographed, server_for_labs, solved, written
 from tests.browser.lab_harness import LabPage, LabServer, chromium
 
 _HEAD = "| lab | checks green | seconds | slowest cell | trouble |\n|---|---|---|---|---|"
@@ -33,7 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
     if unknown:
         parser.error(f"there is no lab {unknown[0]!r}; allowed: {', '.join(known)}")
     with tempfile.TemporaryDirectory(prefix="drive-") as home:
-        server = LabServer(Path(home) / "lab")
+        server = server_for_labs(Path(home) / "lab")
         try:
             with chromium(Path(home) / "chromium") as context:
                 found = [

@@ -13,11 +13,12 @@ from pathlib import Path
 
 from sandbox.labs import Lesson
 from sandbox.labs.source import Cell
-from tests.browser.lab_harness import LabPage
+from sandbox.labs_command import STARTUP
+from tests.browser.lab_harness import LabPage, LabServer
 from tests.waiting import until
 from tools import build_labs
 
-_TALLEST = 16_000
+_TALLEST = 9_000
 _EDIT = """async index => {
     const notebook = jupyterapp.shell.currentWidget.content;
     notebook.activeCellIndex = index;
@@ -26,8 +27,12 @@ _EDIT = """async index => {
     notebook.mode = 'edit';
     notebook.activeCell.editor.focus();
 }"""
-_HEIGHT = """() => Math.max(...[...document.querySelectorAll(
-    '.jp-WindowedPanel-inner, .jp-WindowedPanel-viewport')].map(e => e.scrollHeight), 800)"""
+_TO_THE_TOP = "() => jupyterapp.shell.currentWidget.content.scrollToItem(0, 'start')"
+_DRAWN = "() => document.querySelectorAll('.jp-Notebook .jp-Cell').length"
+_BOTTOM = """() => {
+    const cells = [...document.querySelectorAll('.jp-Notebook .jp-Cell')];
+    return Math.ceil(Math.max(...cells.map(cell => cell.getBoundingClientRect().bottom)));
+}"""
 
 
 @dataclass
@@ -59,11 +64,15 @@ def type_into(page: LabPage, index: int, text: str) -> None:
 
 def said(page: LabPage, index: int) -> str:
     """Return what a cell says: what it printed, its result as text, an error's trace."""
-    found: list[str] = []
-    for output in page.cells()[index].get("outputs", ()):
-        plain = output.get("data", {}).get("text/plain", "")
-        for text in (output.get("text", ""), plain, output.get("traceback", "")):
-            found.append("".join(text))
+    found = [
+        "".join(text)
+        for output in page.cells()[index].get("outputs", ())
+        for text in (
+            output.get("text", ""),
+            output.get("data", {}).get("text/plain", ""),
+            output.get("traceback", ""),
+        )
+    ]
     return "\n".join(filter(None, found)).strip()
 
 
@@ -104,11 +113,20 @@ def _troubles(page: LabPage, index: int) -> list[str]:
 def photographed(page: LabPage, name: str) -> None:
     """Save a picture of the whole notebook: the window is made as tall as it needs to be."""
     before = page.page.viewport_size or {"width": 1280, "height": 1000}
-    height = min(int(page.page.evaluate(_HEIGHT)) + 300, _TALLEST)
+    page.page.set_viewport_size({"width": before["width"], "height": _TALLEST})
+    page.page.evaluate(_TO_THE_TOP)
+    until("all cells are drawn", lambda: page.page.evaluate(_DRAWN) == len(page.cells()))
+    page.settle()
+    height = min(int(page.page.evaluate(_BOTTOM)) + 60, _TALLEST)
     page.page.set_viewport_size({"width": before["width"], "height": height})
     page.settle()
     page.shot(name)
     page.page.set_viewport_size(before)
+
+
+def server_for_labs(home: Path) -> LabServer:
+    """Start JupyterLab as `sandbox labs start` does: its kernels tell errors in a sentence."""
+    return LabServer(home, PYTHONSTARTUP=str(STARTUP))
 
 
 def written(one: Lesson) -> Path:

@@ -11,7 +11,7 @@ pytest.importorskip("nbclient")
 
 from proof.labs import answers, budget  # noqa: E402 - the notebook's parts are optional
 from proof.labs.tape import Tape  # noqa: E402
-from sandbox import lab  # noqa: E402
+from sandbox import lab, workbench  # noqa: E402
 from sandbox.labs import Lesson, lesson  # noqa: E402
 from tools import build_labs  # noqa: E402
 
@@ -63,10 +63,10 @@ def test_a_lab_on_real_workers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     one = LABS["03"]
     monkeypatch.setattr(lab, "ENGINE", "live")
     monkeypatch.setattr(lab, "BROKER", "fake")
-    live, recorded = lab.run, tmp_path / "runs.tape"
-    monkeypatch.setattr(lab, "run", Tape(recorded).recording(live))
+    live, recorded = workbench.run, tmp_path / "runs.tape"
+    monkeypatch.setattr(workbench, "run", Tape(recorded).recording(live))
     assert answers.of_the_solution(one, *answers.done(one.notebook("solution"))) == []
-    monkeypatch.setattr(lab, "run", Tape(recorded).playing(live))
+    monkeypatch.setattr(workbench, "run", Tape(recorded).playing(live))
     for wrong in (wrong for wrong in one.wrong if wrong.exercise == "guess"):
         assert answers.of_a_wrong_answer(wrong, *answers.done(one.with_wrong(wrong))) == []
     assert not Tape(recorded).missing.exists(), "nothing was run again"

@@ -116,6 +116,8 @@ def test_a_tape_plays_what_was_recorded_and_notes_what_is_not_on_it(tmp_path: Pa
     tape = Tape(tmp_path / "tape")
     play = tape.playing(lambda *_, **__: runs[2])
     assert [play(ONE).info["n"], play(ONE).info["n"], play(ONE, at_s=1).info["n"]] == [0, 0, 1]
+    assert play(ONE, engine="model").info["n"] == 2
+    assert play(ONE, engine="live", broker="fake").info["n"] == 0
     assert not tape.missing.exists()
     assert play(ONE.but(name="two")).info["n"] == 2
     assert tape.missing.read_text() == "two\n"
