@@ -57,6 +57,7 @@ notebooks: $(VENV)/.dev  ## build the notebooks from their sources and verify th
 # Every lab's cells run some six times, twice of them on real workers with each broker.
 labs: BROKER ?= both
 labs: $(VENV)/.dev  ## build and prove the labs (LABS="03 05"), on BROKER=redis, fake or both: docs/labs.md
+	$(BIN)/python -m tools.teaching
 	$(BIN)/python -m proof.labs --broker $(BROKER) $(LABS)
 
 browser: $(VENV)/.dev  ## drive the notebook in a real JupyterLab in headless Chromium
