@@ -56,6 +56,9 @@ def test_an_agenda_adds_up(name: str) -> None:
 def test_an_agenda_has_no_lab_twice_and_none_before_what_it_needs(name: str) -> None:
     numbers = re.findall(r"\b\d\d\b", AGENDAS[name])
     assert numbers == sorted(set(numbers))
+    for i, number in enumerate(numbers):
+        if number in LABS:
+            assert set(LABS[number].lab.assumes) <= set(numbers[:i]), number
     assert set(LABS) <= set(re.findall(r"\b\d\d\b", teaching.WHOLE))
 
 
