@@ -18,6 +18,7 @@ from nbformat import NotebookNode
 
 from proof.labs import answers, rebuilt, tape
 from sandbox.engines.live.supervisor import die_with_parent
+from sandbox.errors import one_line
 from sandbox.labs import Lesson, lesson
 from sandbox.labs.lesson import Wrong
 from tools import build_labs
@@ -52,7 +53,7 @@ def prove(one: Lesson, folder: Path) -> Report:
         report.problems += rebuilt.differences(book, again)
         report.problems += _as_it_is(one, folder / "exercise", recorded)
     except _ENDED as exc:
-        report.problems.append(f"a cell failed: {str(exc).strip().splitlines()[-1]}")
+        report.problems.append(f"a cell failed: {_why(exc)}")
         return report
     report.problems += _by_its_cells(one, folder / "cells", recorded)
     missing = tape.Tape(recorded).missing
@@ -92,7 +93,7 @@ def _as_it_is(one: Lesson, folder: Path, recorded: Path) -> list[str]:
     try:
         notebooks.timed(book, _made(folder), before=_before("play", recorded))
     except CellExecutionError as exc:
-        return [f"the exercise as it is raises: {str(exc).strip().splitlines()[-1]}"]
+        return [f"the exercise as it is raises: {_why(exc)}"]
     return as_it_is(book, len(one.checks))
 
 
@@ -105,6 +106,12 @@ def as_it_is(book: NotebookNode, n_checks: int) -> list[str]:
     if n_open != n_checks:
         found.append(f"in the exercise as it is {n_open} of {n_checks} checks are open")
     return found
+
+
+def _why(exc: Exception) -> str:
+    if isinstance(exc, CellExecutionError):
+        return one_line(f"{exc.ename}: {exc.evalue}")
+    return str(exc).strip().splitlines()[0]
 
 
 def _by_its_cells(one: Lesson, folder: Path, recorded: Path) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,7 @@ TOGETHER = 2
 """How many notebooks at once, one a core: most of a live cell is waiting."""
 _CELL_S = 90
 _FAILED = ("failure", "error")
+_COLOUR = re.compile(r"(?:\x1b|#x1B)\[\d+m")
 
 
 @dataclass
@@ -69,5 +71,5 @@ def _add(found: dict[str, Verified], case: ET.Element) -> None:
 
 def _short(child: ET.Element) -> str:
     """Return what nbval says of a cell in one line, without colours."""
-    text = " ".join((child.text or child.get("message") or "").split())
-    return text[:300]
+    text = _COLOUR.sub("", child.text or child.get("message") or "")
+    return " ".join(text.split())[:300]

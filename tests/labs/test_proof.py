@@ -158,6 +158,7 @@ def test_nbval_tells_an_output_that_is_not_the_same(tmp_path: Path) -> None:
     assert {name: (one.n, len(one.problems)) for name, one in found.items()} == {
         "right": (1, 0), "wrong": (1, 1),
     }  # fmt: skip
+    assert "Cell outputs differ Input: 1 + 2" in found["wrong"].problems[0]
 
 
 @pytest.mark.parametrize("problem", ["", "its solution is not green"])
