@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import sys
 from dataclasses import asdict, dataclass, field
@@ -25,6 +26,7 @@ from tools import build_labs
 from tools import build_notebooks as notebooks
 
 MOST_CELL_S = 30.0
+_FIRST = "first"
 _NOT_ATTEMPTED = "○ not attempted"
 _ENDED = (CellExecutionError, CellTimeoutError, DeadKernelError)
 
@@ -46,10 +48,10 @@ def prove(one: Lesson, folder: Path) -> Report:
     report = Report(one.number)
     recorded = folder / "runs.tape"
     try:
-        book = _executed(one, folder / "first", recorded, report)
+        book = _executed(one, folder / _FIRST, recorded, report)
         report.problems += _kept(one, book, report)
         again = notebooks.book_of(one.notebook("solution"))
-        notebooks.timed(again, _made(folder / "second"), before=_before("play", recorded))
+        notebooks.timed(again, _replay(folder / "second"), before=_before("play", recorded))
         report.problems += rebuilt.differences(book, again)
         report.problems += _as_it_is(one, folder / "exercise", recorded)
     except _ENDED as exc:
@@ -91,7 +93,7 @@ def _as_it_is(one: Lesson, folder: Path, recorded: Path) -> list[str]:
     """Run the exercise in a kernel: no error, nothing on stderr, each check open."""
     book = build_labs.exercise(one)
     try:
-        notebooks.timed(book, _made(folder), before=_before("play", recorded))
+        notebooks.timed(book, _replay(folder), before=_before("play", recorded))
     except CellExecutionError as exc:
         return [f"the exercise as it is raises: {_why(exc)}"]
     return as_it_is(book, len(one.checks))
@@ -120,7 +122,7 @@ def _by_its_cells(one: Lesson, folder: Path, recorded: Path) -> list[str]:
     found: list[str] = []
 
     def at(name: str) -> None:
-        os.chdir(_made(folder / name))
+        os.chdir(_replay(folder / name))
 
     at("undone")
     found += answers.of_the_exercise(one, *answers.done(one.notebook("exercise")))
@@ -138,6 +140,14 @@ def _wrongly(one: Lesson, wrong: Wrong) -> list[str]:
 
 def _before(verb: str, recorded: Path) -> str:
     return f"import proof.labs.tape as _t; _t.{verb}({str(recorded)!r}); del _t"
+
+
+def _replay(folder: Path) -> Path:
+    """Return a folder to play the tape in, with what its runs left behind: databases, ledgers."""
+    runs = next(one for one in folder.parents if (one / _FIRST).exists()) / _FIRST / "runs"
+    if runs.exists():
+        shutil.copytree(runs, _made(folder) / "runs")
+    return _made(folder)
 
 
 def _made(folder: Path) -> Path:
