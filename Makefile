@@ -7,7 +7,7 @@ AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help lab demo test retest notebooks browser gallery bench claims conformance faults theory coverage kill malformed property soak lint wheelhouse wheelhouse-test clean
+.PHONY: help lab demo test retest labs notebooks browser drive gallery bench claims conformance faults theory coverage kill malformed property soak lint wheelhouse wheelhouse-test clean
 
 help:  ## print this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,8 +59,18 @@ notebooks: $(VENV)/.dev  ## build the notebooks from their sources and verify th
 	$(BIN)/python tools/build_notebooks.py
 	$(BIN)/python -m pytest --nbval notebooks/*.ipynb
 
+# Every lab's cells run some six times, twice of them on real workers with each broker.
+labs: BROKER ?= both
+labs: $(VENV)/.dev  ## build and prove the labs (LABS="03 05"), on BROKER=redis, fake or both: docs/labs.md
+	$(BIN)/python -m tools.teaching
+	$(BIN)/python -m proof.labs --broker $(BROKER) $(LABS)
+
 browser: $(VENV)/.dev  ## drive the notebook in a real JupyterLab in headless Chromium
 	$(BIN)/python -m pytest tests/browser
+
+drive: SHOTS ?= dist/labs
+drive: $(VENV)/.dev  ## do all labs (LABS="03 05") in JupyterLab, typing the solutions; photos in dist/labs
+	$(BIN)/python -m tests.browser.drive_labs $(LABS) --shots $(SHOTS)
 
 gallery: $(VENV)/.dev  ## photograph every picture in a headless Chromium: docs/gallery.md
 	$(BIN)/python -m tests.browser.gallery $(SCENES)

@@ -22,6 +22,7 @@ from sandbox import (
     service_command,
     systems,
     what_if_command,
+    workshop_command,
 )
 from sandbox.console import BUDGET, Group, progress
 from sandbox.errors import EngineError, ScenarioError
@@ -136,6 +137,7 @@ claims_command.add_to(main)
 export_command.add_to(main)
 service_command.add_to(main)
 labs_command.add_to(main)
+workshop_command.add_to(main)
 
 
 # --- run, compare, demo --------------------------------------------------------------------

@@ -36,6 +36,7 @@ from sandbox.faults.skip import Skip
 from sandbox.labs import moments
 from sandbox.labs.guesses import Guess
 from sandbox.labs.kernel import (
+    broker_for,
     check,
     counts,
     current,
@@ -145,7 +146,7 @@ def start(scenario: Scenario) -> Session:
     """Start real workers and leave them running; the system started before is closed."""
     while _running:
         _running.pop().close()
-    session = workbench.start(scenario, broker=BROKER)
+    session = workbench.start(scenario, broker=broker_for(scenario, BROKER))
     _running.append(session)
     return session
 
@@ -159,9 +160,10 @@ def run(scenario: Scenario, *, asks: Iterable[str] | None = None, at_s: float | 
 
     def live(given: Scenario) -> Run:
         one = scenario_of(given)
+        fit = broker_for(one, BROKER)
         if asks is None or ENGINE == "model":
-            return workbench.run(one, engine=ENGINE, broker=BROKER)
-        return moments.run_and_ask(one, asks, at_s, BROKER)
+            return workbench.run(one, engine=ENGINE, broker=fit)
+        return moments.run_and_ask(one, asks, at_s, fit)
 
     found: Run = unless_open(live, scenario)
     return found

@@ -71,6 +71,7 @@ LAYERS = (
     {
         "lab",
         "labs_command",
+        "workshop_command",
         "report",
         "console",
         "about_command",

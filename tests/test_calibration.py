@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 
 from sandbox import Run, Scenario, TaskType, calibration, workbench
 from sandbox.engines.live.calibrate import calibrate
+from sandbox.engines.live.calibrate.rounds import Rounds
+from sandbox.errors import EngineError
 from sandbox.overheads import Overheads
 
 NOW_S = 1_800_000_000.0
@@ -339,3 +341,15 @@ def test_calibrating_measures_each_figure_and_keeps_it() -> None:
     kept, _ = calibration.read("fake")
     assert kept is not None
     assert kept.but(source="") == overheads.but(source="")
+
+
+def test_a_child_that_is_not_up_yet_ends_a_round_and_nothing_else(tmp_path: Path) -> None:
+    """On a loaded machine a worker may say that it is ready before its process is."""
+
+    def kill_child(worker: str) -> None:
+        raise EngineError(f"kill_child: {worker} has no child process at this moment")
+
+    session: Any = SimpleNamespace(folder=tmp_path, controls=SimpleNamespace(kill_child=kill_child))
+    measured = Rounds(session)
+    assert not measured._kill_child("victim2")
+    assert (measured.late, measured.notices) == (0, [])

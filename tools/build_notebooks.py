@@ -9,10 +9,10 @@ a notebook's cells are not those of its source.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import sys
 from collections.abc import Iterable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +20,13 @@ import nbformat
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 
-from sandbox.labs import source
+from sandbox.labs import notebook, source
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ROOT / "notebooks" / "src"
 IGNORED = "nbval-ignore-output"
 _WIDGET = "application/vnd.jupyter.widget-view+json"
 _NOT_COMPARED = ("image/png", _WIDGET)
-_METADATA = {
-    "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
-    "language_info": {"name": "python"},
-}
 _CELL_S = 90
 
 
@@ -46,19 +42,28 @@ def parse(text: str) -> NotebookNode:
 
 def book_of(cells: Iterable[source.Cell]) -> NotebookNode:
     """Return the unexecuted notebook of some cells; an id is a hash of what and where it is."""
-    book = nbformat.v4.new_notebook(metadata=json.loads(json.dumps(_METADATA)))
+    book = nbformat.v4.new_notebook(metadata=json.loads(json.dumps(notebook.METADATA)))
     for position, one in enumerate(cells):
         new = nbformat.v4.new_markdown_cell if one.is_markdown else nbformat.v4.new_code_cell
         cell = new(one.body)
         if one.tags:
             cell.metadata["tags"] = list(one.tags)
-        cell["id"] = hashlib.sha256(f"{position}\n{one.body}".encode()).hexdigest()[:12]
+        cell["id"] = notebook.cell_id(position, one.body)
         book.cells.append(cell)
     return book
 
 
 def execute(book: NotebookNode, folder: Path) -> NotebookNode:
     """Run every cell in ``folder`` and return the notebook with what is worth keeping."""
+    timed(book, folder)
+    return book
+
+
+def timed(book: NotebookNode, folder: Path, *, before: str = "") -> list[float]:
+    """Execute a notebook in place, after ``before``, which it does not show; return cells' seconds.
+
+    Seconds are those of code cells, in their order. CellExecutionError where a cell fails.
+    """
     client = NotebookClient(
         book,
         timeout=_CELL_S,
@@ -66,14 +71,28 @@ def execute(book: NotebookNode, folder: Path) -> NotebookNode:
         store_widget_state=False,
         resources={"metadata": {"path": str(folder)}},
     )
-    client.execute()
-    book.metadata = nbformat.from_dict(_METADATA)
+    with client.setup_kernel():
+        if before:
+            client.kc.execute(before, silent=True, store_history=False)
+        for position, cell in enumerate(book.cells):
+            client.execute_cell(cell, position)
+    seconds = [_seconds(cell) for cell in book.cells if cell.cell_type == "code"]
+    book.metadata = nbformat.from_dict(notebook.METADATA)
     for cell in book.cells:
         cell.metadata.pop("execution", None)
         for output in cell.get("outputs", ()):
             # A saved notebook holds no live widget: JupyterLab would show an error instead.
             output.get("data", {}).pop(_WIDGET, None)
-    return book
+    return seconds
+
+
+def _seconds(cell: NotebookNode) -> float:
+    told = cell.metadata.get("execution", {})
+    names = ("iopub.execute_input", "shell.execute_reply")
+    if not all(name in told for name in names):
+        return 0.0  # an empty cell
+    began, ended = (datetime.fromisoformat(told[name]) for name in names)
+    return (ended - began).total_seconds()
 
 
 def cells(book: NotebookNode) -> list[tuple[Any, ...]]:
@@ -83,17 +102,21 @@ def cells(book: NotebookNode) -> list[tuple[Any, ...]]:
 
 def compared(book: NotebookNode) -> list[Any]:
     """Return the outputs that nbval compares: not pictures, not ignored cells."""
-    found = []
-    for cell in book.cells:
-        if IGNORED in cell.metadata.get("tags", []):
-            continue
-        outputs = json.loads(json.dumps(cell.get("outputs", [])))
-        for output in outputs:
-            for kind in _NOT_COMPARED:
-                output.get("data", {}).pop(kind, None)
-            output.pop("metadata", None)
-        found.append(outputs)
-    return found
+    return [
+        compared_cell(cell) for cell in book.cells if IGNORED not in cell.metadata.get("tags", [])
+    ]
+
+
+def compared_cell(cell: NotebookNode) -> list[Any]:
+    """Return the outputs of one cell that nbval compares; none of a cell that it ignores."""
+    if IGNORED in cell.metadata.get("tags", []):
+        return []
+    outputs: list[Any] = json.loads(json.dumps(cell.get("outputs", [])))
+    for output in outputs:
+        for kind in _NOT_COMPARED:
+            output.get("data", {}).pop(kind, None)
+        output.pop("metadata", None)
+    return outputs
 
 
 def unverified_share(book: NotebookNode) -> float:

@@ -9,15 +9,20 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from traceback import walk_tb
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from sandbox.audit import audit
-from sandbox.errors import LabError, SandboxError, one_of
+from sandbox.engines.live.allowed import check_faults
+from sandbox.engines.live.broker import choose
+from sandbox.errors import LabError, SandboxError, ScenarioError, one_line, one_of
 from sandbox.labs import lesson as lessons
 from sandbox.labs.checks import Answer, NotYet, answer, is_open
 from sandbox.labs.guesses import Guess, guessed
 from sandbox.labs.lesson import N_HINTS, Lesson
 from sandbox.labs.progress import Progress
+from sandbox.labs.room import noted
 from sandbox.metrics import measure
 from sandbox.run import Run
 from sandbox.scenario import Scenario
@@ -46,6 +51,7 @@ class Open:
             )
         found = answer(one, given, self._next_hint)
         self.progress.note(self.lesson.number, "checks", name, found.status)
+        noted(self.lesson.number, _n_right(self._done), len(self.lesson.checks))
         for tell in listeners:
             tell(found)
         return found
@@ -88,8 +94,12 @@ class Open:
         self.progress.forget(self.lesson.number)
         return f"lab {self.lesson.number} is as new: run its cells from the first one"
 
+    @property
+    def _done(self) -> dict[str, Any]:
+        return self.progress.of(self.lesson.number)
+
     def _next_hint(self) -> str:
-        seen = self.progress.of(self.lesson.number).get("hints", {})
+        seen = self._done.get("hints", {})
         n = next((i for i in range(1, N_HINTS + 1) if str(i) not in seen), N_HINTS)
         return f"lab.hint({n})"
 
@@ -103,8 +113,6 @@ def _n_right(of_lab: dict[str, Any]) -> int:
     return sum(status == "right" for status in of_lab.get("checks", {}).values())
 
 
-_TOLD = (SandboxError, NameError, TypeError, AttributeError, ValueError)
-"""Errors that a learner's cell is told of in a sentence."""
 _open: list[Open] = []
 listeners: list[Callable[[Answer], None]] = []
 """Who is told each answer besides the learner: who grades."""
@@ -113,13 +121,18 @@ listeners: list[Callable[[Answer], None]] = []
 def lesson(number: str) -> Open:
     """Open a lab in this kernel; what is done is kept in the working folder.
 
-    From then on an error of the sandbox is a sentence below its cell, not a traceback.
+    From then on an error is a sentence below its cell, not a traceback.
     """
+    tell_in_sentences()
     _open[:] = [Open(lessons.get(number), Path())]
+    return _open[0]
+
+
+def tell_in_sentences() -> None:
+    """Have this kernel, if it is one, tell errors in a sentence; ``startup`` does it earlier."""
     shell = _shell()
     if shell is not None:
-        shell.set_custom_exc(_TOLD, _told)
-    return _open[0]
+        shell.set_custom_exc((Exception, KeyboardInterrupt), _told)
 
 
 def _shell() -> Any:
@@ -129,16 +142,32 @@ def _shell() -> Any:
 
 
 def _told(*given: Any, **_: Any) -> None:
-    """Tell an error in IPython's stead, which gives itself, the error's type and the error.
+    """Tell an error in IPython's stead, which gives itself, the error's type, the error, its trace.
 
     A name that is not set is mostly one that a cell further up should have set, and failed.
     """
-    found = given[2]
+    found, trace = given[2], given[3]
     if isinstance(found, NameError):
-        told = f"{found}: see the cell above that sets it"
+        told = f"{found}: {_where_set(found)}"
+    elif isinstance(found, KeyboardInterrupt):
+        told = "interrupted: what ran in this cell is ended; run it again, or lab.reset()"
+    elif isinstance(found, SandboxError):
+        told = str(found)
     else:
-        told = str(found) if isinstance(found, SandboxError) else f"{type(found).__name__}: {found}"
+        told = one_line(f"{type(found).__name__}: {found}{_line_of(trace)}")
     sys.stderr.write(f"{told}\n")
+
+
+def _where_set(found: NameError) -> str:
+    if found.name == "lab":
+        return "run the notebook's first cells, from the top; lab.lesson(…) is one of them"
+    return "see the cell above that sets it"
+
+
+def _line_of(trace: TracebackType | None) -> str:
+    """Return which line of the cell an error is from, as the end of a sentence."""
+    lines = [n for frame, n in walk_tb(trace) if "ipykernel" in frame.f_code.co_filename]
+    return f" (line {lines[0]} of this cell)" if lines else ""
 
 
 def current() -> Open:
@@ -177,6 +206,28 @@ def scenario_of(value: object) -> Scenario:
     if not isinstance(value, Scenario):
         raise LabError(f"what is to be run is a {type(value).__name__}; allowed: a Scenario")
     return value
+
+
+def broker_for(scenario: Scenario, broker: str) -> str:
+    """Return the broker to run a scenario on: the one asked for, if it is fit for it.
+
+    What would stop, empty or fill a workshop's shared Redis, or needs its files, runs on one of
+    the learner's own instead.
+
+    >>> one = Scenario(name="one", tasks=[{"name": "hi"}], workers=[{}], horizon_s=1.0)
+    >>> broker_for(one, "redis://host:6379/0")
+    'redis://host:6379/0'
+    >>> flush = {"kind": "flush", "when": {"on": "time", "at_s": 0.5}}
+    >>> broker_for(one.but(faults=[flush]), "redis://host:6379/0")
+    'auto'
+    """
+    if "://" not in broker:
+        return broker
+    try:
+        check_faults(scenario, choose(broker))
+    except ScenarioError:
+        return "auto"
+    return broker if scenario.broker.persistence == "none" else "auto"
 
 
 def number(metric: str, run: Run) -> Any:

@@ -56,9 +56,13 @@ _KERNEL_ANSWERS = """async () => {
 
 
 class LabServer:
-    """JupyterLab with its configuration, runtime files, settings and workspaces under ``home``."""
+    """JupyterLab with its configuration, runtime files, settings and workspaces under ``home``.
 
-    def __init__(self, home: Path) -> None:
+    ``more``: further environment variables, which its kernels get, too.
+    """
+
+    def __init__(self, home: Path, **more: str) -> None:
+        self._more = more
         self.home, self.root, self.token = home, home / "root", secrets.token_hex(16)
         self.root.mkdir(parents=True)
         settings = home / "settings" / "@jupyterlab" / "apputils-extension"
@@ -98,6 +102,7 @@ class LabServer:
             "JUPYTER_DATA_DIR": own["data"],
             "JUPYTER_RUNTIME_DIR": own["runtime"],
             "IPYTHONDIR": own["ipython"],
+            **self._more,
         }
 
     def _found(self) -> str | None:
@@ -289,6 +294,13 @@ class LabPage:
         there = f'[data-jp-theme-light="{str(name == "Light").lower()}"]'
         until("its theme", lambda: self.page.locator(there).count())
         until("the splash is over", lambda: not self.page.locator("#jupyterlab-splash").count())
+
+    def settle(self) -> None:
+        """Wait until the page has drawn what it was told, twice over."""
+        frames = (
+            "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+        )
+        self.page.evaluate(frames)
 
     def shot(self, name: str, what: Locator | None = None) -> None:
         """Save a picture of the page, or of one node."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -10,15 +9,13 @@ import pytest
 nbformat = pytest.importorskip("nbformat")
 pytest.importorskip("nbclient")
 
-from sandbox import lab  # noqa: E402 - the notebook's parts are optional
-from sandbox.labs import Lesson, kernel, lesson  # noqa: E402
-from sandbox.labs.checks import Answer  # noqa: E402
-from sandbox.labs.grade import run_cells  # noqa: E402
-from sandbox.labs.source import Cell  # noqa: E402
-from tools import build_labs, build_notebooks  # noqa: E402
+from proof.labs import answers, budget  # noqa: E402 - the notebook's parts are optional
+from proof.labs.tape import Tape  # noqa: E402
+from sandbox import lab, workbench  # noqa: E402
+from sandbox.labs import Lesson, lesson  # noqa: E402
+from tools import build_labs  # noqa: E402
 
 LABS = lesson.all_lessons()
-UNVERIFIED = 0.10
 _EACH = pytest.mark.parametrize("one", LABS.values(), ids=LABS)
 _WRONG = [(one, wrong) for one in LABS.values() for wrong in one.wrong]
 
@@ -28,17 +25,6 @@ def _in_the_model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Real workers are for ``make labs``; the learner's path is the same."""
     monkeypatch.setattr(lab, "ENGINE", "model")
     monkeypatch.chdir(tmp_path)
-
-
-def done(cells: Iterable[Cell]) -> tuple[dict[str, Answer], str]:
-    """Run a notebook's cells; return what each check answered, and the first trouble."""
-    answers: dict[str, Answer] = {}
-    kernel.listeners.append(lambda answer: answers.__setitem__(answer.name, answer))
-    try:
-        trouble = run_cells(cell.body for cell in cells if not cell.is_markdown)
-    finally:
-        kernel.listeners.clear()
-    return answers, trouble
 
 
 @_EACH
@@ -54,20 +40,13 @@ def test_no_notebook_is_without_a_text() -> None:
 @_EACH
 def test_an_unsolved_exercise_has_every_check_red_and_no_traceback(one: Lesson) -> None:
     """Law: each check asks for something, and a stub leads to a sentence."""
-    answers, trouble = done(one.notebook("exercise"))
-    assert trouble == ""
-    assert {name: answer.status for name, answer in answers.items()} == dict.fromkeys(
-        one.checks, "not attempted"
-    )
+    assert answers.of_the_exercise(one, *answers.done(one.notebook("exercise"))) == []
 
 
 @_EACH
 def test_a_solution_has_every_check_green(one: Lesson) -> None:
     """Law: what is asked for can be done."""
-    answers, trouble = done(one.notebook("solution"))
-    assert trouble == ""
-    assert {name: str(answer) for name, answer in answers.items() if not answer.is_right} == {}
-    assert set(answers) == set(one.checks)
+    assert answers.of_the_solution(one, *answers.done(one.notebook("solution"))) == []
 
 
 @pytest.mark.parametrize(
@@ -75,22 +54,30 @@ def test_a_solution_has_every_check_green(one: Lesson) -> None:
 )
 def test_a_known_wrong_answer_is_told_what_it_means(one: Lesson, wrong: lesson.Wrong) -> None:
     """Law: by the learner's own path, the check that is meant says what the lab promises."""
-    answers, trouble = done(one.with_wrong(wrong))
-    assert trouble == ""
-    told = answers[wrong.check]
-    assert told.status == "wrong"
-    assert wrong.says in dict(told.lines)["likely misconception"]
-    assert [name for name, _ in told.lines] == [
-        "expected", "observed", "likely misconception", "where to look", "next",
-    ]  # fmt: skip
+    assert answers.of_a_wrong_answer(wrong, *answers.done(one.with_wrong(wrong))) == []
 
 
-@_EACH
-def test_few_cells_go_unverified(one: Lesson) -> None:
-    book = build_notebooks.book_of(one.notebook("solution"))
-    code = [cell for cell in book.cells if cell.cell_type == "code"]
-    ignored = [c for c in code if build_notebooks.IGNORED in c.metadata.get("tags", [])]
-    assert len(ignored) / len(code) <= UNVERIFIED
+@pytest.mark.live
+def test_a_lab_on_real_workers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Law: what holds in the model holds on real workers; wrong guesses are judged on their runs."""
+    one = LABS["03"]
+    monkeypatch.setattr(lab, "ENGINE", "live")
+    monkeypatch.setattr(lab, "BROKER", "fake")
+    live, recorded = workbench.run, tmp_path / "runs.tape"
+    monkeypatch.setattr(workbench, "run", Tape(recorded).recording(live))
+    assert answers.of_the_solution(one, *answers.done(one.notebook("solution"))) == []
+    monkeypatch.setattr(workbench, "run", Tape(recorded).playing(live))
+    for wrong in (wrong for wrong in one.wrong if wrong.exercise == "guess"):
+        assert answers.of_a_wrong_answer(wrong, *answers.done(one.with_wrong(wrong))) == []
+    assert not Tape(recorded).missing.exists(), "nothing was run again"
+
+
+def test_few_cells_go_unverified() -> None:
+    """Law: of all solutions and notebooks together, and of no lab more than a fifth."""
+    solutions = [build_labs.solution_path(one) for one in LABS.values()]
+    every = budget.in_files([*solutions, *(build_labs.LABS.parent / "notebooks").glob("*.ipynb")])
+    assert every.problems() == []
+    assert [p.stem for p in solutions if budget.in_files([p]).share > 2 * budget.MOST] == []
 
 
 @_EACH

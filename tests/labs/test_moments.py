@@ -76,6 +76,22 @@ def test_what_is_no_scenario_is_a_sentence(value: object) -> None:
         lab.model(value)  # type: ignore[arg-type]
 
 
-def test_a_name_that_is_not_set_is_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
-    kernel._told(None, NameError, NameError("name 'few' is not defined"), None)
-    assert capsys.readouterr().err == "name 'few' is not defined: see the cell above that sets it\n"
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (NameError("name 'few' is not defined", name="few"),
+         "name 'few' is not defined: see the cell above that sets it\n"),
+        (NameError("name 'lab' is not defined", name="lab"),
+         "name 'lab' is not defined: run the notebook's first cells, from the top; "
+         "lab.lesson(…) is one of them\n"),
+        (KeyboardInterrupt(),
+         "interrupted: what ran in this cell is ended; run it again, or lab.reset()\n"),
+        (LabError("there is no hint 4"), "there is no hint 4\n"),
+        (ZeroDivisionError("division by\nzero"), "ZeroDivisionError: division by zero\n"),
+    ],
+)  # fmt: skip
+def test_an_error_in_a_cell_is_a_sentence(
+    error: BaseException, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kernel._told(None, type(error), error, None)
+    assert capsys.readouterr().err == says

@@ -109,6 +109,13 @@ def test_real_workers_run(room: Path) -> None:
     assert done == "4.0\n"
 
 
+def test_the_labs_came_along(room: Path) -> None:
+    """They are listed, and one is started; JupyterLab need not be opened for it."""
+    assert len(json.loads(call(room / "venv/bin/sandbox", "labs", "--json", cwd=room))) >= 5
+    call(room / "venv/bin/sandbox", "labs", "start", "03", "--no-open", cwd=room)
+    assert (room / "03-early-and-late-ack.ipynb").exists()
+
+
 def test_the_notebook_s_tools_are_there(room: Path) -> None:
     """JupyterLab starts far enough to say its version, and the first notebook came along."""
     assert call(room / "venv/bin/jupyter", "lab", "--version", cwd=room).strip()
