@@ -15,6 +15,8 @@ from sandbox.run import Event, Run
 if TYPE_CHECKING:
     import pandas as pd
 
+_EARLY_S = 0.2
+
 
 def begun(run: Run, kind: str) -> list[Event]:
     """Return the events at which tasks of a type were begun; LabError for a type that is none.
@@ -44,10 +46,11 @@ def n_before(run: Run, kind: str, other: str) -> int:
 def in_each_second(run: Run, kind: str) -> dict[int, int]:
     """Return how many of a type were begun in each second, counted from the first begin of all.
 
-    A begin belongs to the nearest whole second: 0 is half a second before and after the first.
+    What is due after whole seconds is begun late and not early, so the bounds are ``_EARLY_S``
+    before them.
     """
     events = begun(run, kind)
-    found = Counter(round(event.t_s - events[0].t_s) for event in events)
+    found = Counter(int(event.t_s - events[0].t_s + _EARLY_S) for event in events)
     return {second: found[second] for second in range(max(found, default=-1) + 1)}
 
 
