@@ -318,10 +318,10 @@ order(run_mended_shop).head(3)
 lab.check("invoice_next", run_mended_shop)
 
 # %% [markdown] tags=["solution"]
-# None is high enough: all others have 0 already. Give the others a lower one: `task_default_priority
-# = 6`, say, for all, and 0 for the one kind. And have the workers take nothing ahead
-# (`worker_disable_prefetch`), or give that kind a queue and a worker of its own: only then does it
-# wait for nobody.
+# None is high enough: all others have 0 already. Give the others a lower one, say
+# `task_default_priority = 6` for all, and 0 to the one kind. And have the workers take nothing
+# ahead (`worker_disable_prefetch`), or give that kind a queue and a worker of its own: only then
+# does it wait for nobody.
 
 # %% tags=["wrong"] of="alarm" check="alarm_place" says="on Redis it is the lowest"
 alarm_at = 1
