@@ -257,7 +257,7 @@ lab.check("alarm_first", run_mended)
 shop_tasks = [
     lab.TaskType(name="import", service=lab.Deterministic(value_s=1.4)),
     lab.TaskType(name="thumb", service=lab.Deterministic(value_s=0.15), priority=9),
-    lab.TaskType(name="invoice", service=lab.Deterministic(value_s=0.15), priority=0),
+    lab.TaskType(name="invoice", service=lab.Deterministic(value_s=0.25), priority=0),
 ]
 
 

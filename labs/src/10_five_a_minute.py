@@ -145,8 +145,7 @@ from sandbox.labs.begins import before, each_second
 lab.lesson("10")
 
 # %%
-short = lab.Deterministic(value_s=0.05)
-analyse = lab.TaskType(name="analyse", service=short, rate_limit="60/m")
+analyse = lab.TaskType(name="analyse", service=lab.Deterministic(value_s=0.05), rate_limit="60/m")
 users = lab.Scenario(
     name="users",
     tasks=[analyse],
@@ -202,7 +201,7 @@ each_second(model, "analyse")
 # four messages ahead. **How many analyses begin before the first chat?**
 
 # %%
-chat = lab.TaskType(name="chat", service=short)
+chat = lab.TaskType(name="chat", service=lab.Deterministic(value_s=0.25))
 mixed = lab.Scenario(
     name="mixed",
     tasks=[analyse, chat],
@@ -228,7 +227,7 @@ second.against(
 lab.check("behind", ahead, run_mixed)
 
 # %% [markdown]
-# The process is idle nearly all the time, and the chats wait:
+# The process is idle nearly all the time, and the chats wait (the narrow bars are analyses):
 
 # %%
 display(lab.timeline_picture(model_mixed), lab.timeline_table(model_mixed))
