@@ -80,10 +80,24 @@ def timed(book: NotebookNode, folder: Path, *, before: str = "") -> list[float]:
     book.metadata = nbformat.from_dict(notebook.METADATA)
     for cell in book.cells:
         cell.metadata.pop("execution", None)
+        if "outputs" in cell:
+            cell.outputs = joined(cell.outputs)
         for output in cell.get("outputs", ()):
             # A saved notebook holds no live widget: JupyterLab would show an error instead.
             output.get("data", {}).pop(_WIDGET, None)
     return seconds
+
+
+def joined(outputs: Iterable[Any]) -> list[Any]:
+    """Return outputs with what was printed in a row as one: where it is cut is an accident."""
+    found: list[Any] = []
+    for output in outputs:
+        last = found[-1] if found else {}
+        if output["output_type"] == "stream" and last.get("name") == output["name"]:
+            last["text"] = "".join(last["text"]) + "".join(output["text"])
+        else:
+            found.append(output)
+    return found
 
 
 def _seconds(cell: NotebookNode) -> float:
@@ -111,7 +125,7 @@ def compared_cell(cell: NotebookNode) -> list[Any]:
     """Return the outputs of one cell that nbval compares; none of a cell that it ignores."""
     if IGNORED in cell.metadata.get("tags", []):
         return []
-    outputs: list[Any] = json.loads(json.dumps(cell.get("outputs", [])))
+    outputs: list[Any] = joined(json.loads(json.dumps(cell.get("outputs", []))))
     for output in outputs:
         for kind in _NOT_COMPARED:
             output.get("data", {}).pop(kind, None)

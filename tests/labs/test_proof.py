@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +107,14 @@ def test_a_file_that_tells_something_else_is_red() -> None:
     assert rebuilt.outputs_differ(book(code("1", PICTURE)), book(code("1", PICTURE))) == []
     was, now = ({"text/plain": text} for text in ("4 lost", "5 lost"))
     assert rebuilt.outputs_differ(book(code("1", was)), book(code("1", now)))
+
+
+def test_where_a_printed_text_is_cut_is_no_difference() -> None:
+    cut, whole = code("print"), code("print")
+    new = partial(nbformat.v4.new_output, "stream", name="stdout")
+    cut.outputs, whole.outputs = [new(text="a\n"), new(text="b\n")], [new(text="a\nb\n")]
+    assert rebuilt.outputs_differ(book(cut), book(whole)) == []
+    assert notebooks.joined(cut.outputs) == whole.outputs
 
 
 def test_a_tape_plays_what_was_recorded_and_notes_what_is_not_on_it(tmp_path: Path) -> None:
