@@ -8,7 +8,7 @@ where to look, and the next hint.
 from __future__ import annotations
 
 import html
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -115,6 +115,10 @@ class NotYet:
 
     def __getitem__(self, _: object) -> NotYet:
         return self
+
+    def __iter__(self) -> Iterator[NotYet]:
+        """Give nothing: without this, ``for`` would ask for one item after the other, for ever."""
+        return iter(())
 
 
 def is_open(value: object) -> bool:
