@@ -110,22 +110,26 @@ def none_stranded(run):
     twice = measure(run).value("ran_twice")
     was_cut = any((e.detail or {}).get("verb") == "cut_off" for e in run.of_kind("control"))
     ends_s = run.scenario.ends_by_s
-    if not was_cut:
+    n_processes = sum(pool.n_workers * pool.concurrency for pool in run.scenario.workers)
+    if n_processes > 2:
+        meant = "a process for each order leaves none to be fetched ahead, until there is an order "
+        meant += "more: leave the one worker and its two processes"
+    elif not was_cut:
         meant = "a connection that nobody cuts strands nothing: leave the fault in"
     elif ends_s > 9:
         meant = "nobody waits for an hour: leave the deadline as it is"
     elif left and not held:
         meant = "none is stranded, but there is too much left to do: leave the two processes"
     elif left:
-        meant = "fewer are fetched ahead, and those are stranded as before: what must not be "
+        meant = "what is fetched ahead is stranded, be it much or little: what must not be "
         meant += "stranded must not be fetched before a process is free"
     else:
         meant = "what is restored while its worker is well runs twice: the visibility timeout is "
         meant += "shorter than a task with its wait"
     return Finding(
-        "0 not done, 0 begun twice, 1 cut",
-        f"{len(left)} not done, {twice:g} begun twice, {int(was_cut)} cut",
-        not left and not twice and was_cut and ends_s <= 9,
+        "0 not done, 0 begun twice, 1 cut, at most 2 processes",
+        f"{len(left)} not done, {twice:g} begun twice, {int(was_cut)} cut, {n_processes} processes",
+        not left and not twice and was_cut and ends_s <= 9 and n_processes <= 2,
         where=", ".join(left) or "run_safe.attempts",
         misconception=meant,
     )

@@ -78,9 +78,11 @@ def none_for_nobody(run):
     n = n_in_time(run)
     late, errors = began(run, PATIENCE_S)[1], len(run.of_kind("publish_unknown"))
     n_processes = sum(pool.n_workers * pool.concurrency for pool in run.scenario.workers)
-    task = run.scenario.task("thumb")
-    if n_processes != 2 or task.service != type(task.service)(value_s=1.0):
-        meant = "more processes, or quicker work, would be a solution: this shop has neither"
+    ended = [a for a in run.fold.attempts if a.started_s is not None and a.ended_s is not None]
+    quickest_s = min((a.ended_s - a.started_s for a in ended), default=1.0)
+    is_same_shop = n_processes == 2 and quickest_s > 0.9
+    if not is_same_shop:
+        meant = "more processes, or less work, would be a solution: this shop has neither"
     elif late:
         meant = "what is begun after 2.5 s is still begun for nobody: the time is too long, or the "
         meant += "message has none"
@@ -89,7 +91,7 @@ def none_for_nobody(run):
     return Finding(
         "10 begun in time, 0 later, 2 processes, 1 s each",
         f"{n} begun in time, {late} later, {n_processes} processes",
-        (n, late, errors, n_processes) == (10, 0, 0, 2) and "more" not in meant,
+        (n, late, errors) == (10, 0, 0) and is_same_shop,
         where="lab.counts(run_fresh), and started_s in run_fresh.attempts",
         misconception=meant,
     )
@@ -110,7 +112,7 @@ def in_time_now(number, run):
     )
 
 
-@check("how many of the twenty thumbnails are lost when Redis evicts")
+@check("how many of the twenty thumbnails are lost when Redis evicts, in that run")
 def evicted(number, run):
     lost = [
         t.task for t in sent(run, N + LATER, "22 are to be sent").values() if t.verdict == "lost"
@@ -129,7 +131,7 @@ def evicted(number, run):
     )
 
 
-@check("how many calls raise when Redis refuses")
+@check("how many calls raise when Redis refuses, in that run")
 def raised(number, run):
     errors = [e.task for e in run.of_kind("publish_unknown")]
     return Finding(
@@ -143,7 +145,7 @@ def raised(number, run):
     )
 
 
-@check("under your policy the full Redis loses nothing")
+@check("under your policy the full Redis loses nothing, in that run")
 def nothing_lost(run):
     tasks = sent(run, N + LATER, "22 are to be sent")
     lost = [task.task for task in tasks.values() if task.verdict == "lost"]

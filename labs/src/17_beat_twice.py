@@ -90,7 +90,7 @@ def only_fresh(run):
         (e.detail or {}).get("signal") == 9 for e in run.of_kind("worker_exited")
     )
     if not was_away:
-        meant = "with a worker all the time nothing gets stale: leave the faults in"
+        meant = "with a worker all the time nothing gets stale: leave both faults in"
     elif stale:
         meant = "what has waited for seconds is still good by its expiry: how long is a health "
         meant += "check worth anything, when there is one each second?"
@@ -196,8 +196,8 @@ lab.counts(run)
 
 # %% [markdown]
 # ## 5. No worker, predict again
-# One beat again, 5.5 s long. The first check is run; then the worker is killed, and comes back at
-# 6.5 s. Four checks more were due meanwhile. **How many of the five are run?**
+# One beat again, 5.5 s long. The first check is run; after 1.5 s the worker is killed, and it is
+# started again after 6.5 s. Four checks more were due meanwhile. **How many of the five are run?**
 
 # %% tags=["exercise"] name="again"
 ### BEGIN SOLUTION
@@ -207,7 +207,7 @@ second = lab.predict("How many of the five health checks are run?", ran)
 
 # %%
 away = [
-    lab.KillWorker(worker="worker1", when=lab.OnEvent(event="succeeded", after_s=0.3)),
+    lab.KillWorker(worker="worker1", when=lab.At(at_s=1.5)),
     StartWorker(worker="worker1", when=lab.At(at_s=6.5)),
 ]
 gone = watch("gone", faults=away, horizon_s=5.5)
