@@ -30,16 +30,16 @@ LAB = Lab(
         "backends-and-brokers/redis.html#visibility-timeout",
     },
     surprise="Most people expect a lost connection to cost nothing as long as Redis keeps its "
-    "data. Four of ten orders wait an hour, while the worker that had them is well and idle.",
+    "data. Four of eight orders wait an hour, while the worker that had them is well and idle.",
     closing="Your Redis keeps its data, and fails over to a replica once a month: every connection "
     "is lost for two seconds. Your tasks have late acknowledgement. What may happen to a task "
     "that runs at that moment, what to one that was only fetched, and what to one that is being "
     "sent?",
 )
-N = 10
+N = 8
 
 
-def first_ten(run):
+def first_orders(run):
     tasks, names = audit(run).tasks, [f"order/{n}" for n in range(N)]
     if not tasks.keys() >= set(names):
         raise LabError(f"{N} orders are to be sent at the start: leave the load as it is")
@@ -47,10 +47,10 @@ def first_ten(run):
 
 
 def of_verdict(run, verdict):
-    return [name for name, one in first_ten(run).items() if one.verdict == verdict]
+    return [name for name, one in first_orders(run).items() if one.verdict == verdict]
 
 
-@check("how many of the first ten orders are lost with the Redis that kept nothing")
+@check("how many of the first eight orders are lost with the Redis that kept nothing")
 def lost_with_it(number, run):
     lost = of_verdict(run, "lost")
     if number < len(lost):
@@ -68,7 +68,7 @@ def lost_with_it(number, run):
     )
 
 
-@check("how many of the twelve calls raise an error")
+@check("how many of the ten calls raise an error")
 def told(number, run):
     failed = [e.task for e in run.of_kind("publish_unknown")]
     return Finding(
@@ -84,7 +84,7 @@ def told(number, run):
     )
 
 
-@check("how many of the ten orders are not done five seconds after the cut")
+@check("how many of the eight orders are not done four seconds after the start")
 def stranded(number, run):
     found = of_verdict(run, "stuck")
     if number < len(found):
@@ -97,14 +97,14 @@ def stranded(number, run):
         str(len(found)),
         str(number),
         number == len(found),
-        where="lab.places(run_cut, 5.0), and the events of order/2 in lab.journey(model_cut, …)",
+        where="lab.places(run_cut, 4.0), and the events of order/2 in lab.journey(model_cut, …)",
         misconception=meant,
     )
 
 
-@check("after the same cut all ten orders are done, each once, without the hour")
+@check("after the same cut all eight orders are done, each once, without the hour")
 def none_stranded(run):
-    orders = first_ten(run)
+    orders = first_orders(run)
     left = [name for name, one in orders.items() if not one.n_succeeded]
     held = [name for name in left if any(at.where == "unacked" for at in orders[name].places)]
     twice = measure(run).value("ran_twice")
@@ -116,7 +116,7 @@ def none_stranded(run):
         meant += "more: leave the one worker and its two processes"
     elif not was_cut:
         meant = "a connection that nobody cuts strands nothing: leave the fault in"
-    elif ends_s > 9:
+    elif ends_s > 7:
         meant = "nobody waits for an hour: leave the deadline as it is"
     elif left and not held:
         meant = "none is stranded, but there is too much left to do: leave the two processes"
@@ -129,7 +129,7 @@ def none_stranded(run):
     return Finding(
         "0 not done, 0 begun twice, 1 cut, at most 2 processes",
         f"{len(left)} not done, {twice:g} begun twice, {int(was_cut)} cut, {n_processes} processes",
-        not left and not twice and was_cut and ends_s <= 9 and n_processes <= 2,
+        not left and not twice and was_cut and ends_s <= 7 and n_processes <= 2,
         where=", ".join(left) or "run_safe.attempts",
         misconception=meant,
     )
@@ -151,8 +151,8 @@ def twice_begun(number, run):
 
 
 # %% [markdown]
-# A shop has one worker with two processes. Ten orders come at once, 0.8 s of work each: two run,
-# four are fetched ahead (`prefetch_multiplier` 2), and four are in the queue. Then the broker goes
+# A shop has one worker with two processes. Eight orders come at once, 0.8 s of work each: two run,
+# four are fetched ahead (`prefetch_multiplier` 2), and two are in the queue. Then the broker goes
 # away, in three ways. The orders keep no result.
 
 # %%
@@ -166,7 +166,7 @@ lab.lesson("15")
 # %%
 order = lab.TaskType(name="order", service=lab.Deterministic(value_s=0.8), ignore_result=True)
 two_run = lab.OnEvent(event="started", nth=2, after_s=0.3)
-ten = lab.Burst(task="order", n=10)
+eight = lab.Burst(task="order", n=8)
 
 
 def shop(name, faults, **more):
@@ -174,9 +174,9 @@ def shop(name, faults, **more):
     fields = {
         "tasks": [order],
         "workers": [lab.WorkerPool(concurrency=2, prefetch_multiplier=2)],
-        "loads": [ten],
+        "loads": [eight],
         "horizon_s": 4.0,
-        "deadline_s": 5.5,
+        "deadline_s": 4.5,
     }
     return lab.Scenario(name=name, faults=faults, **fields | more)
 
@@ -184,23 +184,23 @@ def shop(name, faults, **more):
 # %% [markdown]
 # ## 1. Predict
 # Redis is killed while the first two orders run, and is started again 1.7 s later. It keeps
-# nothing on disk, as a cache does. **How many of the ten orders are lost?**
+# nothing on disk, as a cache does. **How many of the eight orders are lost?**
 
 # %% tags=["exercise"] name="lost"
 ### BEGIN SOLUTION
-lost = 8
+lost = 6
 ### END SOLUTION
-guess = lab.predict("How many of the ten orders are lost?", lost)
+guess = lab.predict("How many of the eight orders are lost?", lost)
 
 # %% [markdown]
-# An eleventh order is sent while Redis is away, a twelfth after it is back. **How many of the
-# twelve calls of `apply_async` raise an error?**
+# A ninth order is sent while Redis is away, a tenth after it is back. **How many of the
+# ten calls of `apply_async` raise an error?**
 
 # %% tags=["exercise"] name="raised"
 ### BEGIN SOLUTION
 raised = 1
 ### END SOLUTION
-second = lab.predict("How many of the twelve calls raise an error?", raised)
+second = lab.predict("How many of the ten calls raise an error?", raised)
 
 # %% [markdown]
 # ## 2. Ask the model
@@ -208,7 +208,7 @@ second = lab.predict("How many of the twelve calls raise an error?", raised)
 # %%
 later = [lab.Burst(task="order", n=1, at_s=0.9), lab.Burst(task="order", n=1, at_s=3.0)]
 restart = shop(
-    "restart", [StopBroker(when=two_run, down_s=1.7)], loads=[ten, *later], deadline_s=12.0
+    "restart", [StopBroker(when=two_run, down_s=1.7)], loads=[eight, *later], deadline_s=12.0
 )
 model = lab.model(restart)
 guess.against(model=lab.number("lost", model))
@@ -235,8 +235,8 @@ lab.check("told", raised, run)
 # The two that ran are done: their messages were acknowledged when they began, and their processes
 # went on. All others are lost, the four with the worker, too. A worker that loses its connection
 # **forgets what it has fetched and not begun**: it relies on the broker to have those messages.
-# Of that nobody is told. Only the eleventh order's sender is: its call is tried again for some
-# 0.6 s and then raises, and whether the broker has the message is *unknown*. The twelfth is done:
+# Of that nobody is told. Only the ninth order's sender is: its call is tried again for some
+# 0.6 s and then raises, and whether the broker has the message is *unknown*. The tenth is done:
 # the worker has connected again by itself.
 
 # %%
@@ -253,14 +253,14 @@ lab.counts(lab.model(restart.but(name="with_results", tasks=[with_result])))
 # %% [markdown]
 # ## 5. Keep the data, predict again
 # So let Redis keep everything. This time it is the way to it that fails, for 1.2 s: Redis runs on,
-# and the worker's connections are cut. The same ten orders. **How many of them are not done five
-# seconds later,** long after the worker is back?
+# and the worker's connections are cut. The same eight orders. **How many of them are not done four
+# seconds after the start,** long after the worker is back?
 
 # %% tags=["exercise"] name="stuck"
 ### BEGIN SOLUTION
 waiting = 4
 ### END SOLUTION
-third = lab.predict("How many of the ten are not done five seconds after the cut?", waiting)
+third = lab.predict("How many of the eight are not done four seconds after the start?", waiting)
 
 # %%
 cut = CutOff(worker="worker1", when=two_run, for_s=1.2)
@@ -273,7 +273,7 @@ third.against(model=lab.number("stuck", model_cut), measured=lab.number("stuck",
 lab.check("stranded", waiting, run_cut)
 
 # %%
-lab.places(run_cut, 5.0)
+lab.places(run_cut, 4.0)
 
 # %% [markdown]
 # The worker could not give the four messages back, for it had no connection, and has forgotten them
@@ -304,7 +304,7 @@ safe = shop(
     "safe",
     [cut],
     workers=[lab.WorkerPool(concurrency=2, disable_prefetch=True)],
-    deadline_s=9.0,
+    deadline_s=7.0,
 )
 ### END SOLUTION
 
@@ -358,17 +358,17 @@ display(lab.timeline_picture(model_drop), lab.timeline_table(model_drop))
 # all the same: its sender must keep it, and send it again under the same id.
 
 # %% tags=["wrong"] of="lost" check="lost_with_it" says="forgets that when it connects again"
-lost = 4
-guess = lab.predict("How many of the ten orders are lost?", lost)
+lost = 2
+guess = lab.predict("How many of the eight orders are lost?", lost)
 
 # %% tags=["wrong"] of="stuck" check="stranded" says="no worker takes anything from there"
 waiting = 0
-third = lab.predict("How many of the ten are not done five seconds after the cut?", waiting)
+third = lab.predict("How many of the eight are not done four seconds after the start?", waiting)
 
 # %% tags=["wrong"] of="safe" check="none_stranded" says="before a process is free"
 safe = shop(
     "safe",
     [cut],
     workers=[lab.WorkerPool(concurrency=2, prefetch_multiplier=1)],
-    deadline_s=9.0,
+    deadline_s=7.0,
 )
