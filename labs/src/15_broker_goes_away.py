@@ -116,8 +116,8 @@ def none_stranded(run):
         meant += "more: leave the one worker and its two processes"
     elif not was_cut:
         meant = "a connection that nobody cuts strands nothing: leave the fault in"
-    elif ends_s > 7:
-        meant = "nobody waits for an hour: leave the deadline as it is"
+    elif ends_s != 7:
+        meant = "the run ends after 7 s, no sooner and not an hour later: deadline_s=7.0"
     elif left and not held:
         meant = "none is stranded, but there is too much left to do: leave the two processes"
     elif left:
@@ -129,7 +129,7 @@ def none_stranded(run):
     return Finding(
         "0 not done, 0 begun twice, 1 cut, at most 2 processes",
         f"{len(left)} not done, {twice:g} begun twice, {int(was_cut)} cut, {n_processes} processes",
-        not left and not twice and was_cut and ends_s <= 7 and n_processes <= 2,
+        not left and not twice and was_cut and ends_s == 7 and n_processes <= 2,
         where=", ".join(left) or "run_safe.attempts",
         misconception=meant,
     )
@@ -296,7 +296,8 @@ third.against(
 
 # %% [markdown]
 # ## 6. Change one setting
-# Make the same cut hold up **no** order: one setting of the worker. Each order must be begun once.
+# Make the same cut hold up **no** order: one setting of the worker. Each order must be begun once:
+# `safe = shop("safe", [cut], workers=[lab.WorkerPool(concurrency=2, …)], deadline_s=7.0)`.
 
 # %% tags=["exercise"] name="safe"
 ### BEGIN SOLUTION
