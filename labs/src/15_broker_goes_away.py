@@ -26,8 +26,6 @@ LAB = Lab(
         "configuration.html#worker-disable-prefetch",
         "worker_cancel_long_running_tasks_on_connection_loss": "https://docs.celeryq.dev/en/stable/"
         "userguide/configuration.html#worker-cancel-long-running-tasks-on-connection-loss",
-        "Visibility timeout": "https://docs.celeryq.dev/en/stable/getting-started/"
-        "backends-and-brokers/redis.html#visibility-timeout",
     },
     surprise="Most people expect a lost connection to cost nothing as long as Redis keeps its "
     "data. Four of eight orders wait an hour, while the worker that had them is well and idle.",
@@ -50,6 +48,10 @@ def of_verdict(run, verdict):
     return [name for name, one in first_orders(run).items() if one.verdict == verdict]
 
 
+def told_of(number, n, where, meant):
+    return Finding(f"{n:g}", str(number), number == n, where=where, misconception=meant)
+
+
 @check("how many of the first eight orders are lost with the Redis that kept nothing")
 def lost_with_it(number, run):
     lost = of_verdict(run, "lost")
@@ -59,29 +61,20 @@ def lost_with_it(number, run):
     else:
         meant = "what runs is lost with no message: by default it was acknowledged as it began, "
         meant += "and its process does not need Redis to do the work"
-    return Finding(
-        str(len(lost)),
-        str(number),
-        number == len(lost),
-        where="lab.counts(run), and lab.audit(run).account('order/2').told()",
-        misconception=meant,
-    )
+    return told_of(number, len(lost), "lab.audit(run).account('order/2').told()", meant)
 
 
 @check("how many of the ten calls raise an error")
 def told(number, run):
     failed = [e.task for e in run.of_kind("publish_unknown")]
-    return Finding(
-        str(len(failed)),
-        str(number),
-        number == len(failed),
-        where=f"{', '.join(failed)} in run.of_kind('publish_unknown')",
-        misconception="a call is tried again for some 0.6 s, and then it raises: Celery keeps "
-        "nothing on the sender's side"
-        if number < len(failed)
-        else "who was told that the broker has the message is told nothing more: only the call "
-        "that finds no broker raises",
-    )
+    if number < len(failed):
+        meant = "a call is tried again for some 0.6 s, and then it raises: Celery keeps nothing on "
+        meant += "the sender's side"
+    else:
+        meant = "who was told that the broker has the message is told nothing more: only the call "
+        meant += "that finds no broker raises"
+    where = f"{', '.join(failed)} in run.of_kind('publish_unknown')"
+    return told_of(number, len(failed), where, meant)
 
 
 @check("how many of the eight orders are not done four seconds after the start")
@@ -93,13 +86,7 @@ def stranded(number, run):
     else:
         meant = "what ran was acknowledged and is done, and what was in the queue is still there "
         meant += "when the worker is back"
-    return Finding(
-        str(len(found)),
-        str(number),
-        number == len(found),
-        where="lab.places(run_cut, 4.0), and the events of order/2 in lab.journey(model_cut, …)",
-        misconception=meant,
-    )
+    return told_of(number, len(found), "lab.places(run_cut, 4.0)", meant)
 
 
 @check("after the same cut all eight orders are done, each once, without the hour")
@@ -138,16 +125,12 @@ def none_stranded(run):
 @check("how many orders are begun twice when connections drop under late acknowledgement")
 def twice_begun(number, run):
     twice = measure(run).value("ran_twice")
-    return Finding(
-        f"{twice:g}",
-        str(number),
-        number == twice,
-        where="lab.timeline_table(run_drop), and the events 'restored' in run_drop",
-        misconception="a worker that could give its messages back gives back those of what runs, "
-        "too: they are not acknowledged yet; and what runs goes on"
-        if number < twice
-        else "what was fetched and not begun is given back and forgotten: it is begun once",
-    )
+    if number < twice:
+        meant = "a worker that could give its messages back gives back those of what runs, too: "
+        meant += "they are not acknowledged yet; and what runs goes on"
+    else:
+        meant = "what was fetched and not begun is given back and forgotten: it is begun once"
+    return told_of(number, twice, "the events 'restored' in run_drop, and its attempts", meant)
 
 
 # %% [markdown]
@@ -301,12 +284,8 @@ third.against(
 
 # %% tags=["exercise"] name="safe"
 ### BEGIN SOLUTION
-safe = shop(
-    "safe",
-    [cut],
-    workers=[lab.WorkerPool(concurrency=2, disable_prefetch=True)],
-    deadline_s=7.0,
-)
+pool = [lab.WorkerPool(concurrency=2, disable_prefetch=True)]
+safe = shop("safe", [cut], workers=pool, deadline_s=7.0)
 ### END SOLUTION
 
 # %%
@@ -367,9 +346,5 @@ waiting = 0
 third = lab.predict("How many of the eight are not done four seconds after the start?", waiting)
 
 # %% tags=["wrong"] of="safe" check="none_stranded" says="before a process is free"
-safe = shop(
-    "safe",
-    [cut],
-    workers=[lab.WorkerPool(concurrency=2, prefetch_multiplier=1)],
-    deadline_s=7.0,
-)
+pool = [lab.WorkerPool(concurrency=2, prefetch_multiplier=1)]
+safe = shop("safe", [cut], workers=pool, deadline_s=7.0)

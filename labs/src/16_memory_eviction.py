@@ -45,13 +45,13 @@ def sent(run, least, what):
     return tasks
 
 
-def verbs(run):
-    return [(e.detail or {}).get("verb") for e in run.of_kind("control")]
-
-
 def n_in_time(run):
     sent(run, 14, "fourteen thumbnails are to be sent")
     return began(run, PATIENCE_S)[0]
+
+
+def told_of(number, n, where, meant):
+    return Finding(f"{n:g}", str(number), number == n, where=where, misconception=meant)
 
 
 @check("how many of the fourteen thumbnails begin in time")
@@ -64,19 +64,13 @@ def in_time(number, run):
         meant += "for the result of those any more"
     else:
         meant = "all are done, in the end: a queue refuses nothing, it makes everybody wait"
-    return Finding(
-        str(n),
-        str(number),
-        number == n,
-        where="sent_s and started_s in run.attempts",
-        misconception=meant,
-    )
+    return told_of(number, n, "sent_s and started_s in run.attempts", meant)
 
 
 @check("with your setting nothing is begun for nobody, and who still waits is served")
 def none_for_nobody(run):
     n = n_in_time(run)
-    late, errors = began(run, PATIENCE_S)[1], len(run.of_kind("publish_unknown"))
+    late = began(run, PATIENCE_S)[1]
     n_processes = sum(pool.n_workers * pool.concurrency for pool in run.scenario.workers)
     ended = [a for a in run.fold.attempts if a.started_s is not None and a.ended_s is not None]
     quickest_s = min((a.ended_s - a.started_s for a in ended), default=1.0)
@@ -91,7 +85,7 @@ def none_for_nobody(run):
     return Finding(
         "10 begun in time, 0 later, 2 processes, 1 s each",
         f"{n} begun in time, {late} later, {n_processes} processes",
-        (n, late, errors) == (10, 0, 0) and is_same_shop,
+        (n, late) == (10, 0) and is_same_shop,
         where="lab.counts(run_fresh), and started_s in run_fresh.attempts",
         misconception=meant,
     )
@@ -99,57 +93,39 @@ def none_for_nobody(run):
 
 @check("how many of the fourteen begin in time with your setting")
 def in_time_now(number, run):
-    n = n_in_time(run)
-    return Finding(
-        str(n),
-        str(number),
-        number == n,
-        where="the revoked ones in lab.counts(run_fresh): nobody waited for them",
-        misconception="those dropped were late anyway; whom does it serve that nobody works on "
-        "them?"
-        if number < n
-        else "what is dropped is not begun at all: two a second, while the customer is there",
-    )
+    meant = "what is dropped is not begun at all: two a second, while the customer is there"
+    if number < n_in_time(run):
+        meant = "those dropped were late anyway: the others are served in their stead"
+    return told_of(number, n_in_time(run), "the revoked ones in lab.counts(run_fresh)", meant)
 
 
 @check("how many of the twenty thumbnails are lost when Redis evicts, in that run")
 def evicted(number, run):
-    lost = [
-        t.task for t in sent(run, N + LATER, "22 are to be sent").values() if t.verdict == "lost"
-    ]
+    tasks = sent(run, N + LATER, "22 are to be sent")
+    lost = [task.task for task in tasks.values() if task.verdict == "lost"]
     if number > len(lost):
         meant = "the worker has fetched some, and those it has in its own memory: they are done"
     else:
         meant = "a key is evicted as a whole, and to Redis a queue is one key: a list. Nothing in "
         meant += "it is older or newer"
-    return Finding(
-        str(len(lost)),
-        str(number),
-        number == len(lost),
-        where=f"{', '.join(lost[:2])} … in {who(run)}",
-        misconception=meant,
-    )
+    return told_of(number, len(lost), f"{', '.join(lost[:2])} … in {who(run)}", meant)
 
 
 @check("how many calls raise when Redis refuses, in that run")
 def raised(number, run):
-    errors = [e.task for e in run.of_kind("publish_unknown")]
-    return Finding(
-        str(len(errors)),
-        str(number),
-        number == len(errors),
-        where=f"the events 'publish_unknown' of {who(run)}",
-        misconception="each of the two is a write, and there is no room for one"
-        if number < len(errors)
-        else "what is in the queue already is there, and stays: only what is sent now is refused",
-    )
+    n = len(run.of_kind("publish_unknown"))
+    meant = "what is in the queue already is there, and stays: only what is sent now is refused"
+    if number < n:
+        meant = "each of the two is a write, and there is no room for one"
+    return told_of(number, n, f"the events 'publish_unknown' of {who(run)}", meant)
 
 
 @check("under your policy the full Redis loses nothing, in that run")
 def nothing_lost(run):
     tasks = sent(run, N + LATER, "22 are to be sent")
     lost = [task.task for task in tasks.values() if task.verdict == "lost"]
-    was_full = "fill_memory" in verbs(run) or "evict" in verbs(run)
+    done = {(e.detail or {}).get("verb") for e in run.of_kind("control")}
+    was_full = bool(done & {"fill_memory", "evict"})
     return Finding(
         "0 lost, memory full once",
         f"{len(lost)} lost, memory full {'once' if was_full else 'never'}",
@@ -280,16 +256,10 @@ lab.check("in_time_now", served_now, run_fresh)
 def evening(name, policy):
     """Return the shop when its Redis is full; under noeviction there is room after 1.1 s."""
     begun = lab.OnEvent(event="started", after_s=0.4)
-    for_s = 1.1 if policy == "noeviction" else None
-    return lab.Scenario(
-        name=name,
-        tasks=[thumb],
-        workers=[lab.WorkerPool(prefetch_multiplier=1)],
-        loads=[lab.Burst(task="thumb", n=20), lab.Burst(task="thumb", n=2, at_s=1.0)],
-        faults=[MaxMemory(policy=policy, when=begun, for_s=for_s)],
-        horizon_s=3.0,
-        deadline_s=5.5,
-    )
+    full = MaxMemory(policy=policy, when=begun, for_s=1.1 if policy == "noeviction" else None)
+    loads = [lab.Burst(task="thumb", n=20), lab.Burst(task="thumb", n=2, at_s=1.0)]
+    workers = [lab.WorkerPool(prefetch_multiplier=1)]
+    return busy.but(name=name, workers=workers, loads=loads, faults=[full], deadline_s=5.5)
 
 
 # %% [markdown]
