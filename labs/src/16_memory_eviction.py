@@ -6,7 +6,6 @@ from sandbox.labs.stand_in import who
 from sandbox.labs.waits import began
 
 PATIENCE_S = 2.5
-N, LATER = 20, 2
 LAB = Lab(
     title="Memory, eviction and back-pressure",
     question="More is sent than can be done, and Redis is full. Who is told?",
@@ -38,15 +37,15 @@ LAB = Lab(
 )
 
 
-def sent(run, least, what):
+def sent(run, n):
     tasks = audit(run).tasks
-    if len(tasks) != least:
-        raise LabError(f"{what}, and it was {len(tasks)}: leave the loads as they are")
+    if len(tasks) != n:
+        raise LabError(f"{n} are to be sent, and it was {len(tasks)}: leave the loads as they are")
     return tasks
 
 
 def n_in_time(run):
-    sent(run, 14, "fourteen thumbnails are to be sent")
+    sent(run, 14)
     return began(run, PATIENCE_S)[0]
 
 
@@ -101,8 +100,7 @@ def in_time_now(number, run):
 
 @check("how many of the twenty thumbnails are lost when Redis evicts, in that run")
 def evicted(number, run):
-    tasks = sent(run, N + LATER, "22 are to be sent")
-    lost = [task.task for task in tasks.values() if task.verdict == "lost"]
+    lost = [task.task for task in sent(run, 22).values() if task.verdict == "lost"]
     if number > len(lost):
         meant = "the worker has fetched some, and those it has in its own memory: they are done"
     else:
@@ -122,8 +120,7 @@ def raised(number, run):
 
 @check("under your policy the full Redis loses nothing, in that run")
 def nothing_lost(run):
-    tasks = sent(run, N + LATER, "22 are to be sent")
-    lost = [task.task for task in tasks.values() if task.verdict == "lost"]
+    lost = [task.task for task in sent(run, 22).values() if task.verdict == "lost"]
     done = {(e.detail or {}).get("verb") for e in run.of_kind("control")}
     was_full = bool(done & {"fill_memory", "evict"})
     return Finding(
@@ -197,10 +194,9 @@ lab.counts(run)
 
 # %% [markdown]
 # ## 4. Where your number was wrong
-# No call has raised, all fourteen are done, and eight of them for nobody. A Redis list takes
-# whatever is sent: there is **no back-pressure**. What is sent too fast becomes waiting: who comes
-# behind L messages waits **L / μ**, where μ is what the workers do in a second, here 2. The four
-# that came later had only to wait because of those that nobody wanted any more. By the model:
+# No call has raised, all fourteen are done, and eight of them for nobody. A Redis list takes all
+# that is sent: there is **no back-pressure**, there is waiting. Who comes behind L messages waits
+# **L / μ**, where μ is what the workers do in a second, here 2. By the model:
 
 # %%
 for backlog in (10, 100, 1000):
@@ -212,8 +208,8 @@ for backlog in (10, 100, 1000):
 
 # %% [markdown]
 # ## 5. Change one setting
-# Have no thumbnail begun when its customer is gone: one setting of the task type. Same work, same
-# workers.
+# Have no thumbnail begun when its customer is gone: one setting of the task type, same work, same
+# workers: `fresh = shop("fresh", thumb.but(…))`.
 
 # %% tags=["exercise"] name="fresh"
 ### BEGIN SOLUTION
@@ -242,14 +238,14 @@ lab.check("in_time_now", served_now, run_fresh)
 
 # %% [markdown]
 # Less is done, and more customers are served. But an expired message stays in Redis until a worker
-# reads it: it is dropped there, not before. Other ways are to look at the queue's length before you
-# send, and to refuse the customer at once.
+# reads it. Another way is to look at the queue's length first, and to refuse the customer at once.
 
 # %% [markdown]
 # ## 6. The backlog is memory, too
 # Now the shop has one process, which fetches one message ahead, and twenty thumbnails come at once.
 # As the first one runs, Redis' memory is full. Its `maxmemory-policy` is `allkeys-lru`: what was
-# used least recently is **evicted**, until there is room. Two more thumbnails are sent then.
+# used least recently is **evicted**, until there is room; here so much that nothing is left. Two
+# more thumbnails are sent then.
 
 
 # %%
@@ -277,8 +273,7 @@ model_full = lab.model(full)
 third.against(model=lab.number("lost", model_full))
 
 # %% [markdown]
-# Real workers can show it where the broker is a real Redis of the sandbox's own. Elsewhere the next
-# cell says so, and the model's run is judged.
+# Where the broker is no real Redis, the next cell says so, and the model's run is judged.
 
 # %% tags=["nbval-ignore-output"]
 run_full = lab.run_or_model(full)
