@@ -33,7 +33,7 @@ from sandbox.engines.live.broker import choose
 from sandbox.faults import At, OnEvent
 from sandbox.faults.kill_worker import KillWorker
 from sandbox.faults.skip import Skip
-from sandbox.labs import moments
+from sandbox.labs import moments, stand_in, waits
 from sandbox.labs.guesses import Guess
 from sandbox.labs.kernel import (
     broker_for,
@@ -105,13 +105,16 @@ __all__ = [
     "curves_table",
     "export_html",
     "hint",
+    "in_time",
     "journey",
     "lesson",
     "linked",
     "load",
     "measure",
+    "measured",
     "model",
     "n_in",
+    "n_raised",
     "number",
     "panel",
     "places",
@@ -120,6 +123,7 @@ __all__ = [
     "reset",
     "retry_gaps",
     "run",
+    "run_or_model",
     "scenarios",
     "side_by_side",
     "sliders",
@@ -167,6 +171,32 @@ def run(scenario: Scenario, *, asks: Iterable[str] | None = None, at_s: float | 
 
     found: Run = unless_open(live, scenario)
     return found
+
+
+def run_or_model(scenario: Scenario) -> Run:
+    """Run real workers; where this broker cannot do what is asked, say so and run the model."""
+
+    def live(given: Scenario) -> Run:
+        one = scenario_of(given)
+        return stand_in.run_or_model(one, ENGINE, broker_for(one, BROKER))
+
+    found: Run = unless_open(live, scenario)
+    return found
+
+
+def measured(value: Any, run: Run) -> Any:
+    """Return what was taken of a run of real workers; nothing of the model's."""
+    return unless_open(lambda one: stand_in.measured(value, one), run)
+
+
+def n_raised(run: Run) -> Any:
+    """Return how many calls of ``apply_async`` raised an error in a run."""
+    return unless_open(waits.n_raised, run)
+
+
+def in_time(run: Run, within_s: float) -> Any:
+    """Return how many tasks began within ``within_s`` seconds after they were sent."""
+    return unless_open(lambda one: waits.in_time(one, within_s), run)
 
 
 def places(run: Run, at_s: float) -> Any:

@@ -6,11 +6,11 @@ from sandbox.labs.ferries import SENT, WORK_S, evidence
 from sandbox.metrics import measure
 
 LAB = Lab(
-    title="The review",
+    title="The capstone: a review",
     question="The document says READY FOR PRODUCTION. Which of its nine claims do you sign?",
     minutes=20,
     is_deep=True,
-    assumes=("02", "03", "05", "19"),
+    assumes=("02", "03", "05", "07", "09", "11", "19"),
     goals=(
         "find in a document what will not hold, and say beforehand what that costs",
         "tell a claim from its evidence: break the system, count, and judge",

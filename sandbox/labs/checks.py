@@ -117,7 +117,7 @@ class NotYet:
         return self
 
     def __iter__(self) -> Iterator[NotYet]:
-        # Else Python would count through __getitem__, for ever.
+        """Give nothing: without this, ``for`` would ask for one item after the other, for ever."""
         return iter(())
 
 
