@@ -64,6 +64,7 @@ labs: BROKER ?= both
 labs: $(VENV)/.dev  ## build and prove the labs (LABS="03 05"), on BROKER=redis, fake or both: docs/labs.md
 	$(BIN)/python -m tools.teaching
 	$(BIN)/python -m proof.labs --broker $(BROKER) $(LABS)
+	$(if $(LABS),,$(BIN)/python -m pytest --nbval notebooks/*.ipynb)
 
 browser: $(VENV)/.dev  ## drive the notebook in a real JupyterLab in headless Chromium
 	$(BIN)/python -m pytest tests/browser
