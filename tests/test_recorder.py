@@ -135,6 +135,20 @@ def test_notes_are_no_events(tmp_path: Path) -> None:
     writer.close()
 
 
+@pytest.mark.parametrize(
+    ("kind", "is_settled"), [("sweep", True), ("sample", True), ("acked", False)]
+)
+def test_what_never_ends_is_not_waited_for(tmp_path: Path, kind: str, is_settled: bool) -> None:
+    """Workers that sweep often always have a sweep under way; a task's event is waited for."""
+    record = Record(tmp_path)
+    record.t0 = time.monotonic()
+    writer = Writer(tmp_path / "a.jsonl", worker="worker1")
+    writer.write(kind, at=time.monotonic() + 60.0)
+    record.pump()
+    assert record.settled == is_settled
+    writer.close()
+
+
 def test_every_hook_gives_events_or_notes_and_this_version_has_it() -> None:
     """No kind is misspelt; the pinned Celery and kombu have every hooked method."""
     kinds = {kind for given_kinds in HOOKS.values() for kind in given_kinds}

@@ -159,10 +159,11 @@ def holds(run):
 @check("the promise: all 23 are done by 8 s, and the cancelled ferry is told first")
 def promise(run):
     done, before = measure(run).value("done"), evidence(run)[-1]
+    left = "nothing left to do" if run.ended == "drained" else f"the run {run.ended}"
     told = "early" if before <= HALF else f"told after {before} of 8 daily notices"
     return Finding(
-        "23 done by 8 s, the cancelled ferry early",
-        f"{done:g} done by 8 s, the cancelled ferry {told}",
+        "23 done by 8 s, the cancelled ferry early, nothing left to do",
+        f"{done:g} done by 8 s, the cancelled ferry {told}, {left}",
         done == sum(SENT.values()) and run.ended == "drained" and before <= HALF,
         where="priorities; and 1.5 s + visibility timeout + 2 s for four charges",
         misconception="both notices have the same priority, or the daily ones the smaller number"

@@ -18,6 +18,9 @@ from sandbox.run import Event
 _SETTLE_S = 0.06
 """How long an event waits for an earlier one of another process before it is taken as ordered."""
 
+_IDLE = {"sample", "sweep"}
+"""Events that go on for ever, also when nothing is left to do."""
+
 _REPORT_S = 0.5
 """How long a worker may take to tell the end of a task whose child is gone."""
 
@@ -158,13 +161,15 @@ class Record:
 
     @property
     def settled(self) -> bool:
-        """Whether every line read so far is an event, and what became of each lost child's task.
+        """Whether each line read so far that matters is an event, and each lost child's task told.
 
+        Several workers that sweep often always have a sweep under way: it is not waited for.
         Main first notes that a child is gone and then, some milliseconds later, how its task
         ends; it may have said so before.
         """
         since = time.monotonic() - _REPORT_S
-        return not self._pending and all(t < since for t in self._unreported.values())
+        is_idle = all(line["kind"] in _IDLE for line in self._pending)
+        return is_idle and all(t < since for t in self._unreported.values())
 
     def until_end(self) -> tuple[Event, ...]:
         """Return the events in the order of their times, up to ``ended``.
