@@ -392,7 +392,7 @@ def test_a_wrong_clock_restores_what_others_hold(
             {"kind": "resume_worker", "worker": "o1", "when": begun},
         ]
     described = scenario(**two_queues(mode), faults=faults)
-    described = described.but(loads=[burst(2, at_s=0.3)])
+    described = described.but(loads=[burst(2, at_s=1.0)])
     with begin_full(described) as session:
         session.wait_for(OnEvent(event="received", nth=3))
     run = session.close()
@@ -408,7 +408,7 @@ def test_what_was_noted_ahead_of_time_waits_longer(begin_full: Begin) -> None:
     fields = two_queues("late", 2.0) | {"broker": QUICK_SWEEPS | {"visibility_timeout_s": 0.6}}
     ahead = {"kind": "skew", "worker": "h1", "offset_s": 3600.0}
     described = scenario(
-        **fields | {"loads": [burst(2, at_s=0.3)]},
+        **fields | {"loads": [burst(2, at_s=1.0)]},
         faults=[
             ahead | {"when": {"on": "time", "at_s": 0}},
             {"kind": "kill_worker", "worker": "h1", "when": on_start(1, worker="h1")},
