@@ -16,7 +16,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
-from proof.labs import budget, page
+from proof.labs import budget, opening, page
 from proof.labs.one import Report
 from proof.labs.verified import TOGETHER, Verified, verify
 from sandbox.labs import Lesson
@@ -68,6 +68,7 @@ def _prove(
     took_s = time.monotonic() - began
     if is_all:
         problems += page.too_long(verified, took_s)
+        problems += opening.problems(opening.commands(), folder / "opening")
     if is_all and not problems and len(brokers) == len(BROKERS["both"]):
         page.PAGE.write_text(page.text(lines, summed, all_cells), encoding="utf-8")
     not_verified = [f"not verified: {line}" for line in all_cells.unverified]
