@@ -35,12 +35,12 @@ lab: $(VENV)/.notebook  ## install and open JupyterLab at the first notebook
 demo: $(VENV)/.base  ## the main job in the terminal: predict, run, crash, compare
 	$(BIN)/sandbox demo
 
-# Five processes on two cores: most of a live test is waiting.
+# Four processes on two cores: most of a live test is waiting.
 test: $(VENV)/.dev  ## all tests (within 10 minutes on 2 cores)
-	$(BIN)/python -m pytest tests --ignore tests/browser --ignore tests/offline -n 5 --dist worksteal
+	$(BIN)/python -m pytest tests --ignore tests/browser --ignore tests/offline -n 4 --dist worksteal
 	$(BIN)/python -m pytest --nbval notebooks/00-start-here.ipynb
 
-# Beside four others on two cores a live test may be late. What is wrong fails alone, too.
+# Beside three others on two cores a live test may be late. What is wrong fails alone, too.
 retest: $(VENV)/.dev  ## run once more, one by one, the tests that failed in `make test`
 	$(BIN)/python -m pytest tests --ignore tests/browser --ignore tests/offline --last-failed --last-failed-no-failures none
 	$(BIN)/python -m pytest --nbval notebooks/00-start-here.ipynb

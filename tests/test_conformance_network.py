@@ -112,7 +112,7 @@ def test_what_a_cut_off_worker_had_not_begun_waits_for_the_timeout(
     described = scenario(
         tasks=[task(service_s=2.4, **ACK_MODES[mode]), task("short", 0.05, **ACK_MODES[mode])],
         workers=ALONE,
-        broker=QUICK_SWEEPS | {"visibility_timeout_s": 3.0},
+        broker=QUICK_SWEEPS | {"visibility_timeout_s": 3.0, "unacked_restore_interval_s": 1.5},
         loads=[burst(1), burst(4, "short", 0.05)],
         faults=[{"kind": "cut_off", "worker": "worker1", "for_s": 0.5, "when": on_start(1, 0.25)}],
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,9 +11,11 @@ nbformat = pytest.importorskip("nbformat")
 pytest.importorskip("nbclient")
 
 from proof.labs import answers, budget  # noqa: E402 - the notebook's parts are optional
-from proof.labs.tape import Tape  # noqa: E402
+from proof.labs.tape import Tape, key  # noqa: E402
 from sandbox import lab, workbench  # noqa: E402
 from sandbox.labs import Lesson, lesson  # noqa: E402
+from sandbox.run import Run  # noqa: E402
+from sandbox.scenario import Scenario  # noqa: E402
 from tools import build_labs  # noqa: E402
 
 LABS = lesson.all_lessons()
@@ -20,10 +23,25 @@ _EACH = pytest.mark.parametrize("one", LABS.values(), ids=LABS)
 _WRONG = [(one, wrong) for one in LABS.values() for wrong in one.wrong]
 
 
+_KNOWN: dict[str, Run] = {}
+_run = workbench.run
+
+
+def _remembered(scenario: Scenario, **more: Any) -> Run:
+    """Run the model once for all answers to a lab: it gives the same each time."""
+    if more.get("engine") != "model":
+        return _run(scenario, **more)
+    asked = key(scenario, (), more)
+    if asked not in _KNOWN:
+        _KNOWN[asked] = _run(scenario, **more)
+    return _KNOWN[asked]
+
+
 @pytest.fixture(autouse=True)
 def _in_the_model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Real workers are for ``make labs``; the learner's path is the same."""
     monkeypatch.setattr(lab, "ENGINE", "model")
+    monkeypatch.setattr(workbench, "run", _remembered)
     monkeypatch.chdir(tmp_path)
 
 
