@@ -37,12 +37,12 @@ demo: $(VENV)/.base  ## the main job in the terminal: predict, run, crash, compa
 
 # Four processes on two cores: most of a live test is waiting.
 test: $(VENV)/.dev  ## all tests (within 10 minutes on 2 cores)
-	$(BIN)/python -m pytest tests --ignore tests/browser --ignore tests/offline -n 4 --dist worksteal
+	$(BIN)/python -m pytest tests --ignore tests/browser --ignore tests/offline -m "not types" -n 4 --dist worksteal
 	$(BIN)/python -m pytest --nbval notebooks/00-start-here.ipynb
 
 # Beside three others on two cores a live test may be late. What is wrong fails alone, too.
 retest: $(VENV)/.dev  ## run once more, one by one, the tests that failed in `make test`
-	$(BIN)/python -m pytest tests --ignore tests/browser --ignore tests/offline --last-failed --last-failed-no-failures none
+	$(BIN)/python -m pytest tests --ignore tests/browser --ignore tests/offline -m "not types" --last-failed --last-failed-no-failures none
 	$(BIN)/python -m pytest --nbval notebooks/00-start-here.ipynb
 
 # Seeds differ each time; the one used is printed, and SEED=… takes it again.
@@ -106,10 +106,11 @@ soak: MINUTES ?= 20
 soak: $(VENV)/.dev  ## 20 minutes (MINUTES=…) of random faults at full load: docs/soak.md
 	$(BIN)/python -m proof.soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
-lint: $(VENV)/.dev  ## ruff and mypy
+lint: $(VENV)/.dev  ## ruff and mypy, on our own code and on a user's program
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python -m pytest -m types tests/test_typed_api.py tests/test_platforms.py
 
 wheelhouse: $(VENV)/.base  ## a folder that installs without internet: dist/wheelhouse
 	$(BIN)/python tools/wheelhouse.py

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Iterator
-from itertools import chain, groupby
 from pathlib import Path
 
 import pytest
@@ -47,27 +46,6 @@ def night() -> Run:
 def calm() -> Run:
     """Return the same night without faults."""
     return workbench.run(systems.get("leadlawk").scenario.but(faults=()), engine="model")
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Spread the files that wait for workers among those that compute: each core has some of both.
-
-    In the order of their names nearly all that compute come first, and then none; it is the
-    same order in each process, and no file is divided.
-    """
-    files = [list(group) for _, group in groupby(items, key=lambda item: item.path)]
-    waits = [file for file in files if any(item.get_closest_marker("live") for item in file)]
-    computes = [file for file in files if file not in waits]
-    n_waits, n_computes = sum(map(len, waits)), sum(map(len, computes))
-    n_waited = n_computed = 0
-    spread: list[list[pytest.Item]] = []
-    for file in waits:
-        spread.append(file)
-        n_waited += len(file)
-        while computes and n_computed * n_waits < n_waited * n_computes:
-            spread.append(computes.pop(0))
-            n_computed += len(spread[-1])
-    items[:] = chain.from_iterable(spread + computes)
 
 
 def real_redis() -> str:

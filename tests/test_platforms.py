@@ -42,6 +42,7 @@ print(sandbox.measure(run).value("done"))
 """
 
 
+@pytest.mark.types
 def test_the_types_of_macos_have_all_that_the_package_uses() -> None:
     """The standard library as typeshed describes it for macOS: an unguarded name is an error."""
     done = subprocess.run(

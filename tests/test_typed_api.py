@@ -68,6 +68,7 @@ def test_the_program_uses_every_public_name() -> None:
     assert [name for name in sandbox.__all__ if name not in used] == []
 
 
+@pytest.mark.types
 def test_a_user_s_program_is_typed_and_wrong_uses_are_refused(
     installed: Path, tmp_path: Path
 ) -> None:
@@ -78,6 +79,7 @@ def test_a_user_s_program_is_typed_and_wrong_uses_are_refused(
     assert done.returncode == 0, done.stdout
 
 
+@pytest.mark.types
 def test_a_wrong_use_that_is_accepted_would_be_seen(installed: Path, tmp_path: Path) -> None:
     """An ``ignore`` over a right line is itself an error, so the wrong lines do test something."""
     program = tmp_path / "right.py"
